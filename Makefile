@@ -1,0 +1,53 @@
+# The front door. `make` builds, `make demo` shows the main job, `make check test` is the gate.
+SHELL := /bin/bash
+NODE := $(CURDIR)/bin/node
+CC ?= cc
+CFLAGS_COMMON := -std=c11 -D_GNU_SOURCE -O2 -Wall -Wextra -Werror -Wshadow -Wformat=2 -Wmissing-prototypes -Wswitch-default
+HELPER_SOURCES := $(sort $(wildcard runtime/native/*.c))
+HELPER_HEADERS := $(wildcard runtime/native/*.h)
+PAYLOAD_SOURCES := $(sort $(wildcard test/payload/*.c))
+PAYLOADS := $(patsubst test/payload/%.c,build/payload/%,$(PAYLOAD_SOURCES))
+
+.PHONY: all setup demo test check bench types lint clean test-native
+all: setup build/berth-helper $(PAYLOADS)
+
+setup: node_modules/.package-lock.json
+	@bin/setup
+
+node_modules/.package-lock.json: package.json package-lock.json .npmrc
+	npm ci --no-audit --no-fund
+	@touch $@
+
+build/berth-helper: $(HELPER_SOURCES) $(HELPER_HEADERS)
+	@mkdir -p build
+	$(CC) $(CFLAGS_COMMON) -static -s -o $@ $(HELPER_SOURCES)
+
+build/payload/%: test/payload/%.c
+	@mkdir -p build/payload
+	$(CC) $(CFLAGS_COMMON) -static -s -o $@ $<
+
+demo: all
+	@$(NODE) examples/demo.ts
+
+types: node_modules/.package-lock.json
+	node_modules/.bin/tsc -p .
+
+lint: node_modules/.package-lock.json
+	node_modules/.bin/oxlint
+	node_modules/.bin/biome check --error-on-warnings .
+	node_modules/.bin/knip
+
+check: all types lint
+	$(NODE) node_modules/ava/entrypoints/cli.mjs test/tidy.test.ts
+
+test: all test-native
+	$(NODE) node_modules/ava/entrypoints/cli.mjs
+
+test-native: all
+	@if [ -x test/native/run ]; then test/native/run; fi
+
+bench: all
+	$(NODE) bench/run.ts
+
+clean:
+	rm -rf build

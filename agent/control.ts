@@ -1,0 +1,179 @@
+/**
+ * What can be asked of a running agent. The HTTP API (`agent/api`) carries these calls over the agent's socket, and
+ * `cli` prints the answers: the field names are what scripts rely on.
+ */
+import type { ExecSpec, PortBinding } from "../runtime/container-spec.ts";
+import type { Health, LogLine, ProcessSession } from "../runtime/runtime.ts";
+
+export type FieldChange = { readonly field: string; readonly from: unknown; readonly to: unknown };
+
+export type PlanReport = {
+  readonly revision: string;
+  readonly steps: readonly {
+    readonly kind: string;
+    readonly target: string;
+    readonly reason: readonly FieldChange[];
+  }[];
+};
+
+export type AppState = "running" | "progressing" | "degraded" | "failed" | "suspended" | "removed";
+export type Verdict = "pending" | "healthy" | "failed" | "rolled-back";
+
+export type StatusReport = {
+  readonly host: string;
+  readonly instance: string;
+  readonly source: {
+    readonly url: string;
+    readonly ref: string;
+    /** ISO 8601; null before the first fetch. */
+    readonly fetchedAt: string | null;
+    readonly error: string | null;
+    /** ISO 8601: since when the source cannot be reached; null while it can. */
+    readonly unreachableSince: string | null;
+  };
+  readonly wanted: string | null;
+  readonly running: string | null;
+  readonly quarantined: readonly string[];
+  /** Errors of the newest commit when it is not valid: `file:line:column: message`. */
+  readonly errors: readonly string[];
+  readonly apps: readonly {
+    readonly name: string;
+    readonly state: AppState;
+    readonly verdict: Verdict;
+    readonly revision: string;
+    readonly reason: string;
+    readonly services: readonly {
+      readonly name: string;
+      readonly replicas: number;
+      readonly ready: number;
+    }[];
+  }[];
+};
+
+export type PsEntry = {
+  readonly id: string;
+  readonly name: string;
+  readonly app: string;
+  readonly service: string;
+  readonly replica: number;
+  readonly image: string;
+  readonly imageDigest: string;
+  readonly state: "created" | "running" | "paused" | "restarting" | "exited" | "dead";
+  readonly exitCode: number | null;
+  readonly health: Health;
+  readonly restarts: number;
+  readonly ports: readonly PortBinding[];
+  readonly pid: number | null;
+  readonly ip: Readonly<Record<string, string>>;
+  readonly createdAt: string;
+  readonly startedAt: string | null;
+  readonly revision: string;
+  /** True when an operator stopped, started or killed it by hand since the last revision. */
+  readonly byHand: boolean;
+};
+
+export type SyncReport = {
+  readonly revision: string | null;
+  readonly verdict: Verdict;
+  readonly reason: string;
+  /** What an operator did by hand and this sync therefore left alone. */
+  readonly leftAlone: readonly string[];
+};
+
+export type AgentEvent = {
+  readonly id: number;
+  /** ISO 8601. */
+  readonly time: string;
+  /** `source.fetched`, `revision.accepted`, `step.done`, `container.exited`, … */
+  readonly kind: string;
+  readonly app: string | null;
+  /** Container name, image reference, network, volume or sha. */
+  readonly target: string;
+  readonly message: string;
+  readonly fields: Readonly<Record<string, unknown>>;
+};
+
+export type ContainerStats = {
+  readonly id: string;
+  readonly name: string;
+  /** Percent of one CPU over the last sample. */
+  readonly cpuPercent: number;
+  readonly memoryBytes: number;
+  /** null: no limit. */
+  readonly memoryBytesMax: number | null;
+  readonly pids: number;
+  readonly networkReceiveBytes: number;
+  readonly networkTransmitBytes: number;
+  readonly blockReadBytes: number;
+  readonly blockWriteBytes: number;
+};
+
+export type ImageReport = {
+  readonly digest: string;
+  readonly references: readonly string[];
+  readonly sizeBytes: number;
+  readonly pulledAt: string;
+  readonly inUse: boolean;
+};
+
+/** NAME of a container: an id prefix, `app-service-N`, or `app/service` where only one replica runs. */
+export type ContainerName = string;
+
+/** Every method that takes a name throws an error saying what exists when nothing, or more than one, matches. */
+export type Control = {
+  status(): Promise<StatusReport>;
+  plan(abort: AbortSignal): Promise<PlanReport>;
+  /** Fetches, reconciles and waits for the verdict. */
+  sync(abort: AbortSignal): Promise<SyncReport>;
+  ps(options: { readonly all: boolean }): Promise<readonly PsEntry[]>;
+  inspect(name: string): Promise<unknown>;
+  stop(name: ContainerName, options: { readonly graceMs?: number }): Promise<void>;
+  start(name: ContainerName): Promise<void>;
+  restart(name: ContainerName, options: { readonly graceMs?: number }): Promise<void>;
+  kill(name: ContainerName, signal: string): Promise<void>;
+  exec(name: ContainerName, spec: ExecSpec): Promise<ProcessSession>;
+  logs(
+    name: ContainerName,
+    options: {
+      readonly tail?: number;
+      readonly sinceMs?: number;
+      readonly follow: boolean;
+      readonly abort: AbortSignal;
+    },
+  ): Promise<AsyncIterable<LogLine>>;
+  /** Samples every `intervalMs` until the signal; the first sample comes after one interval. */
+  stats(options: {
+    readonly intervalMs: number;
+    readonly abort: AbortSignal;
+  }): AsyncIterable<readonly ContainerStats[]>;
+  /** Recorded events, oldest first, then with `follow` live ones. */
+  events(options: {
+    readonly follow: boolean;
+    readonly abort: AbortSignal;
+  }): AsyncIterable<AgentEvent>;
+  images(): Promise<readonly ImageReport[]>;
+  pull(
+    reference: string,
+    options: {
+      readonly abort: AbortSignal;
+      readonly onProgress: (progress: {
+        readonly reference: string;
+        readonly layer?: string;
+        readonly bytesDone: number;
+        readonly bytesTotal: number;
+        readonly phase: string;
+      }) => void;
+    },
+  ): Promise<ImageReport>;
+  /** `path` is on the agent's host. */
+  load(
+    path: string,
+    options: { readonly reference?: string; readonly abort: AbortSignal },
+  ): Promise<readonly ImageReport[]>;
+  /** Stops and removes everything the instance owns, then ends the agent. */
+  down(options: { readonly volumes: boolean; readonly abort: AbortSignal }): Promise<void>;
+  /** Prometheus text exposition, complete. */
+  metrics(): Promise<Uint8Array>;
+  /** True when the wanted revision runs and is healthy. */
+  ready(): Promise<boolean>;
+};

@@ -1,0 +1,173 @@
+/* The wire between berth (TypeScript) and its helper (C). Twin of runtime/protocol.ts: a test compares
+ * every constant of the two files.
+ *
+ * All integers are little-endian. A message is a 12-byte header and a body:
+ *
+ *     u32 length    bytes of the body, at most BERTH_MESSAGE_BYTES_MAX
+ *     u32 id        chosen by the asker, echoed in every message that belongs to the request; 0: an event
+ *     u16 type      BERTH_MSG_*
+ *     u8  version   BERTH_PROTOCOL_VERSION
+ *     u8  zero
+ *
+ * A string or byte field is u32 length, the bytes, one NUL that the length does not count: the helper uses
+ * it in place as a C string. A list is u32 count and the items.
+ *
+ * A program (the body of START and EXEC) is a list of operations without a count, carried out in order:
+ *
+ *     u16 op        BERTH_OP_*
+ *     u16 flags     BERTH_OPF_*
+ *     u32 length    bytes of the payload
+ *     payload       fields in the order that the comment beside the op names
+ *
+ * Operations hand file descriptors to each other through numbered slots (0 to BERTH_SLOTS - 1). Filling a
+ * slot that is in use closes what was there. All descriptors are O_CLOEXEC.
+ */
+#ifndef BERTH_PROTOCOL_H
+#define BERTH_PROTOCOL_H
+
+#define BERTH_PROTOCOL_VERSION 1
+#define BERTH_HEADER_BYTES 12
+#define BERTH_MESSAGE_BYTES_MAX 4194304
+#define BERTH_SLOTS 192
+#define BERTH_SLOT_NONE 0xffffffffu
+
+/* Requests to the launcher (its stdin and stdout are one stream socket). */
+#define BERTH_MSG_HELLO 1      /* - ; answered by HELLO_OK */
+#define BERTH_MSG_START 2      /* str container id, str socket path, str exit path, str log path,
+                                  u64 log bytes max (0: no log), u32 log files max, u32 start flags, program */
+#define BERTH_MSG_UNPACK 3     /* str socket path, str destination dir, u32 id base, u64 bytes max,
+                                  u32 entries max; answered by DONE once the socket listens.
+                                  One client connects, sends the raw tar stream and shuts its sending side;
+                                  it receives one UNPACKED or ERROR message and the end of the stream */
+#define BERTH_MSG_RUN 4        /* program of host operations, carried out in a child: answered by DONE or
+                                  ERROR (NETLINK replies travel in NETLINK_REPLY before that) */
+#define BERTH_MSG_REMOVE_TREE 5 /* str path: removes a tree fd-relative in a child; DONE or ERROR */
+#define BERTH_MSG_NOTIFY 6     /* str socket path (abstract when it begins with '@'), str datagram: sends one
+                                  AF_UNIX datagram (sd_notify); DONE or ERROR */
+
+/* Requests to a supervisor, on its path socket (root only, checked by SO_PEERCRED). */
+#define BERTH_MSG_STATUS 32    /* - ; answered by STATE, then one EXITED when the container ends */
+#define BERTH_MSG_SIGNAL 33    /* u32 signal, u32 all (1: every process of the container); DONE or ERROR */
+#define BERTH_MSG_RELEASE 34   /* - ; lets a container started with BERTH_START_HOLD exec; DONE or ERROR */
+#define BERTH_MSG_EXEC 35      /* u32 exec flags, program; answered by STARTED or ERROR, then OUTPUT..., EXITED */
+#define BERTH_MSG_ATTACH 36    /* u32 attach flags: OUTPUT messages of the first process, then EXITED */
+#define BERTH_MSG_INPUT 37     /* bytes for the stdin of the EXEC or ATTACH with this id; empty: end of input */
+#define BERTH_MSG_RESIZE 38    /* u32 rows, u32 columns, for the terminal of the EXEC or ATTACH with this id */
+#define BERTH_MSG_EXEC_SIGNAL 39 /* u32 signal, to the process of the EXEC with this id */
+#define BERTH_MSG_ROTATE 40    /* - ; reopens the log; DONE or ERROR */
+
+/* Answers. */
+#define BERTH_MSG_HELLO_OK 64  /* u32 protocol version, u32 pid, str helper version */
+#define BERTH_MSG_DONE 65      /* - */
+#define BERTH_MSG_ERROR 66     /* u32 stage BERTH_STAGE_*, u32 op, u32 errno, str object, str detail */
+#define BERTH_MSG_STARTED 67   /* u32 pid of the process on the host, u64 start time (clock ticks since
+                                  boot, field 22 of /proc/PID/stat), u32 supervisor pid,
+                                  u64 supervisor start time */
+#define BERTH_MSG_STATE 68     /* u32 running (0 held, 1 running, 2 ended), u32 pid, u64 start time,
+                                  u32 supervisor pid */
+#define BERTH_MSG_EXITED 69    /* u32 known (0: the status was lost), u32 code, u32 signal (0: none),
+                                  u64 finished at (ms since the epoch) */
+#define BERTH_MSG_OUTPUT 70    /* u32 stream (1 stdout, 2 stderr), bytes; for an attached reader that is too
+                                  slow, stream 0 carries the u64 count of bytes that were dropped */
+#define BERTH_MSG_NETLINK_REPLY 71 /* bytes: the netlink messages that answered, headers included */
+#define BERTH_MSG_UNPACKED 72  /* u64 bytes of file content, u32 entries, u64 tar bytes read,
+                                  list of str: directories that the layer implies but does not carry */
+
+/* Flags of START. */
+#define BERTH_START_HOLD 1     /* answer STARTED before exec and wait for RELEASE */
+#define BERTH_START_STDIN 2    /* keep a stdin pipe open for attach; else /dev/null */
+#define BERTH_START_TTY 4      /* the first process gets a terminal (with OP_TTY in the program) */
+
+/* Flags of EXEC. */
+#define BERTH_EXEC_STDIN 1
+#define BERTH_EXEC_TTY 2
+#define BERTH_EXEC_DETACH 4    /* answered by STARTED only; output goes to /dev/null */
+
+/* Flags of ATTACH. */
+#define BERTH_ATTACH_STDIN 1
+#define BERTH_ATTACH_OUTPUT 2
+
+/* Flags of an operation. */
+#define BERTH_OPF_OPTIONAL 1   /* any failure of this operation is passed over */
+#define BERTH_OPF_MAY_BE_ABSENT 2 /* ENOENT (and ENOTDIR) are passed over */
+
+/* Host operations: the supervisor before and after CLONE, or the child of RUN. Full privilege. */
+#define BERTH_OP_MKDIR 1       /* u32 mode, u32 exist ok, str path */
+#define BERTH_OP_WRITE_FILE 2  /* u32 open flags (O_WRONLY is implied), u32 mode, str path, bytes: one write */
+#define BERTH_OP_OPEN 3        /* u32 slot, u32 base slot or NONE, u32 open flags, str path */
+#define BERTH_OP_OPEN_TREE 4   /* u32 slot, u32 base slot or NONE (then beneath it, no symlink followed),
+                                  u32 open_tree flags, u64 expected rdev or 0,
+                                  u32 expected type (S_IFMT bits) or 0, str path */
+#define BERTH_OP_MOUNT_SETATTR 5 /* u32 slot, u32 recursive, u64 set, u64 clear, u64 propagation,
+                                  u32 user namespace slot or NONE */
+#define BERTH_OP_FSOPEN 6      /* u32 slot, str file system, u64 mount attributes, list of
+                                  (u32 kind BERTH_FS_*, str key, str value, u32 slot) */
+#define BERTH_OP_USER_NAMESPACE 7 /* u32 slot, str uid_map, str gid_map: a namespace with no process */
+#define BERTH_OP_NETLINK 8     /* u32 family, u32 patch offset or NONE (the child's pid is written there, u32),
+                                  u32 replies wanted (1: NETLINK_REPLY), bytes: one or more netlink messages,
+                                  sent as one datagram; every NLM_F_ACK and dump is awaited */
+#define BERTH_OP_CGROUP_ATTACH 9 /* str directory: the child is written to its cgroup.procs */
+#define BERTH_OP_UNLINK 10     /* u32 directory (1: rmdir), str path */
+#define BERTH_OP_CLONE 11      /* u64 clone flags, u32 cgroup slot or NONE: makes the init; operations after
+                                  INIT_BEGIN are the init's, those before are the supervisor's */
+#define BERTH_OP_ID_MAP 12     /* str uid_map, str gid_map of the child */
+#define BERTH_OP_CHILD_NAMESPACE 13 /* u32 slot, str name ("user", "net", ...) of the child's namespace */
+#define BERTH_OP_PASS_FDS 14   /* - ; sends every slot to the init and closes them here */
+#define BERTH_OP_NOTIFY 15     /* - ; wakes the init out of one AWAIT */
+#define BERTH_OP_INIT_BEGIN 16 /* - ; end of the supervisor's part */
+#define BERTH_OP_JOIN 17       /* u32 clone flags: EXEC only, in place of CLONE: a child that joins these
+                                  namespaces of the container's first process by its pidfd (NEWPID included) */
+#define BERTH_OP_CHILD_OOM_SCORE 18 /* i32 as u32: written to the child's oom_score_adj */
+#define BERTH_OP_CHILD_RLIMIT 19 /* u32 resource, u64 soft, u64 hard: prlimit on the child, with host rights */
+#define BERTH_OP_CGROUP_DEVICES 20 /* str cgroup2 directory, bytes: eBPF program of type CGROUP_DEVICE */
+
+/* Operations of the init (after INIT_BEGIN). Paths are inside the new root unless said otherwise, and are
+ * resolved with RESOLVE_IN_ROOT from the root's descriptor. FSOPEN, MOUNT_SETATTR and NETLINK (without patch or
+ * reply) are the init's operations too: there they act with the container's own rights. */
+#define BERTH_OP_TAKE_FDS 32   /* - ; receives the slots */
+#define BERTH_OP_AWAIT 33      /* - ; waits for one NOTIFY; the supervisor's death ends the init */
+#define BERTH_OP_ATTACH_ROOT 34 /* u32 slot, str host directory to mount it on (in the private namespace) */
+#define BERTH_OP_MOUNT 35      /* u32 slot, u32 create (0 no, 1 directory, 2 file), u32 mode of what is
+                                  created, str path: move_mount onto the descriptor of the path */
+#define BERTH_OP_MAKE_DIR 36   /* u32 mode, str path (with its parents) */
+#define BERTH_OP_MAKE_SYMLINK 37 /* str target, str path */
+#define BERTH_OP_READ_ONLY 38  /* str path: bound onto itself and made read-only, recursively */
+#define BERTH_OP_MASK 39       /* u32 slot of /dev/null, u32 slot of an empty read-only directory, str path */
+#define BERTH_OP_PIVOT 40      /* - ; the root of ATTACH_ROOT becomes /, the host's tree is detached */
+#define BERTH_OP_ROOT_READ_ONLY 41 /* - ; remounts / read-only (its submounts keep their attributes) */
+#define BERTH_OP_HOSTNAME 42   /* str hostname, str domainname (empty: not set) */
+#define BERTH_OP_SYSCTL 43     /* str path below /proc/sys, str value: written to a private procfs */
+#define BERTH_OP_RLIMIT 44     /* u32 resource, u64 soft, u64 hard */
+#define BERTH_OP_UNSHARE 45    /* u64 clone flags */
+#define BERTH_OP_SESSION 46    /* - ; setsid, and the terminal becomes the controlling one where there is one */
+#define BERTH_OP_TTY 47        /* u32 rows, u32 columns: a pty of the container's own devpts (TIOCGPTPEER),
+                                  its master handed to the supervisor, mounted on /dev/console for the first
+                                  process */
+#define BERTH_OP_KEYRING 48    /* - ; joins a new anonymous session keyring */
+#define BERTH_OP_UMASK 49      /* u32 */
+#define BERTH_OP_IDS 50        /* u32 uid, u32 gid, list of u32 supplementary groups; keeps capabilities */
+#define BERTH_OP_CAPABILITIES 51 /* u64 bounding, u64 permitted, u64 effective, u64 inheritable, u64 ambient */
+#define BERTH_OP_NO_NEW_PRIVS 52 /* - */
+#define BERTH_OP_SECCOMP 53    /* u32 seccomp flags, bytes: struct sock_filter[] */
+#define BERTH_OP_CHDIR 54      /* u32 create (1: made with mode 0755 where it is missing), str path; the
+                                  result is checked to lie inside the root */
+#define BERTH_OP_REAP 55       /* - ; a tiny PID 1 stays, forwards signals and reaps; the rest goes on in its child */
+#define BERTH_OP_EXEC 56       /* list of str argv, list of str environment: argv[0] without a slash is
+                                  looked up in the PATH of that environment */
+#define BERTH_OP_HOLD 57       /* - ; where START_HOLD waits (before EXEC) */
+#define BERTH_OP_PRIVATE_MOUNTS 58 /* - ; the whole tree becomes MS_SLAVE then MS_PRIVATE; first in the init */
+#define BERTH_OP_BIND_FROM_ROOT 59 /* u32 slot, u32 open_tree flags, str path: open_tree inside the root */
+
+/* Kinds of an FSOPEN parameter. */
+#define BERTH_FS_FLAG 0
+#define BERTH_FS_STRING 1
+#define BERTH_FS_FD 2
+
+/* Who failed. */
+#define BERTH_STAGE_LAUNCHER 1
+#define BERTH_STAGE_SUPERVISOR 2
+#define BERTH_STAGE_INIT 3
+#define BERTH_STAGE_EXEC 4     /* the payload's own execve: the object is its path */
+#define BERTH_STAGE_UNPACK 5
+
+#endif
