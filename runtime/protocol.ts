@@ -1,0 +1,129 @@
+/** The wire between berth and its helper: twin of `native/protocol.h`, which says what each constant carries. */
+
+export const PROTOCOL_VERSION = 1;
+export const HEADER_BYTES = 12;
+export const MESSAGE_BYTES_MAX = 4194304;
+export const SLOTS = 192;
+export const SLOT_NONE = 0xffffffff;
+
+/** Types of a message. */
+export const message = {
+  hello: 1,
+  start: 2,
+  unpack: 3,
+  run: 4,
+  removeTree: 5,
+  notify: 6,
+  status: 32,
+  signal: 33,
+  release: 34,
+  exec: 35,
+  attach: 36,
+  input: 37,
+  resize: 38,
+  execSignal: 39,
+  rotate: 40,
+  helloOk: 64,
+  done: 65,
+  error: 66,
+  started: 67,
+  state: 68,
+  exited: 69,
+  output: 70,
+  netlinkReply: 71,
+  unpacked: 72,
+} as const;
+
+/** Operations of a program; `protocol.h` names the fields of each. */
+export const op = {
+  mkdir: 1,
+  writeFile: 2,
+  open: 3,
+  openTree: 4,
+  mountSetattr: 5,
+  fsopen: 6,
+  userNamespace: 7,
+  netlink: 8,
+  cgroupAttach: 9,
+  unlink: 10,
+  clone: 11,
+  idMap: 12,
+  childNamespace: 13,
+  passFds: 14,
+  notify: 15,
+  initBegin: 16,
+  join: 17,
+  childOomScore: 18,
+  childRlimit: 19,
+  cgroupDevices: 20,
+  takeFds: 32,
+  await: 33,
+  attachRoot: 34,
+  mount: 35,
+  makeDir: 36,
+  makeSymlink: 37,
+  readOnly: 38,
+  mask: 39,
+  pivot: 40,
+  rootReadOnly: 41,
+  hostname: 42,
+  sysctl: 43,
+  rlimit: 44,
+  unshare: 45,
+  session: 46,
+  tty: 47,
+  keyring: 48,
+  umask: 49,
+  ids: 50,
+  capabilities: 51,
+  noNewPrivs: 52,
+  seccomp: 53,
+  chdir: 54,
+  reap: 55,
+  exec: 56,
+  hold: 57,
+  privateMounts: 58,
+  bindFromRoot: 59,
+} as const;
+
+/** Flags of an operation. */
+export const opFlag = {
+  optional: 1,
+  mayBeAbsent: 2,
+} as const;
+
+/** Flags of START. */
+export const startFlag = {
+  hold: 1,
+  stdin: 2,
+  tty: 4,
+} as const;
+
+/** Flags of EXEC. */
+export const execFlag = {
+  stdin: 1,
+  tty: 2,
+  detach: 4,
+} as const;
+
+/** Flags of ATTACH. */
+export const attachFlag = {
+  stdin: 1,
+  output: 2,
+} as const;
+
+/** Kinds of an FSOPEN parameter. */
+export const fsParameter = {
+  flag: 0,
+  string: 1,
+  fd: 2,
+} as const;
+
+/** Who failed. */
+export const stage = {
+  launcher: 1,
+  supervisor: 2,
+  init: 3,
+  exec: 4,
+  unpack: 5,
+} as const;
