@@ -1,0 +1,139 @@
+/** What anybody who reaches `--listen` may see: metrics, life, readiness and a plain page. Read only. */
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
+import { constants, gzip } from "node:zlib";
+import type { Log } from "../../runtime/runtime.ts";
+import type { Control } from "../control.ts";
+import { renderStatusPage } from "./status-page.ts";
+import { describeUnreadiness } from "./unreadiness.ts";
+
+type Answer = {
+  readonly status: number;
+  readonly type: string;
+  readonly body: Uint8Array | string;
+};
+
+const TEXT = "text/plain; charset=utf-8";
+const METRICS = "text/plain; version=0.0.4; charset=utf-8";
+
+/** A server that is not listening yet. It answers GET and HEAD of four paths; everything else is 404. */
+export function createPublicServer(options: {
+  readonly control: Control;
+  readonly log: Log;
+}): Server {
+  const { control, log } = options;
+  const serve = createRoutes(control);
+  const server = createServer(
+    {
+      maxHeaderSize: 8192,
+      headersTimeout: 5000,
+      requestTimeout: 10_000,
+      keepAliveTimeout: 5000,
+      connectionsCheckingInterval: 1000,
+    },
+    (request, response) => {
+      answer({ request, response, serve }).catch((error: unknown) => {
+        log.error("cannot serve a request", { path: request.url, error: messageOf(error) });
+        if (response.headersSent) response.destroy();
+        else
+          send(response, {
+            status: 500,
+            type: TEXT,
+            body: "cannot serve this now: see the agent's log\n",
+          });
+      });
+    },
+  );
+  server.maxConnections = 128;
+  return server;
+}
+
+async function answer(exchange: {
+  readonly request: IncomingMessage;
+  readonly response: ServerResponse;
+  readonly serve: (path: string) => Promise<Answer | undefined>;
+}): Promise<void> {
+  const { request, response, serve } = exchange;
+  // Nothing here takes a body: it is not read, and the connection that carries one is not kept.
+  if (hasBody(request)) {
+    response.setHeader("connection", "close");
+    response.once("finish", () => request.destroy());
+  }
+  const readable = request.method === "GET" || request.method === "HEAD";
+  const path = (request.url ?? "/").split("?", 1)[0] ?? "/";
+  const found = readable ? await serve(path) : undefined;
+  const whole = found ?? { status: 404, type: TEXT, body: "not found\n" };
+  const zipped = whole.type === METRICS && acceptsGzip(request);
+  if (zipped) response.setHeader("content-encoding", "gzip");
+  if (whole.type === METRICS) response.setHeader("vary", "accept-encoding");
+  send(response, zipped ? { ...whole, body: await compress(whole.body) } : whole);
+}
+
+function createRoutes(control: Control): (path: string) => Promise<Answer | undefined> {
+  let rendering: Promise<Uint8Array> | undefined;
+  // Scrapes that come together share one rendering.
+  const metrics = (): Promise<Uint8Array> => {
+    rendering ??= control.metrics().finally(() => {
+      rendering = undefined;
+    });
+    return rendering;
+  };
+  return async (path) => {
+    switch (path) {
+      case "/metrics":
+        return { status: 200, type: METRICS, body: await metrics() };
+      case "/healthz":
+        return { status: 200, type: TEXT, body: "ok\n" };
+      case "/readyz": {
+        if (await control.ready()) return { status: 200, type: TEXT, body: "ready\n" };
+        const reason = describeUnreadiness(await control.status());
+        return { status: 503, type: TEXT, body: `not ready: ${reason}\n` };
+      }
+      case "/": {
+        const page = renderStatusPage(await control.status());
+        return { status: 200, type: "text/html; charset=utf-8", body: page };
+      }
+      default:
+        return undefined;
+    }
+  };
+}
+
+function send(response: ServerResponse, { status, type, body }: Answer): void {
+  response.writeHead(status, {
+    "content-type": type,
+    "content-length": Buffer.byteLength(body),
+    "cache-control": "no-store",
+    "content-security-policy":
+      "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'",
+    "x-content-type-options": "nosniff",
+  });
+  // A HEAD request gets the headers alone: Node drops the body.
+  response.end(body);
+}
+
+function hasBody(request: IncomingMessage): boolean {
+  const length = request.headers["content-length"];
+  return request.headers["transfer-encoding"] !== undefined || (length ?? "0") !== "0";
+}
+
+/** RFC 9110 section 12.5.3, as far as it decides about gzip. */
+function acceptsGzip(request: IncomingMessage): boolean {
+  const header = String(request.headers["accept-encoding"] ?? "");
+  return header.split(",").some((part) => {
+    const [coding, ...parameters] = part.split(";").map((text) => text.trim().toLowerCase());
+    return coding === "gzip" && !parameters.some((parameter) => /^q=0(?:\.0*)?$/.test(parameter));
+  });
+}
+
+function compress(body: Uint8Array | string): Promise<Uint8Array> {
+  return new Promise((resolve, reject) => {
+    gzip(body, { level: constants.Z_BEST_SPEED }, (error, bytes) => {
+      if (error === null) resolve(bytes);
+      else reject(error);
+    });
+  });
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}

@@ -1,0 +1,73 @@
+/** What the agent's socket accepts, route by route. Unknown fields are refused. */
+import { z } from "zod";
+
+const Name = z.string().min(1).max(512);
+const GraceMs = z.number().int().min(0).max(86_400_000);
+const Flag = z.enum(["true", "false"]).transform((text) => text === "true");
+const Count = z
+  .string()
+  .regex(/^\d{1,15}$/, "a whole number is expected")
+  .transform(Number);
+
+/** Queries of GET routes: every value arrives as text. */
+export const Nothing = z.strictObject({});
+export const PsQuery = z.strictObject({ all: Flag.default(false) });
+export const InspectQuery = z.strictObject({ name: Name });
+export const LogsQuery = z.strictObject({
+  name: Name,
+  tail: Count.optional(),
+  sinceMs: Count.optional(),
+  follow: Flag.default(false),
+});
+export const StatsQuery = z.strictObject({
+  intervalMs: Count.pipe(z.number().min(100).max(3_600_000)).default(1000),
+});
+export const EventsQuery = z.strictObject({ follow: Flag.default(false) });
+
+/** JSON bodies of POST routes. */
+export const SyncBody = z.strictObject({
+  timeoutMs: z.number().int().min(1).max(86_400_000).optional(),
+});
+export const NameBody = z.strictObject({ name: Name });
+export const StopBody = z.strictObject({ name: Name, graceMs: GraceMs.optional() });
+export const KillBody = z.strictObject({
+  name: Name,
+  signal: z
+    .string()
+    .regex(/^(?:[A-Z][A-Z0-9+-]{1,15}|\d{1,2})$/, "a signal such as SIGTERM or 15 is expected")
+    .default("SIGKILL"),
+});
+export const PullBody = z.strictObject({ reference: z.string().min(1).max(1024) });
+export const LoadBody = z.strictObject({
+  path: z.string().min(1).max(4096).startsWith("/", "an absolute path is expected"),
+  reference: z.string().min(1).max(1024).optional(),
+});
+export const DownBody = z.strictObject({ volumes: z.boolean().default(false) });
+
+const TerminalSide = z.number().int().min(1).max(65_535);
+const NoNul = z.string().refine((text) => !text.includes("\0"), "a NUL byte cannot be passed on");
+
+export const Terminal = z.strictObject({ rows: TerminalSide, columns: TerminalSide });
+export const Signal = z.number().int().min(1).max(64);
+
+/** Payload of the OPEN frame of an exec stream. */
+export const ExecRequest = z.strictObject({
+  name: Name,
+  argv: z.array(NoNul.max(131_072)).min(1).max(4096),
+  environment: z.record(z.string().regex(/^[^=\0]+$/), NoNul.max(131_072)).default({}),
+  user: NoNul.min(1).max(256).optional(),
+  workingDir: NoNul.min(1).max(4096).optional(),
+  tty: z.boolean().default(false),
+  stdin: z.boolean().default(false),
+  terminal: Terminal.optional(),
+});
+
+/** One sentence out of a failed parse: every mistake with its field. */
+export function describeMistakes(error: z.ZodError): string {
+  return error.issues
+    .slice(0, 8)
+    .map(
+      (issue) => `${issue.path.length === 0 ? "request" : issue.path.join(".")}: ${issue.message}`,
+    )
+    .join("; ");
+}

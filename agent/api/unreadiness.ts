@@ -1,0 +1,17 @@
+import type { StatusReport } from "../control.ts";
+
+/** One line for people: why the wanted revision does not run healthy here. */
+export function describeUnreadiness(status: StatusReport): string {
+  const app = status.apps.find(
+    ({ verdict, state }) => verdict !== "healthy" || state !== "running",
+  );
+  if (status.wanted === null) return status.source.error ?? "no revision was fetched yet";
+  if (app !== undefined) {
+    return `app ${app.name} is ${app.state}, verdict ${app.verdict}${app.reason === "" ? "" : `: ${app.reason}`}`;
+  }
+  if (status.errors.length > 0) return `the newest commit is not valid: ${status.errors[0]}`;
+  if (status.running !== status.wanted) {
+    return `revision ${status.wanted} is wanted, ${status.running ?? "none"} is running`;
+  }
+  return status.source.error ?? "the agent is starting";
+}
