@@ -36,8 +36,14 @@ export class Program {
     );
   }
 
-  open(slot: Slot, base: Slot | null, openFlags: number, path: string): this {
-    return this.#op(op.open, {}, (w) =>
+  open(
+    slot: Slot,
+    base: Slot | null,
+    openFlags: number,
+    path: string,
+    options: OpOptions = {},
+  ): this {
+    return this.#op(op.open, options, (w) =>
       w
         .u32(slot)
         .u32(base ?? SLOT_NONE)
@@ -135,6 +141,10 @@ export class Program {
 
   unlink(path: string, options: { readonly directory: boolean } & OpOptions): this {
     return this.#op(op.unlink, options, (w) => w.u32(options.directory ? 1 : 0).string(path));
+  }
+
+  copyTree(source: Slot, destination: Slot): this {
+    return this.#op(op.copyTree, {}, (w) => w.u32(source).u32(destination));
   }
 
   clone(cloneFlags: number, cgroup: Slot | null): this {

@@ -56,6 +56,7 @@ export const op = {
   childOomScore: 18,
   childRlimit: 19,
   cgroupDevices: 20,
+  copyTree: 21,
   takeFds: 32,
   await: 33,
   attachRoot: 34,

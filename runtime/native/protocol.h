@@ -94,7 +94,8 @@
 /* Host operations: the supervisor before and after CLONE, or the child of RUN. Full privilege. */
 #define BERTH_OP_MKDIR 1       /* u32 mode, u32 exist ok, str path */
 #define BERTH_OP_WRITE_FILE 2  /* u32 open flags (O_WRONLY is implied), u32 mode, str path, bytes: one write */
-#define BERTH_OP_OPEN 3        /* u32 slot, u32 base slot or NONE, u32 open flags, str path */
+#define BERTH_OP_OPEN 3        /* u32 slot, u32 base slot or NONE (then resolved with RESOLVE_IN_ROOT from it),
+                                  u32 open flags, str path */
 #define BERTH_OP_OPEN_TREE 4   /* u32 slot, u32 base slot or NONE (then beneath it, no symlink followed),
                                   u32 open_tree flags, u64 expected rdev or 0,
                                   u32 expected type (S_IFMT bits) or 0, str path */
@@ -120,6 +121,8 @@
 #define BERTH_OP_CHILD_OOM_SCORE 18 /* i32 as u32: written to the child's oom_score_adj */
 #define BERTH_OP_CHILD_RLIMIT 19 /* u32 resource, u64 soft, u64 hard: prlimit on the child, with host rights */
 #define BERTH_OP_CGROUP_DEVICES 20 /* str cgroup2 directory, bytes: eBPF program of type CGROUP_DEVICE */
+#define BERTH_OP_COPY_TREE 21  /* u32 slot of a source directory, u32 slot of an empty one: what is in it, with ids,
+                                  modes, times, xattrs and links; nothing when the source's slot is empty */
 
 /* Operations of the init (after INIT_BEGIN). Paths are inside the new root unless said otherwise, and are
  * resolved with RESOLVE_IN_ROOT from the root's descriptor. FSOPEN, MOUNT_SETATTR and NETLINK (without patch or

@@ -1,0 +1,40 @@
+import type { CgroupHost } from "./cgroups/cgroup-host.ts";
+import { containerPaths, type ContainerPaths } from "./container-paths.ts";
+import type { IdLeases } from "./id-leases.ts";
+import type { ImageStore } from "./images/image-store.ts";
+import type { Inventory } from "./inventory.ts";
+import type { Launcher } from "./launcher.ts";
+import type { Networks } from "./network/networks.ts";
+import type { Log } from "./runtime.ts";
+import type { Volumes } from "./volumes.ts";
+
+/** The parts of one open runtime that containers are made of. */
+export type ContainerContext = {
+  readonly libDir: string;
+  readonly runDir: string;
+  /** cgroup path of the instance, such as `/berth`. */
+  readonly cgroupParent: string;
+  readonly cgroups: CgroupHost;
+  readonly inventory: Inventory;
+  readonly idLeases: IdLeases;
+  readonly images: ImageStore;
+  readonly networks: Networks;
+  readonly volumes: Volumes;
+  readonly launcher: Launcher;
+  readonly log: Log;
+  readonly now: () => number;
+};
+
+export function pathsOf(context: ContainerContext, id: string): ContainerPaths {
+  return containerPaths(context, id);
+}
+
+/** The container's cgroup below each hierarchy's mount point. */
+export function cgroupPathOf(context: ContainerContext, id: string): string {
+  return `${context.cgroupParent}/${id}`;
+}
+
+/** The empty directory on which inits mount their root, each in its own mount namespace. */
+export function stagingDirOf(context: ContainerContext): string {
+  return `${context.runDir}/root`;
+}

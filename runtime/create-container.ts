@@ -1,0 +1,90 @@
+import { chownSync, existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { limitWrites } from "./cgroups/cgroup-limits.ts";
+import type { ContainerContext } from "./container-context.ts";
+import { cgroupPathOf, pathsOf } from "./container-context.ts";
+import type { ContainerSpec } from "./container-spec.ts";
+import type { Image } from "./images/image-store.ts";
+import { LAYER_ID_BASE } from "./images/layer-ids.ts";
+import { resolveProcess } from "./process-config.ts";
+import { seedVolume } from "./seed-volume.ts";
+import { signalNumber } from "./signals.ts";
+
+/**
+ * Makes the directories and leases of a container. Everything that can be refused is refused before the first of them
+ * exists. Idempotent for the same id.
+ */
+export async function createContainer(context: ContainerContext, spec: ContainerSpec): Promise<void> {
+  if (context.inventory.get(spec.id) !== undefined) return;
+  const image = requireImage(context, spec);
+  checkSpec(context, spec, image);
+  const paths = pathsOf(context, spec.id);
+  context.inventory.put({ spec, phase: "creating", createdAtMs: context.now() });
+  context.idLeases.lease(spec.id);
+  for (const { network } of spec.networks) context.networks.leaseAddress(spec.id, network);
+  mkdirSync(paths.dir, { recursive: true, mode: 0o700 });
+  for (const [dir, mode] of [
+    [`${paths.dir}/rootfs`, 0o700],
+    [paths.upper, 0o755],
+    [paths.work, 0o700],
+    [paths.etc, 0o755],
+  ] as const) {
+    mkdirSync(dir, { recursive: true, mode });
+    chownSync(dir, LAYER_ID_BASE, LAYER_ID_BASE);
+  }
+  await seedVolumes(context, spec, image);
+  writeFileSync(paths.specFile, JSON.stringify(spec), { mode: 0o600 });
+  context.inventory.put({ spec, phase: "created", createdAtMs: context.now() });
+}
+
+/** The spec of a container whose directory outlived a reboot; undefined when it is not whole. */
+export function readStoredSpec(specFile: string): ContainerSpec | undefined {
+  try {
+    // Written by createContainer; a power cut may have torn it.
+    return JSON.parse(readFileSync(specFile, "utf8")) as ContainerSpec;
+  } catch {
+    return undefined;
+  }
+}
+
+/** Throws when the image is not in the store. */
+export function requireImage(context: ContainerContext, spec: ContainerSpec): Image {
+  const image = context.images.find(spec.image.digest) ?? context.images.find(spec.image.reference);
+  if (image === undefined) {
+    throw new Error(
+      `cannot create ${spec.name} because image ${spec.image.reference} is not in the store: pull or load it first`,
+    );
+  }
+  return image;
+}
+
+function checkSpec(context: ContainerContext, spec: ContainerSpec, image: Image): void {
+  if (!/^[0-9a-f]{64}$/.test(spec.id)) {
+    throw new Error(`cannot create ${spec.name}: its id "${spec.id}" is not 64 hex digits`);
+  }
+  signalNumber(resolveProcess(spec, image.config).stopSignal);
+  limitWrites(context.cgroups, cgroupPathOf(context, spec.id), spec.resources);
+  for (const mount of spec.mounts) {
+    if (mount.type === "volume" && !context.volumes.has(mount.volume)) {
+      throw new Error(
+        `cannot create ${spec.name} because volume ${mount.volume} does not exist: make it first`,
+      );
+    }
+    if (mount.type === "bind" && !mount.createHostPath && !existsSync(mount.source)) {
+      throw new Error(
+        `cannot create ${spec.name} because the bind source ${mount.source} does not exist: create it, or set create_host_path`,
+      );
+    }
+  }
+}
+
+/** Docker's rule: a volume that is empty when it is first mounted gets what the image has at that place. */
+async function seedVolumes(context: ContainerContext, spec: ContainerSpec, image: Image): Promise<void> {
+  for (const mount of spec.mounts) {
+    if (mount.type !== "volume" || !mount.copy || !context.volumes.isEmpty(mount.volume)) continue;
+    await seedVolume(context.launcher, {
+      layerDirs: image.layerDirs,
+      source: mount.target,
+      destination: context.volumes.path(mount.volume),
+    });
+  }
+}

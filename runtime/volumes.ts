@@ -1,0 +1,114 @@
+import { chownSync, mkdirSync, readdirSync } from "node:fs";
+import { join } from "node:path";
+import type { DatabaseSync } from "node:sqlite";
+import { LAYER_ID_BASE } from "./images/layer-ids.ts";
+import type { VolumeSpec, VolumeStatus } from "./runtime.ts";
+
+type VolumeRow = { readonly name: string; readonly labels: string; readonly createdAtMs: number };
+
+/** Named volumes: plain directories `volumes/NAME/_data`, owned by the shifted ids of the store. */
+export class Volumes {
+  readonly #dir: string;
+  readonly #db: DatabaseSync;
+  readonly #now: () => number;
+  readonly #removeTree: (path: string) => Promise<void>;
+
+  constructor(options: {
+    readonly libDir: string;
+    readonly state: DatabaseSync;
+    readonly now: () => number;
+    readonly removeTree: (path: string) => Promise<void>;
+  }) {
+    this.#dir = join(options.libDir, "volumes");
+    this.#db = options.state;
+    this.#now = options.now;
+    this.#removeTree = options.removeTree;
+    mkdirSync(this.#dir, { recursive: true, mode: 0o700 });
+    this.#db.exec(`create table if not exists runtime_volumes (
+      name text primary key, labels text not null, created_at_ms integer not null) strict`);
+  }
+
+  /** Idempotent; labels of an existing volume stay as they are. */
+  ensure(spec: VolumeSpec): VolumeStatus {
+    if (!namePattern.test(spec.name)) {
+      throw new Error(
+        `cannot make volume "${spec.name}": letters, digits, "_", "." and "-" are expected, at most 128`,
+      );
+    }
+    const path = this.path(spec.name);
+    if (this.#row(spec.name) === undefined) {
+      mkdirSync(path, { recursive: true, mode: 0o755 });
+      chownSync(path, LAYER_ID_BASE, LAYER_ID_BASE);
+      this.#db
+        .prepare("insert into runtime_volumes (name, labels, created_at_ms) values (?, ?, ?)")
+        .run(spec.name, JSON.stringify(spec.labels), this.#now());
+    }
+    return this.#status(this.#require(spec.name), []);
+  }
+
+  path(name: string): string {
+    return join(this.#dir, name, "_data");
+  }
+
+  has(name: string): boolean {
+    return this.#row(name) !== undefined;
+  }
+
+  /** True until something was put into it. */
+  isEmpty(name: string): boolean {
+    return readdirSync(this.path(name)).length === 0;
+  }
+
+  /** `users`: volume name -> ids of the containers that mount it. */
+  list(users: ReadonlyMap<string, readonly string[]>): readonly VolumeStatus[] {
+    const rows = this.#db.prepare(`${selectVolume} order by name`).all();
+    return rows.map(readRow).map((row) => this.#status(row, users.get(row.name) ?? []));
+  }
+
+  /** Deletes the data. Throws while a container mounts it. */
+  async remove(name: string, users: readonly string[]): Promise<void> {
+    if (users.length > 0) {
+      const ids = users.map((id) => id.slice(0, 12)).join(", ");
+      throw new Error(
+        `cannot remove volume ${name} because it is in use by ${ids}: remove them first`,
+      );
+    }
+    if (!this.has(name)) return;
+    await this.#removeTree(join(this.#dir, name));
+    this.#db.prepare("delete from runtime_volumes where name = ?").run(name);
+  }
+
+  #row(name: string): VolumeRow | undefined {
+    const row = this.#db.prepare(`${selectVolume} where name = ?`).get(name);
+    return row === undefined ? undefined : readRow(row);
+  }
+
+  #require(name: string): VolumeRow {
+    const row = this.#row(name);
+    if (row === undefined) throw new Error(`cannot find volume ${name}: it does not exist`);
+    return row;
+  }
+
+  #status(row: VolumeRow, usedBy: readonly string[]): VolumeStatus {
+    // Written by `ensure` from a Record<string, string>.
+    const labels = JSON.parse(row.labels) as Record<string, string>;
+    return {
+      name: row.name,
+      labels,
+      path: this.path(row.name),
+      createdAtMs: row.createdAtMs,
+      usedBy,
+    };
+  }
+}
+
+const namePattern = /^[a-zA-Z0-9][a-zA-Z0-9_.-]{0,127}$/;
+const selectVolume = "select name, labels, created_at_ms from runtime_volumes";
+
+function readRow(row: Record<string, unknown>): VolumeRow {
+  return {
+    name: String(row.name),
+    labels: String(row.labels),
+    createdAtMs: Number(row.created_at_ms),
+  };
+}
