@@ -1,0 +1,114 @@
+import { readFile } from "node:fs/promises";
+import { hostname } from "node:os";
+import { parse } from "yaml";
+import { z } from "zod";
+import type { AgentOptions } from "./agent-options.ts";
+import type { PollSchedule } from "./schedule.ts";
+import { type MaintenanceWindow, parsePollSchedule, parseWindow } from "./schedule.ts";
+
+const configBytesMax = 1_048_576;
+
+const ConfigFile = z.strictObject({
+  repo: z.string().min(1).optional(),
+  ref: z.string().min(1).optional(),
+  path: z.string().min(1).optional(),
+  host: z.string().min(1).optional(),
+  interval: z.string().min(1).optional(),
+  listen: z.string().min(1).optional(),
+  maintenanceWindows: z
+    .array(z.strictObject({ start: z.string().min(1), duration: z.string().min(1) }))
+    .max(64)
+    .optional(),
+  insecureRegistries: z
+    .array(z.string().regex(/^[a-z0-9.-]+(:\d{1,5})?$/, "expected host or host:port"))
+    .max(64)
+    .optional(),
+  addressPool: z
+    .string()
+    .regex(/^\d{1,3}(\.\d{1,3}){3}\/\d{1,2}$/, "expected a network such as 10.210.0.0/16")
+    .optional(),
+  log: z
+    .strictObject({
+      level: z.enum(["debug", "info", "warn", "error"]).optional(),
+      format: z.enum(["logfmt", "json"]).optional(),
+    })
+    .optional(),
+});
+type ConfigFile = z.infer<typeof ConfigFile>;
+
+export type ListenAddress = { readonly host: string; readonly port: number };
+
+export type Settings = {
+  readonly repo: string;
+  readonly ref: string;
+  readonly path: string;
+  readonly host: string;
+  readonly poll: PollSchedule;
+  readonly listen: ListenAddress | null;
+  /** Empty: changes are applied at any time. */
+  readonly windows: readonly MaintenanceWindow[];
+  readonly insecureRegistries: readonly string[];
+  readonly addressPool: string;
+  readonly log: {
+    readonly level: "debug" | "info" | "warn" | "error";
+    readonly format: "logfmt" | "json";
+  };
+};
+
+/** Flags over config file over defaults. Throws an error that names the file, the field and what is expected. */
+export async function loadSettings(options: AgentOptions): Promise<Settings> {
+  const file = options.configFile === undefined ? {} : await readConfigFile(options.configFile);
+  const repo = options.repo ?? file.repo;
+  if (repo === undefined) {
+    throw new Error(
+      "cannot start the agent because no repository is named: give --repo or `repo:` in the config file",
+    );
+  }
+  return {
+    repo,
+    ref: options.ref ?? file.ref ?? "main",
+    path: options.path ?? file.path ?? ".",
+    host: options.host ?? file.host ?? hostname(),
+    poll: parsePollSchedule(options.interval ?? file.interval ?? "30s"),
+    listen: parseListen(options.listen ?? file.listen ?? "127.0.0.1:9477"),
+    windows: (file.maintenanceWindows ?? []).map(parseWindow),
+    insecureRegistries: file.insecureRegistries ?? [],
+    addressPool: file.addressPool ?? "10.210.0.0/16",
+    log: { level: file.log?.level ?? "info", format: file.log?.format ?? "logfmt" },
+  };
+}
+
+async function readConfigFile(path: string): Promise<ConfigFile> {
+  const bytes = await readFile(path).catch((cause: unknown) => {
+    throw new Error(`cannot read the config file ${path}`, { cause });
+  });
+  if (bytes.length > configBytesMax) {
+    throw new Error(`cannot use the config file ${path} because it is larger than 1 MiB`);
+  }
+  let document: unknown;
+  try {
+    document = parse(bytes.toString("utf8"), { maxAliasCount: 20 }) ?? {};
+  } catch (cause) {
+    throw new Error(`cannot parse the config file ${path}`, { cause });
+  }
+  const result = ConfigFile.safeParse(document);
+  if (result.success) return result.data;
+  const issues = result.error.issues.map(
+    (issue) => `${issue.path.join(".") || "(top level)"}: ${issue.message}`,
+  );
+  throw new Error(`cannot use the config file ${path} because ${issues.join("; ")}`);
+}
+
+/** `host:port`, `[v6]:port`, or `none`. */
+export function parseListen(text: string): ListenAddress | null {
+  if (text === "none") return null;
+  const match = /^(?:\[([0-9a-fA-F:]+)\]|([^:[\]]+)):(\d{1,5})$/.exec(text);
+  const host = match?.[1] ?? match?.[2];
+  const port = Number(match?.[3]);
+  if (host === undefined || port > 65_535) {
+    throw new Error(
+      `cannot listen on ${text} because it is not an address: 127.0.0.1:9477, [::1]:9477 or none is expected`,
+    );
+  }
+  return { host, port };
+}

@@ -1,0 +1,151 @@
+import { type ChildProcessWithoutNullStreams, spawn } from "node:child_process";
+import type { FileReader } from "../../manifests/desired-state.ts";
+
+/** Files of one commit, read from the object store through one `git cat-file --batch`. */
+export type CommitReader = FileReader & { close(): void };
+
+type Entry = { readonly object: string; readonly sizeBytes: number };
+
+const filesMax = 200_000;
+const headerBytesMax = 1_024;
+
+/**
+ * `tree` is the output of `git ls-tree -r -z --long`. Only regular files (modes 100644 and 100755) are files here:
+ * a symlink's blob is a path that somebody else would resolve, and a submodule is a commit of another repository.
+ */
+export function openCommitReader(options: {
+  readonly gitDir: string;
+  readonly environment: Readonly<Record<string, string>>;
+  readonly tree: string;
+  readonly abort: AbortSignal;
+}): CommitReader {
+  const entries = parseTree(options.tree);
+  const paths = [...entries.keys()].sort();
+  let batch: BatchReader | undefined;
+  return {
+    list: () => Promise.resolve(paths),
+    async read(path, bytesMax) {
+      const entry = entries.get(path);
+      if (entry === undefined) return undefined;
+      if (entry.sizeBytes > bytesMax) {
+        throw new Error(
+          `cannot read ${path} because it has ${entry.sizeBytes} bytes: at most ${bytesMax} are expected`,
+        );
+      }
+      batch ??= startBatch(options);
+      return batch.read(entry);
+    },
+    close: () => batch?.close(),
+  };
+}
+
+function parseTree(tree: string): ReadonlyMap<string, Entry> {
+  const entries = new Map<string, Entry>();
+  for (const line of tree.split("\0")) {
+    const match = /^100(?:644|755) blob ([0-9a-f]+) +(\d+)\t([^]+)$/.exec(line);
+    const [, object, size, path] = match ?? [];
+    // U+FFFD: a name that is not UTF-8 cannot be asked for by name.
+    if (object === undefined || path === undefined || path.includes("\uFFFD")) continue;
+    entries.set(path, { object, sizeBytes: Number(size) });
+    if (entries.size > filesMax) {
+      throw new Error(
+        `cannot read the commit because it has more than ${filesMax} files: name a smaller repository`,
+      );
+    }
+  }
+  return entries;
+}
+
+type BatchReader = { read(entry: Entry): Promise<Uint8Array>; close(): void };
+
+/** One request at a time: the answers of `cat-file --batch` come in the order of the requests. */
+function startBatch(options: {
+  readonly gitDir: string;
+  readonly environment: Readonly<Record<string, string>>;
+  readonly abort: AbortSignal;
+}): BatchReader {
+  const child = spawn("git", ["--git-dir", options.gitDir, "cat-file", "--batch"], {
+    env: options.environment,
+    stdio: ["pipe", "pipe", "pipe"],
+    signal: options.abort,
+    killSignal: "SIGKILL",
+  });
+  child.stderr.resume();
+  child.stdin.on("error", () => {});
+  const bytes = byteQueue(child);
+  let queue: Promise<unknown> = Promise.resolve();
+  return {
+    read(entry) {
+      const next = queue.then(() => readObject(child, bytes, entry));
+      queue = next.catch(() => {});
+      return next;
+    },
+    close: () => {
+      child.stdin.end();
+      child.kill("SIGKILL");
+    },
+  };
+}
+
+async function readObject(
+  child: ChildProcessWithoutNullStreams,
+  bytes: ByteQueue,
+  entry: Entry,
+): Promise<Uint8Array> {
+  child.stdin.write(`${entry.object}\n`);
+  const header = await bytes.takeLine();
+  if (header !== `${entry.object} blob ${entry.sizeBytes}`) {
+    throw new Error(`cannot read object ${entry.object} because git answered "${header}"`);
+  }
+  const content = await bytes.take(entry.sizeBytes + 1);
+  return content.subarray(0, entry.sizeBytes);
+}
+
+type ByteQueue = { takeLine(): Promise<string>; take(count: number): Promise<Buffer> };
+
+function byteQueue(child: ChildProcessWithoutNullStreams): ByteQueue {
+  let chunks: Buffer[] = [];
+  let length = 0;
+  let ended: Error | undefined;
+  let wake = () => {};
+  child.stdout.on("data", (chunk: Buffer) => {
+    chunks.push(chunk);
+    length += chunk.length;
+    wake();
+  });
+  const end = (error: Error) => {
+    ended ??= error;
+    wake();
+  };
+  child.on("error", end);
+  child.stdout.on("end", () => end(new Error("git cat-file ended early")));
+  const more = async () => {
+    if (ended !== undefined) throw new Error("cannot read from the mirror", { cause: ended });
+    await new Promise<void>((resolve) => {
+      wake = resolve;
+    });
+  };
+  const all = () => {
+    const joined = chunks.length === 1 && chunks[0] ? chunks[0] : Buffer.concat(chunks);
+    chunks = [joined];
+    return joined;
+  };
+  const take = async (count: number) => {
+    while (length < count) await more();
+    const joined = all();
+    chunks = [joined.subarray(count)];
+    length -= count;
+    return joined.subarray(0, count);
+  };
+  return {
+    take,
+    async takeLine() {
+      for (;;) {
+        const newline = all().indexOf(10);
+        if (newline >= 0) return (await take(newline + 1)).toString("utf8", 0, newline);
+        if (length > headerBytesMax) throw new Error("cannot read git's answer: line too long");
+        await more();
+      }
+    },
+  };
+}

@@ -1,0 +1,126 @@
+import { rmSync } from "node:fs";
+import { type SimpleGit, simpleGit } from "simple-git";
+import type { CommitSha } from "../../manifests/desired-state.ts";
+import { type CommitReader, openCommitReader } from "./commit-reader.ts";
+import { gitVariables, prepareGitPlace } from "./git-environment.ts";
+import { checkRefName, parseSourceUrl, type SourceUrl } from "./source-url.ts";
+
+/** Where commits come from. Implemented by a git mirror; a simulation hands in its own. */
+export type RevisionSource = {
+  readonly displayUrl: string;
+  readonly ref: string;
+  /** Asks the source which commit the ref names now and brings it here. Errors mean: not reachable, or refused. */
+  fetch(abort: AbortSignal): Promise<CommitSha>;
+  /** Files of a commit that was fetched. The caller closes it. */
+  open(revision: CommitSha, abort: AbortSignal): Promise<CommitReader>;
+};
+
+export type GitMirrorOptions = {
+  readonly repo: string;
+  readonly ref: string;
+  readonly libDir: string;
+  /** A fetch that takes longer is ended, with every process it started. */
+  readonly fetchTimeoutMs: number;
+};
+
+const wantedRef = "refs/berth/wanted";
+
+/** A bare mirror of one ref in `libDir/source.git`: no checkout, no hooks, no submodules, no filters. */
+export function openGitMirror(options: GitMirrorOptions): RevisionSource & {
+  readonly localPath: string | undefined;
+} {
+  const source = parseSourceUrl(options.repo);
+  const ref = checkRefName(options.ref);
+  let place = prepareGitPlace({ libDir: options.libDir, source, objectFormat: "sha1" });
+  const git = (abort: AbortSignal) =>
+    createGit({ ...place, timeoutMs: options.fetchTimeoutMs, abort });
+
+  const fetchOnce = async (abort: AbortSignal): Promise<CommitSha> => {
+    await git(abort).raw(fetchArguments(source, ref));
+    const sha = await git(abort).raw(["rev-parse", "--verify", "-q", `${wantedRef}^{commit}`]);
+    return asCommitSha(sha.trim());
+  };
+
+  return {
+    displayUrl: source.displayUrl,
+    ref,
+    localPath: source.localPath,
+    async fetch(abort) {
+      try {
+        return await fetchOnce(abort);
+      } catch (error) {
+        if (!/mismatched algorithms/.test(String(error))) throw fetchError(source, ref, error);
+      }
+      // The other side hashes with SHA-256; a mirror has one object format for its whole life.
+      rmSync(place.gitDir, { recursive: true, force: true });
+      place = prepareGitPlace({ libDir: options.libDir, source, objectFormat: "sha256" });
+      return fetchOnce(abort).catch((error: unknown) => {
+        throw fetchError(source, ref, error);
+      });
+    },
+    async open(revision, abort) {
+      const tree = await git(abort).raw(["ls-tree", "-r", "-z", "--long", "--full-tree", revision]);
+      return openCommitReader({ ...place, tree, abort });
+    },
+  };
+}
+
+function fetchArguments(source: SourceUrl, ref: string): string[] {
+  return [
+    "fetch",
+    "--quiet",
+    "--no-tags",
+    "--no-recurse-submodules",
+    "--no-write-fetch-head",
+    "--no-auto-maintenance",
+    "--force",
+    source.fetchUrl,
+    `+${ref}:${wantedRef}`,
+  ];
+}
+
+/**
+ * git under coreutils' timeout(1): it makes a process group of its own and passes the signal that simple-git sends
+ * on abort (SIGINT), or its own after the limit, to the whole group, then SIGKILL. Killing git alone would leave
+ * ssh or git-remote-https holding the pipes.
+ */
+function createGit(options: {
+  readonly gitDir: string;
+  readonly environment: Readonly<Record<string, string>>;
+  readonly timeoutMs: number;
+  readonly abort: AbortSignal;
+}): SimpleGit {
+  const seconds = Math.max(1, Math.ceil(options.timeoutMs / 1000));
+  return simpleGit({
+    baseDir: options.gitDir,
+    binary: ["/usr/bin/env", `--split-string=timeout --kill-after=2 ${seconds} git`],
+    abort: options.abort,
+    completion: { onClose: true, onExit: 100 },
+    allowEnvironment: [...gitVariables],
+    unsafe: { allowUnsafeCustomBinary: true, allowUnsafeConfigPaths: true },
+    trimmed: false,
+  }).env({ ...options.environment });
+}
+
+function asCommitSha(text: string): CommitSha {
+  if (!/^([0-9a-f]{40}|[0-9a-f]{64})$/.test(text)) {
+    throw new Error(`cannot read the fetched commit because git answered ${JSON.stringify(text)}`);
+  }
+  // The check above is what the brand stands for.
+  return text as CommitSha;
+}
+
+function fetchError(source: SourceUrl, ref: string, error: unknown): Error {
+  const text = error instanceof Error ? error.message : String(error);
+  const reason = text
+    .split("\n")
+    .map((line) => line.replace(/^(fatal|error): /, "").trim())
+    .filter((line) => line !== "")
+    .slice(0, 3)
+    .join("; ")
+    .slice(0, 500);
+  return new Error(
+    `cannot fetch ${ref} from ${source.displayUrl} because ${reason === "" ? "git was ended (time limit)" : reason}`,
+    { cause: error },
+  );
+}
