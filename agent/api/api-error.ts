@@ -1,5 +1,6 @@
 /** Errors as the socket shows them: `{error, kind}` and a status code. */
 import type { IncomingMessage, ServerResponse } from "node:http";
+import { describeError as sayWithCauses } from "../log.ts";
 
 /**
  * `stalled`: a human must act; `waiting`: for a named thing; `retryable`: the agent tries again; `usage`: the
@@ -33,9 +34,8 @@ export function describeError(error: unknown): { status: number; error: string; 
   if (error instanceof RequestError) {
     return { status: error.status, error: error.message, kind: error.kind };
   }
-  const message = error instanceof Error ? error.message : String(error);
   const kind = kindOf(error);
-  return { status: statusOfKind[kind], error: message, kind };
+  return { status: statusOfKind[kind], error: sayWithCauses(error), kind };
 }
 
 export function sendJson(response: ServerResponse, status: number, value: unknown): void {

@@ -62,6 +62,8 @@ export const ExecRequest = z.strictObject({
   terminal: Terminal.optional(),
 });
 
+export type ExecRequest = z.output<typeof ExecRequest>;
+
 /** One sentence out of a failed parse: every mistake with its field. */
 export function describeMistakes(error: z.ZodError): string {
   return error.issues

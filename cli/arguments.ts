@@ -1,0 +1,62 @@
+/** Values of options, read strictly. Each throws an `InvalidArgumentError` that says what is expected. */
+import { InvalidArgumentError } from "commander";
+
+const unitMs: Readonly<Record<string, number>> = {
+  ms: 1,
+  s: 1000,
+  m: 60_000,
+  h: 3_600_000,
+  d: 86_400_000,
+};
+
+/** `500ms`, `30s`, `1h30m`, `2d`; a bare number is seconds. Milliseconds. */
+export function parseDurationMs(text: string): number {
+  const ms = durationMs(text);
+  if (ms === undefined)
+    throw new InvalidArgumentError("a duration such as 30s, 5m or 1h30m is expected");
+  return ms;
+}
+
+/** A duration before now, or an RFC 3339 time. Milliseconds since the epoch. */
+export function parseSinceMs(text: string): number {
+  const duration = durationMs(text);
+  if (duration !== undefined) return Math.max(0, Date.now() - duration);
+  const rfc3339 = /^\d{4}-\d\d-\d\d(?:[Tt ]\d\d:\d\d:\d\d(?:\.\d+)?(?:[Zz]|[+-]\d\d:\d\d))?$/;
+  const ms = rfc3339.test(text) ? Date.parse(text) : Number.NaN;
+  if (Number.isNaN(ms) || ms < 0) {
+    throw new InvalidArgumentError(
+      "a duration such as 10m or a time such as 2026-01-31T12:00:00Z is expected",
+    );
+  }
+  return ms;
+}
+
+/** A number of lines; `all` is undefined. */
+export function parseTail(text: string): number | undefined {
+  if (text === "all") return undefined;
+  if (!/^\d{1,9}$/.test(text))
+    throw new InvalidArgumentError("a number of lines or 'all' is expected");
+  return Number(text);
+}
+
+/** Collects `-e KEY=VALUE`; `-e KEY` takes the value of this process, as other tools do. */
+export function collectEnvironment(
+  text: string,
+  collected: Readonly<Record<string, string>> = {},
+): Readonly<Record<string, string>> {
+  const cut = text.indexOf("=");
+  const key = cut === -1 ? text : text.slice(0, cut);
+  if (key === "") throw new InvalidArgumentError("KEY=VALUE is expected");
+  const value = cut === -1 ? process.env[key] : text.slice(cut + 1);
+  return value === undefined ? collected : { ...collected, [key]: value };
+}
+
+function durationMs(text: string): number | undefined {
+  if (/^\d{1,9}(?:\.\d+)?$/.test(text)) return Math.round(Number(text) * 1000);
+  if (!/^(?:\d{1,9}(?:\.\d+)?(?:ms|s|m|h|d))+$/.test(text)) return undefined;
+  let ms = 0;
+  for (const [, amount, unit] of text.matchAll(/(\d+(?:\.\d+)?)(ms|s|m|h|d)/g)) {
+    ms += Number(amount) * (unitMs[unit ?? ""] ?? 0);
+  }
+  return Math.round(ms);
+}

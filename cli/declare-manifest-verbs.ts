@@ -1,0 +1,30 @@
+/** Questions to manifests that need no agent. */
+import type { Command } from "commander";
+import type { Declare } from "./program.ts";
+import { running } from "./program.ts";
+
+export function declareManifestVerbs(declare: Declare): void {
+  const validate = declare(
+    "validate <tree>",
+    "check a working tree or a bare repository; every error with its place",
+    "berth validate .",
+  );
+  addTreeOptions(validate).action(
+    running(async (...given) => (await import("./verbs/validate.ts")).runValidate(...given)),
+  );
+  const config = declare(
+    "config <tree>",
+    "print what a host would run, as JSON",
+    "berth config . --host web1",
+  );
+  addTreeOptions(config).action(
+    running(async (...given) => (await import("./verbs/validate.ts")).runConfig(...given)),
+  );
+}
+
+function addTreeOptions(command: Command): Command {
+  return command
+    .option("--host <name>", "the host to look through the eyes of (default: this one)")
+    .option("--path <dir>", "directory of the tree below which apps lie", ".")
+    .option("--ref <ref>", "read this commit, branch or tag instead of the working tree");
+}

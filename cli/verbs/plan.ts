@@ -1,0 +1,39 @@
+import type { FieldChange, PlanReport } from "../../agent/control.ts";
+import { call } from "../agent-client.ts";
+import type { Context } from "../context.ts";
+import { formatShort } from "../figures.ts";
+import { print, printable, printJson, style } from "../terminal.ts";
+
+const EXIT_CHANGES = 3;
+
+export async function runPlan(context: Context): Promise<number | undefined> {
+  const plan = await call<PlanReport>(context, "GET /v1/plan");
+  if (context.json) printJson(plan);
+  else printPlan(plan);
+  return plan.steps.length === 0 ? undefined : EXIT_CHANGES;
+}
+
+function printPlan({ revision, steps }: PlanReport): void {
+  if (steps.length === 0) {
+    print(`Nothing to do: revision ${formatShort(revision)} runs.`);
+    return;
+  }
+  print(
+    `Revision ${formatShort(revision)}: ${steps.length} ${steps.length === 1 ? "step" : "steps"}.`,
+  );
+  for (const [index, { kind, target, reason }] of steps.entries()) {
+    print(
+      `${String(index + 1).padStart(3)}. ${style("bold", printable(kind))} ${printable(target)}`,
+    );
+    for (const change of reason) print(`       ${describeChange(change)}`);
+  }
+}
+
+function describeChange({ field, from, to }: FieldChange): string {
+  return printable(`${field}: ${describeValue(from)} -> ${describeValue(to)}`);
+}
+
+function describeValue(value: unknown): string {
+  if (value === undefined || value === null) return "(none)";
+  return typeof value === "string" ? value : JSON.stringify(value);
+}
