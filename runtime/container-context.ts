@@ -1,5 +1,5 @@
 import type { CgroupHost } from "./cgroups/cgroup-host.ts";
-import { containerPaths, type ContainerPaths } from "./container-paths.ts";
+import { type ContainerPaths, containerPaths } from "./container-paths.ts";
 import type { IdLeases } from "./id-leases.ts";
 import type { ImageStore } from "./images/image-store.ts";
 import type { Inventory } from "./inventory.ts";

@@ -60,7 +60,10 @@ function hostMount(context: ContainerContext, spec: ContainerSpec, mount: Mount)
   }
 }
 
-function bindKind(spec: ContainerSpec, mount: Extract<Mount, { type: "bind" }>): "directory" | "file" {
+function bindKind(
+  spec: ContainerSpec,
+  mount: Extract<Mount, { type: "bind" }>,
+): "directory" | "file" {
   const found = statSync(mount.source, { throwIfNoEntry: false });
   if (found !== undefined) return found.isDirectory() ? "directory" : "file";
   if (!mount.createHostPath) {

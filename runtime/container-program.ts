@@ -53,7 +53,11 @@ export function compileContainer(plan: StartPlan): Buffer {
   const program = new Program();
   const cgroup = prepareCgroup(program, plan.cgroup);
   const storeIds = program.slot();
-  program.userNamespace(storeIds, idMap(LAYER_ID_BASE, plan.idBase), idMap(LAYER_ID_BASE, plan.idBase));
+  program.userNamespace(
+    storeIds,
+    idMap(LAYER_ID_BASE, plan.idBase),
+    idMap(LAYER_ID_BASE, plan.idBase),
+  );
   const root = prepareOverlay(program, {
     layerDirs: plan.layerDirs,
     writableDir: plan.writableDir,

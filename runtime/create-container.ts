@@ -13,7 +13,10 @@ import { signalNumber } from "./signals.ts";
  * Makes the directories and leases of a container. Everything that can be refused is refused before the first of them
  * exists. Idempotent for the same id.
  */
-export async function createContainer(context: ContainerContext, spec: ContainerSpec): Promise<void> {
+export async function createContainer(
+  context: ContainerContext,
+  spec: ContainerSpec,
+): Promise<void> {
   if (context.inventory.get(spec.id) !== undefined) return;
   const image = requireImage(context, spec);
   checkSpec(context, spec, image);
@@ -78,7 +81,11 @@ function checkSpec(context: ContainerContext, spec: ContainerSpec, image: Image)
 }
 
 /** Docker's rule: a volume that is empty when it is first mounted gets what the image has at that place. */
-async function seedVolumes(context: ContainerContext, spec: ContainerSpec, image: Image): Promise<void> {
+async function seedVolumes(
+  context: ContainerContext,
+  spec: ContainerSpec,
+  image: Image,
+): Promise<void> {
   for (const mount of spec.mounts) {
     if (mount.type !== "volume" || !mount.copy || !context.volumes.isEmpty(mount.volume)) continue;
     await seedVolume(context.launcher, {

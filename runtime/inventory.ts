@@ -17,6 +17,8 @@ export type InventoryEntry = {
   readonly process?: ProcessIdentity;
   readonly supervisor?: ProcessIdentity;
   readonly exit?: ExitRecord;
+  /** Count of the cgroup before this run: a cgroup may serve several. */
+  readonly oomKillsBefore?: number;
 };
 
 /** The kernel-side inventory of containers, in `run/live.db`: it ends with the boot, as what it lists does. */

@@ -4,6 +4,7 @@ import type { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import { readHelperError } from "./helper-error.ts";
 import { type Message, receiveMessages, sendMessage } from "./message-stream.ts";
+import { Program } from "./program.ts";
 import { message } from "./protocol.ts";
 import type { Log } from "./runtime.ts";
 import { WireReader, WireWriter } from "./wire.ts";
@@ -100,6 +101,16 @@ export class Launcher {
     const replies: Buffer[] = [];
     await this.#ask(message.run, program, replies);
     return Buffer.concat(replies);
+  }
+
+  /** Sends netlink messages as one datagram; resolves with the answers, headers included. */
+  netlink(request: {
+    readonly family: number;
+    readonly messages: Buffer;
+    readonly replies: boolean;
+  }): Promise<Buffer> {
+    const { family, messages, replies } = request;
+    return this.run(new Program().netlink(family, messages, { replies }).finish());
   }
 
   async removeTree(path: string): Promise<void> {

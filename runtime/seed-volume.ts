@@ -29,7 +29,9 @@ export async function seedVolume(
     program.fsopen(tree, "overlay", mountAttribute.readOnly, parameters);
   }
   program
-    .open(source, tree, openReadDirectory, request.source.replace(/^\/+/, "") || ".", { mayBeAbsent: true })
+    .open(source, tree, openReadDirectory, request.source.replace(/^\/+/, "") || ".", {
+      mayBeAbsent: true,
+    })
     .open(destination, null, openReadDirectory, request.destination)
     .copyTree(source, destination);
   await launcher.run(program.finish());

@@ -1,0 +1,39 @@
+import { writeFileSync } from "node:fs";
+import type { ContainerSpec } from "../container-spec.ts";
+import type { KernelDrift } from "../runtime.ts";
+import type { CgroupHost } from "./cgroup-host.ts";
+import { limitWrites } from "./cgroup-limits.ts";
+import { readText } from "./container-cgroup.ts";
+
+/** Limits in the kernel that are not what the container asked for. */
+export function limitDrift(
+  host: CgroupHost,
+  path: string,
+  spec: ContainerSpec,
+): readonly KernelDrift[] {
+  return limitWrites(host, path, spec.resources).flatMap((write): KernelDrift[] => {
+    const found = readText(write.path).trim();
+    if (found === "" || isSameLimit(found, write.value)) return [];
+    return [
+      { kind: "limit-changed", target: spec.id, field: write.field, from: write.value, to: found },
+    ];
+  });
+}
+
+/** Puts the limits back. */
+export function writeLimits(host: CgroupHost, path: string, spec: ContainerSpec): void {
+  for (const write of limitWrites(host, path, spec.resources)) {
+    try {
+      writeFileSync(write.path, write.value);
+    } catch (error) {
+      if (!write.optional) throw error;
+    }
+  }
+}
+
+/** The kernel rounds memory down to pages. */
+function isSameLimit(found: string, wanted: string): boolean {
+  if (found === wanted) return true;
+  const difference = Number(wanted) - Number(found);
+  return difference >= 0 && difference < 65_536 && Number(found) % 4096 === 0;
+}

@@ -1,0 +1,49 @@
+import { cgroupDirs } from "./cgroups/container-cgroup.ts";
+import type { ContainerContext } from "./container-context.ts";
+import { cgroupPathOf, pathsOf } from "./container-context.ts";
+import { compileExec } from "./container-program.ts";
+import type { ExecSpec } from "./container-spec.ts";
+import { execFlag } from "./protocol.ts";
+import type { ProcessSession } from "./runtime.ts";
+import { seccompFilter } from "./seccomp/seccomp-filter.ts";
+import { planProcess } from "./start-container.ts";
+import { execInContainer } from "./supervisor-client.ts";
+
+/** Runs a further process in a running container, with the same rights as its first one. */
+export async function execProcess(
+  context: ContainerContext,
+  id: string,
+  exec: ExecSpec,
+): Promise<ProcessSession> {
+  const { spec } = context.inventory.require(id);
+  const own = planProcess(context, spec, { user: exec.user });
+  const program = compileExec({
+    ...own,
+    argv: exec.argv,
+    environment: withOverrides(own.environment, exec.environment, exec.tty),
+    workingDir: exec.workingDir ?? own.workingDir,
+    seccomp: seccompFilter(),
+    tty: exec.tty,
+    terminal: exec.terminal ?? { rows: 24, columns: 80 },
+    cgroup: cgroupDirs(context.cgroups, cgroupPathOf(context, id)),
+  });
+  const flags =
+    (exec.stdin ? execFlag.stdin : 0) |
+    (exec.tty ? execFlag.tty : 0) |
+    (exec.detach ? execFlag.detach : 0);
+  return execInContainer(pathsOf(context, id).socket, { flags, program });
+}
+
+function withOverrides(
+  environment: readonly string[],
+  overrides: Readonly<Record<string, string>>,
+  tty: boolean,
+): readonly string[] {
+  const merged = new Map<string, string>(tty ? [["TERM", "xterm"]] : []);
+  for (const entry of environment) {
+    const at = entry.indexOf("=");
+    merged.set(entry.slice(0, at), entry.slice(at + 1));
+  }
+  for (const [name, value] of Object.entries(overrides)) merged.set(name, value);
+  return [...merged].map(([name, value]) => `${name}=${value}`);
+}

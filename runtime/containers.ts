@@ -1,0 +1,335 @@
+import { existsSync, readdirSync } from "node:fs";
+import { rm } from "node:fs/promises";
+import { join } from "node:path";
+import { cgroupProcesses, isFrozen, oomKills, setFrozen } from "./cgroups/container-cgroup.ts";
+import type { ContainerContext } from "./container-context.ts";
+import { cgroupPathOf, pathsOf } from "./container-context.ts";
+import type { ContainerSpec, PortBinding } from "./container-spec.ts";
+import {
+  ContainerWatch,
+  killOrphan,
+  readExitFile,
+  recordExit,
+  removeCgroupSoon,
+} from "./container-watch.ts";
+import { createContainer, readStoredSpec } from "./create-container.ts";
+import { HostsFiles } from "./hosts-files.ts";
+import type { InventoryEntry } from "./inventory.ts";
+import { resolveProcess } from "./process-config.ts";
+import type { ContainerState, ContainerStatus, ExitRecord, StopOptions } from "./runtime.ts";
+import { signalNumber } from "./signals.ts";
+import { launchContainer } from "./start-container.ts";
+
+/**
+ * The life of containers: created, started, ended, removed. Calls for one container are carried out one after the
+ * other; an intent is in the inventory before the kernel is touched.
+ */
+export class Containers {
+  readonly #context: ContainerContext;
+  readonly #watch: ContainerWatch;
+  readonly #hosts: HostsFiles;
+  readonly #turns = new Map<string, Promise<unknown>>();
+  readonly #listeners: ((id: string, exit: ExitRecord) => void)[] = [];
+  readonly #unreported: { readonly id: string; readonly exit: ExitRecord }[] = [];
+
+  constructor(context: ContainerContext) {
+    this.#context = context;
+    this.#hosts = new HostsFiles(context);
+    this.#watch = new ContainerWatch(context, (id, exit) => this.#ended(id, exit));
+  }
+
+  /** Finds again what an earlier agent of this boot left, and what an earlier boot left on disk. */
+  async adopt(): Promise<void> {
+    const entries = [...this.#context.inventory.all()];
+    await Promise.all(entries.map((entry) => this.#adoptEntry(entry)));
+    this.#adoptDirectories();
+  }
+
+  onExit(listener: (id: string, exit: ExitRecord) => void): void {
+    this.#listeners.push(listener);
+    for (const { id, exit } of this.#unreported.splice(0)) listener(id, exit);
+  }
+
+  create(spec: ContainerSpec): Promise<void> {
+    return this.#inTurn(spec.id, async () => {
+      await createContainer(this.#context, spec);
+      this.#hosts.changed(spec);
+    });
+  }
+
+  start(id: string): Promise<{ readonly pid: number; readonly startedAtMs: number }> {
+    return this.#inTurn(id, () => this.#start(id));
+  }
+
+  stop(id: string, options: StopOptions): Promise<ExitRecord> {
+    return this.#inTurn(id, () => this.#stop(id, options));
+  }
+
+  async signal(id: string, signal: string): Promise<void> {
+    await this.#runningClient(id).signal(signalNumber(signal), false);
+  }
+
+  freeze(id: string, frozen: boolean): void {
+    this.#runningClient(id);
+    setFrozen(this.#context.cgroups, cgroupPathOf(this.#context, id), frozen);
+  }
+
+  remove(id: string): Promise<void> {
+    return this.#inTurn(id, () => this.#remove(id));
+  }
+
+  processes(id: string): readonly number[] {
+    this.#context.inventory.require(id);
+    return cgroupProcesses(this.#context.cgroups, cgroupPathOf(this.#context, id));
+  }
+
+  /** Resolves when the container is not running any more; at once when it is not. */
+  async ended(id: string): Promise<void> {
+    await this.#watch.ended(id);
+  }
+
+  isRunning(id: string): boolean {
+    return this.#watch.client(id) !== undefined;
+  }
+
+  /** `published`: container id -> ports that the kernel sends to it. */
+  statuses(published: ReadonlyMap<string, readonly PortBinding[]>): readonly ContainerStatus[] {
+    return [...this.#context.inventory.all()]
+      .filter(({ phase }) => phase !== "creating" && phase !== "removing")
+      .map((entry) => this.#status(entry, published.get(entry.spec.id) ?? []));
+  }
+
+  close(): void {
+    this.#watch.close();
+  }
+
+  async #start(id: string): Promise<{ readonly pid: number; readonly startedAtMs: number }> {
+    const { inventory, networks } = this.#context;
+    const entry = inventory.require(id);
+    if (this.isRunning(id) && entry.process !== undefined) {
+      return { pid: entry.process.pid, startedAtMs: entry.startedAtMs ?? 0 };
+    }
+    const { spec } = entry;
+    await networks.conflicts(id, spec.ports);
+    this.#hosts.write(spec);
+    const oomKillsBefore = oomKills(this.#context.cgroups, cgroupPathOf(this.#context, id));
+    inventory.put({ ...withoutRun(entry), phase: "starting", oomKillsBefore });
+    try {
+      const started = await launchContainer(this.#context, spec);
+      const startedAtMs = this.#context.now();
+      const { process, supervisor } = started;
+      inventory.put({
+        ...withoutRun(entry),
+        phase: "running",
+        process,
+        supervisor,
+        startedAtMs,
+        oomKillsBefore,
+      });
+      await Promise.all([this.#watch.watch(id), this.#publish(spec)]);
+      return { pid: process.pid, startedAtMs };
+    } catch (error) {
+      await this.#undoStart(entry);
+      throw new Error(`cannot start ${spec.name}: ${messageOf(error)}`, { cause: error });
+    }
+  }
+
+  async #publish(spec: ContainerSpec): Promise<void> {
+    if (spec.ports.length === 0) return;
+    const network = spec.networks[0]?.network;
+    if (network === undefined) {
+      throw new Error(`cannot publish ports of ${spec.name}: it has no network`);
+    }
+    const { networks } = this.#context;
+    await networks.publish(spec.id, spec.ports, networks.leaseAddress(spec.id, network));
+  }
+
+  async #undoStart(entry: InventoryEntry): Promise<void> {
+    const { id } = entry.spec;
+    await this.#context.networks.withdraw(id);
+    const client = this.#watch.client(id);
+    if (client === undefined) await killOrphan(this.#context, id);
+    else {
+      await client.signal(signalNumber("SIGKILL"), true).catch(() => {});
+      await this.#watch.ended(id);
+    }
+    this.#context.inventory.put({
+      ...entry,
+      phase: entry.phase === "running" ? "exited" : entry.phase,
+    });
+    await removeCgroupSoon(this.#context, id);
+  }
+
+  async #stop(id: string, options: StopOptions): Promise<ExitRecord> {
+    const entry = this.#context.inventory.require(id);
+    const client = this.#watch.client(id);
+    const ended = this.#watch.ended(id);
+    if (client === undefined || ended === undefined) {
+      return entry.exit ?? { oomKilled: false, finishedAtMs: this.#context.now() };
+    }
+    await this.#context.networks.withdraw(id);
+    const signal = signalNumber(options.signal ?? this.#stopSignal(entry.spec));
+    const cgroup = cgroupPathOf(this.#context, id);
+    await client.signal(signal, false).catch(() => {});
+    // A frozen process cannot act on a signal.
+    if (isFrozen(this.#context.cgroups, cgroup)) setFrozen(this.#context.cgroups, cgroup, false);
+    const isEnded = await settledWithin(ended, options.graceMs, options.abort);
+    if (!isEnded) await client.signal(signalNumber("SIGKILL"), true).catch(() => {});
+    return ended;
+  }
+
+  async #remove(id: string): Promise<void> {
+    const { inventory, networks, idLeases, launcher } = this.#context;
+    const entry = inventory.get(id);
+    if (entry === undefined) return;
+    if (this.isRunning(id)) {
+      throw new Error(`cannot remove ${entry.spec.name} because it is running: stop it first`);
+    }
+    inventory.put({ ...entry, phase: "removing" });
+    const paths = pathsOf(this.#context, id);
+    await networks.withdraw(id);
+    await removeCgroupSoon(this.#context, id);
+    await launcher.removeTree(paths.dir);
+    await rm(paths.runDir, { recursive: true, force: true });
+    networks.releaseAddresses(id);
+    idLeases.release(id);
+    inventory.delete(id);
+    this.#hosts.changed(entry.spec);
+  }
+
+  #stopSignal(spec: ContainerSpec): string {
+    if (spec.stopSignal !== undefined) return spec.stopSignal;
+    const image = this.#context.images.find(spec.image.digest);
+    return image === undefined ? "SIGTERM" : resolveProcess(spec, image.config).stopSignal;
+  }
+
+  #runningClient(id: string) {
+    const { spec } = this.#context.inventory.require(id);
+    const client = this.#watch.client(id);
+    if (client === undefined)
+      throw new Error(`cannot reach ${spec.name} because it is not running: start it first`);
+    return client;
+  }
+
+  #ended(id: string, exit: ExitRecord): void {
+    const entry = this.#context.inventory.get(id);
+    if (entry === undefined) return;
+    this.#context.inventory.put({ ...entry, phase: "exited", exit });
+    this.#context.networks.withdraw(id).catch((error: unknown) => {
+      this.#context.log.warn("ports were not withdrawn", { id, error: messageOf(error) });
+    });
+    if (this.#listeners.length === 0) this.#unreported.push({ id, exit });
+    for (const listener of this.#listeners) listener(id, exit);
+  }
+
+  async #adoptEntry(entry: InventoryEntry): Promise<void> {
+    const { id } = entry.spec;
+    if (entry.phase === "creating" || entry.phase === "removing") return this.remove(id);
+    if (entry.phase !== "starting" && entry.phase !== "running") return;
+    try {
+      const state = await this.#watch.watch(id);
+      const startedAtMs = entry.startedAtMs ?? this.#context.now();
+      const { process } = state;
+      this.#context.inventory.put({ ...entry, phase: "running", process, startedAtMs });
+      await this.#publish(entry.spec);
+    } catch {
+      await this.#adoptEnded(entry);
+    }
+  }
+
+  async #adoptEnded(entry: InventoryEntry): Promise<void> {
+    const { id } = entry.spec;
+    const said = readExitFile(pathsOf(this.#context, id).exitFile);
+    if (said === undefined) await killOrphan(this.#context, id);
+    if (said === undefined && entry.phase === "starting") {
+      this.#context.inventory.put({ ...withoutRun(entry), phase: "created" });
+      await removeCgroupSoon(this.#context, id);
+      return;
+    }
+    this.#ended(id, recordExit(this.#context, id, said));
+  }
+
+  /** live.db ends with the boot, the writable layers do not: what was created before is found by its spec. */
+  #adoptDirectories(): void {
+    const root = join(this.#context.libDir, "containers");
+    if (!existsSync(root)) return;
+    for (const id of readdirSync(root)) {
+      if (this.#context.inventory.get(id) !== undefined) continue;
+      const spec = readStoredSpec(pathsOf(this.#context, id).specFile);
+      if (spec?.id === id) {
+        const now = this.#context.now();
+        const exit = { oomKilled: false, finishedAtMs: now };
+        this.#context.inventory.put({ spec, phase: "exited", createdAtMs: now, exit });
+        continue;
+      }
+      this.#context.launcher.removeTree(join(root, id)).catch((error: unknown) => {
+        this.#context.log.warn("leftover of a container stays", { id, error: messageOf(error) });
+      });
+      this.#context.idLeases.release(id);
+      this.#context.networks.releaseAddresses(id);
+    }
+  }
+
+  #status(entry: InventoryEntry, publishedPorts: readonly PortBinding[]): ContainerStatus {
+    const { spec } = entry;
+    const path = cgroupPathOf(this.#context, spec.id);
+    const isRunning = this.isRunning(spec.id);
+    const { addresses, hostInterfaces } = this.#context.networks.leases(spec.id);
+    return {
+      spec,
+      state: stateOf(entry, isRunning, () => isFrozen(this.#context.cgroups, path)),
+      createdAtMs: entry.createdAtMs,
+      addresses,
+      publishedPorts,
+      cgroupPath: path,
+      hostInterfaces,
+      logPath: pathsOf(this.#context, spec.id).log,
+      ...(isRunning && entry.process !== undefined ? { pid: entry.process.pid } : {}),
+      ...(entry.startedAtMs === undefined ? {} : { startedAtMs: entry.startedAtMs }),
+      ...(entry.exit === undefined || isRunning ? {} : { exit: entry.exit }),
+    };
+  }
+
+  #inTurn<T>(id: string, work: () => Promise<T>): Promise<T> {
+    const before = this.#turns.get(id) ?? Promise.resolve();
+    const turn = before.then(work, work);
+    this.#turns.set(id, turn);
+    const forget = () => {
+      if (this.#turns.get(id) === turn) this.#turns.delete(id);
+    };
+    turn.then(forget, forget);
+    return turn;
+  }
+}
+
+function stateOf(entry: InventoryEntry, isRunning: boolean, frozen: () => boolean): ContainerState {
+  if (isRunning) return frozen() ? "paused" : "running";
+  return entry.phase === "exited" ? "exited" : "created";
+}
+
+/** What is known of a container apart from any run of it. */
+function withoutRun(entry: InventoryEntry): Pick<InventoryEntry, "spec" | "createdAtMs"> {
+  return { spec: entry.spec, createdAtMs: entry.createdAtMs };
+}
+
+async function settledWithin(
+  promise: Promise<unknown>,
+  timeoutMs: number,
+  abort: AbortSignal,
+): Promise<boolean> {
+  let timer: NodeJS.Timeout | undefined;
+  const stop = Promise.withResolvers<false>();
+  const onAbort = () => stop.reject(abort.reason);
+  abort.addEventListener("abort", onAbort, { once: true });
+  timer = setTimeout(() => stop.resolve(false), timeoutMs);
+  try {
+    return await Promise.race([promise.then(() => true), stop.promise]);
+  } finally {
+    clearTimeout(timer);
+    abort.removeEventListener("abort", onAbort);
+  }
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}

@@ -1,0 +1,186 @@
+import { execFile } from "node:child_process";
+import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { promisify } from "node:util";
+import { type CgroupHost, controllerDir, detectCgroups } from "./cgroups/cgroup-host.ts";
+import { helperPath } from "./helper-path.ts";
+import type { HostFeature } from "./host-features.ts";
+import { LAYER_ID_BASE } from "./images/layer-ids.ts";
+import { Launcher } from "./launcher.ts";
+import { networkFeatures } from "./network/network-features.ts";
+import { type FsParameter, Program } from "./program.ts";
+import type { Log } from "./runtime.ts";
+
+const silent: Log = { debug() {}, info() {}, warn() {}, error() {} };
+
+/**
+ * Tries out what containers need, on this kernel, without leaving anything behind. `libDir` is where images and volumes
+ * will lie; it need not exist yet.
+ */
+export async function hostFeatures(options: {
+  readonly libDir: string;
+}): Promise<readonly HostFeature[]> {
+  const isRoot = process.geteuid?.() === 0;
+  const own: HostFeature[] = [
+    feature("root", isRoot, true, isRoot ? "running as root" : "not root", "run berth as root"),
+    feature(
+      "helper",
+      existsSync(helperPath),
+      true,
+      existsSync(helperPath) ? "the helper is built" : `${helperPath} is missing`,
+      'run "make"',
+    ),
+    userNamespaces(),
+    seccomp(),
+    await gitVersion(),
+    ...cgroupFeatures(),
+  ];
+  if (!isRoot || !existsSync(helperPath)) return own;
+  return [...own, ...(await mountFeatures(options.libDir)), ...(await networkFeatures())];
+}
+
+function userNamespaces(): HostFeature {
+  const allowed = Number(readOr("/proc/sys/user/max_user_namespaces", "0"));
+  return feature(
+    "user namespaces",
+    allowed > 0,
+    true,
+    allowed > 0 ? `up to ${allowed}` : "none are allowed",
+    "sysctl user.max_user_namespaces=65536",
+  );
+}
+
+function seccomp(): HostFeature {
+  const actions = readOr("/proc/sys/kernel/seccomp/actions_avail", "");
+  return feature(
+    "seccomp",
+    actions.includes("errno"),
+    true,
+    actions === "" ? "not in this kernel" : "system call filters work",
+    "use a kernel with CONFIG_SECCOMP_FILTER",
+  );
+}
+
+async function gitVersion(): Promise<HostFeature> {
+  const version = await promisify(execFile)("git", ["--version"]).then(
+    ({ stdout }) => stdout.trim(),
+    () => undefined,
+  );
+  return feature("git", version !== undefined, true, version ?? "not found", "apt-get install git");
+}
+
+function cgroupFeatures(): readonly HostFeature[] {
+  let host: CgroupHost;
+  try {
+    host = detectCgroups();
+  } catch (error) {
+    return [feature("cgroups", false, true, String(error), "mount -t cgroup2 none /sys/fs/cgroup")];
+  }
+  const layout =
+    host.v1.size === 0 ? "v2" : host.unified === undefined ? "v1" : "v1 and v2 (hybrid)";
+  const controllers = ["cpu", "memory", "pids", "blkio"].map((name) => {
+    const found = controllerDir(host, name, "") !== undefined;
+    return feature(
+      `cgroup controller ${name === "blkio" ? "io" : name}`,
+      found,
+      false,
+      found ? "available" : "missing: its limits and figures are not to be had",
+      `boot with cgroup_enable=${name}`,
+    );
+  });
+  return [feature("cgroups", true, true, layout, ""), ...controllers];
+}
+
+/** Overlay and idmapped mounts depend on the kernel and on the file system below: only trying tells. */
+async function mountFeatures(libDir: string): Promise<readonly HostFeature[]> {
+  const scratch = mkdtempSync(join(existing(libDir), ".berth-doctor-"));
+  const launcher = new Launcher({ helperPath, log: silent });
+  try {
+    await launcher.open();
+    const idmap = await attempt(() => launcher.run(idmapProgram(scratch)));
+    const overlay = await attempt(() => launcher.run(overlayProgram(scratch)));
+    return [
+      feature(
+        "idmapped mounts",
+        idmap === undefined,
+        true,
+        idmap ?? `work on ${existing(libDir)}`,
+        "use Linux 5.19 or newer and ext4, xfs or btrfs for the data directory",
+      ),
+      feature(
+        "overlay",
+        overlay === undefined,
+        true,
+        overlay ?? `works on ${existing(libDir)}`,
+        "modprobe overlay, and keep the data directory on ext4, xfs or btrfs",
+      ),
+    ];
+  } finally {
+    await launcher.close();
+    rmSync(scratch, { recursive: true, force: true });
+  }
+}
+
+function idmapProgram(directory: string): Buffer {
+  const program = new Program();
+  const [ids, tree] = [program.slot(), program.slot()];
+  const map = `${LAYER_ID_BASE} 524288 65536\n`;
+  program
+    .userNamespace(ids, map, map)
+    .openTree(tree, directory)
+    .mountSetattr(tree, { userNamespace: ids });
+  return program.finish();
+}
+
+function overlayProgram(directory: string): Buffer {
+  const program = new Program();
+  const slots = ["lower", "upper", "work"].map((name) => {
+    const slot = program.slot();
+    program
+      .makeHostDir(join(directory, name), 0o755)
+      .open(slot, null, openPathDirectory, join(directory, name));
+    return slot;
+  });
+  const keys = ["lowerdir+", "upperdir", "workdir"];
+  const parameters = slots.map(
+    (slot, index): FsParameter => ({ kind: "fd", key: keys[index] ?? "", slot }),
+  );
+  program.fsopen(program.slot(), "overlay", 0, parameters);
+  return program.finish();
+}
+
+const openPathDirectory = 0o10_200_000;
+
+async function attempt(work: () => Promise<unknown>): Promise<string | undefined> {
+  try {
+    await work();
+    return undefined;
+  } catch (error) {
+    return error instanceof Error ? error.message : String(error);
+  }
+}
+
+function existing(path: string): string {
+  let candidate = path;
+  while (!existsSync(candidate) && candidate !== "/") candidate = join(candidate, "..");
+  return candidate === "/" ? tmpdir() : candidate;
+}
+
+function readOr(path: string, otherwise: string): string {
+  try {
+    return readFileSync(path, "utf8").trim();
+  } catch {
+    return otherwise;
+  }
+}
+
+function feature(
+  name: string,
+  ok: boolean,
+  required: boolean,
+  detail: string,
+  fix: string,
+): HostFeature {
+  return ok ? { name, ok, required, detail } : { name, ok, required, detail, fix };
+}

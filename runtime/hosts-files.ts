@@ -1,0 +1,73 @@
+import { chownSync, writeFileSync } from "node:fs";
+import type { ContainerContext } from "./container-context.ts";
+import { pathsOf } from "./container-context.ts";
+import type { ContainerSpec } from "./container-spec.ts";
+import { LAYER_ID_BASE } from "./images/layer-ids.ts";
+import { hostsFile } from "./network/hosts-file.ts";
+import { resolvConf } from "./network/resolv-conf.ts";
+import { hostnameOf } from "./start-container.ts";
+
+/** Keeps /etc/hosts, /etc/hostname and /etc/resolv.conf of every container in step with who is on its networks. */
+export class HostsFiles {
+  readonly #context: ContainerContext;
+  readonly #changed = new Set<string>();
+  #scheduled = false;
+
+  constructor(context: ContainerContext) {
+    this.#context = context;
+  }
+
+  /** Writes the files of one container, before it starts. */
+  write(spec: ContainerSpec): void {
+    const { etc } = pathsOf(this.#context, spec.id);
+    this.#put(`${etc}/hosts`, this.#hostsText(spec));
+    this.#put(`${etc}/hostname`, `${hostnameOf(spec)}\n`);
+    this.#put(`${etc}/resolv.conf`, resolvConf());
+  }
+
+  /** A container came or went: those on its networks learn of it soon, all changes of one turn in one pass. */
+  changed(spec: ContainerSpec): void {
+    for (const { network } of spec.networks) this.#changed.add(network);
+    if (this.#scheduled || this.#changed.size === 0) return;
+    this.#scheduled = true;
+    setImmediate(() => this.#flush());
+  }
+
+  #flush(): void {
+    const networks = new Set(this.#changed);
+    this.#changed.clear();
+    this.#scheduled = false;
+    for (const { spec, phase } of this.#context.inventory.all()) {
+      if (phase !== "running" && phase !== "starting") continue;
+      if (!spec.networks.some(({ network }) => networks.has(network))) continue;
+      // The same inode stays in place: it is what is mounted inside.
+      this.#put(`${pathsOf(this.#context, spec.id).etc}/hosts`, this.#hostsText(spec));
+    }
+  }
+
+  #hostsText(spec: ContainerSpec): string {
+    const own = new Set(spec.networks.map(({ network }) => network));
+    const peers = [...this.#context.inventory.all()]
+      .filter((entry) => entry.spec.id !== spec.id && entry.phase !== "removing")
+      .flatMap((entry) => this.#names(entry.spec, own));
+    return hostsFile({
+      hostname: hostnameOf(spec),
+      own: this.#names(spec, own),
+      peers,
+    });
+  }
+
+  #names(spec: ContainerSpec, networks: ReadonlySet<string>) {
+    return spec.networks
+      .filter(({ network }) => networks.has(network))
+      .map(({ network, aliases }) => ({
+        address: this.#context.networks.leaseAddress(spec.id, network),
+        names: [spec.name, ...aliases],
+      }));
+  }
+
+  #put(path: string, text: string): void {
+    writeFileSync(path, text, { mode: 0o644 });
+    chownSync(path, LAYER_ID_BASE, LAYER_ID_BASE);
+  }
+}

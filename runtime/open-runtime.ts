@@ -1,0 +1,181 @@
+import { existsSync, mkdirSync } from "node:fs";
+import { rm } from "node:fs/promises";
+import { detectCgroups } from "./cgroups/cgroup-host.ts";
+import { makeParentCgroup, moveToCgroup, removeCgroup } from "./cgroups/container-cgroup.ts";
+import { limitDrift, writeLimits } from "./cgroups/limit-drift.ts";
+import type { ContainerContext } from "./container-context.ts";
+import { cgroupPathOf, pathsOf, stagingDirOf } from "./container-context.ts";
+import { execProcess } from "./container-exec.ts";
+import { readLog } from "./container-logs.ts";
+import { Containers } from "./containers.ts";
+import { hostFeatures } from "./doctor.ts";
+import { helperPath } from "./helper-path.ts";
+import { IdLeases } from "./id-leases.ts";
+import { openImageStore } from "./images/open-image-store.ts";
+import { Inventory } from "./inventory.ts";
+import { Launcher } from "./launcher.ts";
+import { LayerUnpacker } from "./layer-unpacker.ts";
+import { openNetworks } from "./network/networks.ts";
+import type { KernelDrift, Observation, Runtime, RuntimeOptions } from "./runtime.ts";
+import { attachToContainer } from "./supervisor-client.ts";
+import { Volumes } from "./volumes.ts";
+
+const destroyGraceMs = 10_000;
+
+/**
+ * Opens the runtime of one instance and adopts what an earlier process left running. Throws when the helper is not
+ * built or the host lacks a feature that nothing works without.
+ */
+export async function openRuntime(options: RuntimeOptions): Promise<Runtime> {
+  const context = await openContext(options);
+  const containers = new Containers(context);
+  await containers.adopt();
+  return runtimeOf(options, context, containers);
+}
+
+async function openContext(options: RuntimeOptions): Promise<ContainerContext> {
+  if (!existsSync(helperPath)) {
+    throw new Error(`cannot start containers because ${helperPath} is missing: run "make"`);
+  }
+  for (const dir of [options.libDir, options.runDir])
+    mkdirSync(dir, { recursive: true, mode: 0o700 });
+  const cgroups = detectCgroups();
+  const cgroupParent = `/${options.instance}`;
+  makeParentCgroup(cgroups, cgroupParent);
+  const launcher = new Launcher({ helperPath, log: options.log });
+  const { pid } = await launcher.open();
+  // What the launcher forks begins where it is: supervisors stay out of the agent's cgroup.
+  moveToCgroup(cgroups, `${cgroupParent}/supervisors`, pid);
+  const unpacker = new LayerUnpacker(launcher, options.runDir);
+  const { libDir, runDir, state, log, now } = options;
+  const context: ContainerContext = {
+    libDir,
+    runDir,
+    cgroupParent,
+    cgroups,
+    launcher,
+    log,
+    now,
+    inventory: new Inventory(options.live),
+    idLeases: new IdLeases(state, `${options.instance}\0${libDir}`),
+    images: await openImageStore({ ...options, unpacker }),
+    networks: await openNetworks({ ...options, transact: (request) => launcher.netlink(request) }),
+    volumes: new Volumes({ libDir, state, now, removeTree: (path) => launcher.removeTree(path) }),
+  };
+  mkdirSync(stagingDirOf(context), { recursive: true, mode: 0o700 });
+  return context;
+}
+
+function runtimeOf(
+  options: RuntimeOptions,
+  context: ContainerContext,
+  containers: Containers,
+): Runtime {
+  const { networks, volumes, launcher, images, inventory } = context;
+  return {
+    images,
+    features: () => hostFeatures({ libDir: options.libDir }),
+    observe: () => observe(context, containers),
+    createContainer: (spec) => containers.create(spec),
+    startContainer: (id) => containers.start(id),
+    stopContainer: (id, stop) => containers.stop(id, stop),
+    signalContainer: (id, signal) => containers.signal(id, signal),
+    pauseContainer: async (id) => containers.freeze(id, true),
+    unpauseContainer: async (id) => containers.freeze(id, false),
+    removeContainer: (id) => containers.remove(id),
+    exec: (id, exec) => execProcess(context, id, exec),
+    attach: (id, attach) => attachToContainer(pathsOf(context, id).socket, attach),
+    logs: (id, logs) => {
+      inventory.require(id);
+      return readLog(pathsOf(context, id).log, { ...logs, ended: containers.ended(id) });
+    },
+    processes: async (id) => containers.processes(id),
+    ensureNetwork: (spec) => networks.ensureNetwork(spec),
+    removeNetwork: (name) => networks.removeNetwork(name),
+    ensureVolume: async (spec) => volumes.ensure(spec),
+    removeVolume: (name) => volumes.remove(name, volumeUsers(context).get(name) ?? []),
+    repair: (drift) => repair(context, drift),
+    onExit: (listener) => containers.onExit(listener),
+    notify: (socketPath, message) => launcher.notify(socketPath, message),
+    close: async () => {
+      containers.close();
+      await launcher.close();
+    },
+    destroy: (destroy) => destroyInstance(context, containers, destroy),
+  };
+}
+
+async function observe(context: ContainerContext, containers: Containers): Promise<Observation> {
+  const seen = await context.networks.observe();
+  const statuses = containers.statuses(seen.publishedPorts);
+  return {
+    containers: statuses,
+    networks: seen.networks,
+    volumes: context.volumes.list(volumeUsers(context)),
+    drift: [
+      ...seen.drift,
+      ...statuses.flatMap(({ spec, state }) =>
+        state === "running"
+          ? limitDrift(context.cgroups, cgroupPathOf(context, spec.id), spec)
+          : [],
+      ),
+    ],
+  };
+}
+
+async function repair(context: ContainerContext, drift: readonly KernelDrift[]): Promise<void> {
+  await context.networks.repair(drift.filter(({ kind }) => kind !== "limit-changed"));
+  const targets = new Set(
+    drift.filter(({ kind }) => kind === "limit-changed").map(({ target }) => target),
+  );
+  for (const id of targets) {
+    const { spec } = context.inventory.require(id);
+    writeLimits(context.cgroups, cgroupPathOf(context, id), spec);
+  }
+}
+
+function volumeUsers(context: ContainerContext): ReadonlyMap<string, readonly string[]> {
+  const users = new Map<string, string[]>();
+  for (const { spec } of context.inventory.all()) {
+    for (const mount of spec.mounts) {
+      if (mount.type !== "volume") continue;
+      users.set(mount.volume, [...(users.get(mount.volume) ?? []), spec.id]);
+    }
+  }
+  return users;
+}
+
+async function destroyInstance(
+  context: ContainerContext,
+  containers: Containers,
+  options: { readonly volumes: boolean; readonly abort: AbortSignal },
+): Promise<void> {
+  const ids = [...context.inventory.all()].map(({ spec }) => spec.id);
+  await Promise.all(
+    ids.map(async (id) => {
+      await containers.stop(id, { graceMs: destroyGraceMs, abort: options.abort });
+      await containers.remove(id);
+    }),
+  );
+  if (options.volumes) {
+    for (const { name } of context.volumes.list(new Map())) await context.volumes.remove(name, []);
+  }
+  await context.networks.destroy();
+  containers.close();
+  await context.launcher.close();
+  for (const path of [`${context.cgroupParent}/supervisors`, context.cgroupParent]) {
+    await removeEmptyCgroup(context, path);
+  }
+  await rm(stagingDirOf(context), { recursive: true, force: true });
+}
+
+/** A process that has just ended may still be counted for some milliseconds. */
+async function removeEmptyCgroup(context: ContainerContext, path: string): Promise<void> {
+  for (let tries = 0; tries < 100; tries += 1) {
+    if (removeCgroup(context.cgroups, path)) return;
+    await new Promise((resolve) => {
+      setTimeout(resolve, 20);
+    });
+  }
+  context.log.warn("cgroup stays because processes are left in it", { path });
+}
