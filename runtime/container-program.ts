@@ -2,7 +2,9 @@ import { capabilityMask, defaultCapabilities } from "./capabilities.ts";
 import type { CgroupWrite } from "./cgroups/cgroup-limits.ts";
 import { idsPerContainer } from "./id-leases.ts";
 import { LAYER_ID_BASE } from "./images/layer-ids.ts";
-import { namespaceFlag, Program, type Slot } from "./program.ts";
+import { namespaceFlag } from "./kernel-flags.ts";
+import type { Slot } from "./operation-list.ts";
+import { Program } from "./program.ts";
 import {
   type HostMount,
   mapHostIds,

@@ -6,10 +6,11 @@ import { promisify } from "node:util";
 import { type CgroupHost, controllerDir, detectCgroups } from "./cgroups/cgroup-host.ts";
 import { helperPath } from "./helper-path.ts";
 import type { HostFeature } from "./host-features.ts";
+import type { FsParameter } from "./host-operations.ts";
 import { LAYER_ID_BASE } from "./images/layer-ids.ts";
 import { Launcher } from "./launcher.ts";
 import { networkFeatures } from "./network/network-features.ts";
-import { type FsParameter, Program } from "./program.ts";
+import { Program } from "./program.ts";
 import type { Log } from "./runtime.ts";
 
 const silent: Log = { debug() {}, info() {}, warn() {}, error() {} };

@@ -1,5 +1,7 @@
-import type { FsParameter, Program, Slot } from "./program.ts";
-import { mountAttribute } from "./program.ts";
+import type { FsParameter } from "./host-operations.ts";
+import { mountAttribute } from "./kernel-flags.ts";
+import type { Slot } from "./operation-list.ts";
+import type { Program } from "./program.ts";
 
 /** One thing of the host that appears inside the container. */
 export type HostMount = {

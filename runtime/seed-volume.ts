@@ -1,5 +1,7 @@
+import type { FsParameter } from "./host-operations.ts";
+import { mountAttribute } from "./kernel-flags.ts";
 import type { Launcher } from "./launcher.ts";
-import { type FsParameter, mountAttribute, Program } from "./program.ts";
+import { Program } from "./program.ts";
 
 /**
  * Copies what the image has at `source` into the empty directory `destination`, in a child of the launcher: links in

@@ -1,7 +1,8 @@
 import { existsSync, statSync } from "node:fs";
 import { basename } from "node:path";
-import type { Program, Slot } from "./program.ts";
-import { mountAttribute } from "./program.ts";
+import { mountAttribute } from "./kernel-flags.ts";
+import type { Slot } from "./operation-list.ts";
+import type { Program } from "./program.ts";
 
 /** Detached mounts of the host's that every container gets: device nodes and its own cgroup. */
 export type SystemMounts = {

@@ -1,0 +1,177 @@
+import { mountAttribute } from "./kernel-flags.ts";
+import { OperationList, type OpOptions, type Slot } from "./operation-list.ts";
+import { op, SLOT_NONE } from "./protocol.ts";
+import type { WireWriter } from "./wire.ts";
+
+export type FsParameter =
+  | { readonly kind: "flag"; readonly key: string }
+  | { readonly kind: "string"; readonly key: string; readonly value: string }
+  | { readonly kind: "fd"; readonly key: string; readonly slot: Slot };
+
+/** Operations of the supervisor, or of the child that RUN makes: with the host's rights. */
+export class HostOperations extends OperationList {
+  makeHostDir(path: string, mode: number): this {
+    return this.op(op.mkdir, {}, (w) => w.u32(mode).u32(1).string(path));
+  }
+
+  writeHostFile(path: string, data: string, options: OpOptions = {}): this {
+    return this.op(op.writeFile, options, (w) =>
+      w.u32(0).u32(0).string(path).bytes(Buffer.from(data)),
+    );
+  }
+
+  open(
+    slot: Slot,
+    base: Slot | null,
+    openFlags: number,
+    path: string,
+    options: OpOptions = {},
+  ): this {
+    return this.op(op.open, options, (w) =>
+      w
+        .u32(slot)
+        .u32(base ?? SLOT_NONE)
+        .u32(openFlags)
+        .string(path),
+    );
+  }
+
+  openTree(
+    slot: Slot,
+    path: string,
+    expect: {
+      readonly recursive?: boolean;
+      readonly rdev?: bigint;
+      readonly fileType?: number;
+    } = {},
+    base: Slot | null = null,
+  ): this {
+    const flags = openTreeClone | (expect.recursive === true ? atRecursive : 0);
+    return this.op(op.openTree, {}, (w) =>
+      w
+        .u32(slot)
+        .u32(base ?? SLOT_NONE)
+        .u32(flags)
+        .u64(expect.rdev ?? 0n)
+        .u32(expect.fileType ?? 0)
+        .string(path),
+    );
+  }
+
+  mountSetattr(
+    slot: Slot,
+    attributes: {
+      readonly set?: number;
+      readonly clear?: number;
+      readonly propagation?: number;
+      readonly recursive?: boolean;
+      readonly userNamespace?: Slot;
+    },
+    options: OpOptions = {},
+  ): this {
+    const idmap = attributes.userNamespace === undefined ? 0 : mountAttribute.idmap;
+    return this.op(op.mountSetattr, options, (w) =>
+      w
+        .u32(slot)
+        .u32(attributes.recursive === true ? 1 : 0)
+        .u64((attributes.set ?? 0) | idmap)
+        .u64(attributes.clear ?? 0)
+        .u64(attributes.propagation ?? 0)
+        .u32(attributes.userNamespace ?? SLOT_NONE),
+    );
+  }
+
+  fsopen(
+    slot: Slot,
+    fileSystem: string,
+    attributes: number,
+    parameters: readonly FsParameter[],
+    options: OpOptions = {},
+  ): this {
+    return this.op(op.fsopen, options, (w) =>
+      w
+        .u32(slot)
+        .string(fileSystem)
+        .u64(attributes)
+        .list(parameters, (parameter) => writeFsParameter(w, parameter)),
+    );
+  }
+
+  userNamespace(slot: Slot, uidMap: string, gidMap: string): this {
+    return this.op(op.userNamespace, {}, (w) => w.u32(slot).string(uidMap).string(gidMap));
+  }
+
+  netlink(
+    family: number,
+    messages: Uint8Array,
+    options: { readonly patchOffset?: number; readonly replies?: boolean } & OpOptions = {},
+  ): this {
+    return this.op(op.netlink, options, (w) =>
+      w
+        .u32(family)
+        .u32(options.patchOffset ?? SLOT_NONE)
+        .u32(options.replies === true ? 1 : 0)
+        .bytes(messages),
+    );
+  }
+
+  cgroupAttach(directory: string): this {
+    return this.op(op.cgroupAttach, {}, (w) => w.string(directory));
+  }
+
+  cgroupDevices(directory: string, program: Uint8Array): this {
+    return this.op(op.cgroupDevices, {}, (w) => w.string(directory).bytes(program));
+  }
+
+  unlink(path: string, options: { readonly directory: boolean } & OpOptions): this {
+    return this.op(op.unlink, options, (w) => w.u32(options.directory ? 1 : 0).string(path));
+  }
+
+  copyTree(source: Slot, destination: Slot): this {
+    return this.op(op.copyTree, {}, (w) => w.u32(source).u32(destination));
+  }
+
+  clone(cloneFlags: number, cgroup: Slot | null): this {
+    return this.op(op.clone, {}, (w) => w.u64(cloneFlags).u32(cgroup ?? SLOT_NONE));
+  }
+
+  join(cloneFlags: number): this {
+    return this.op(op.join, {}, (w) => w.u32(cloneFlags));
+  }
+
+  idMap(uidMap: string, gidMap: string): this {
+    return this.op(op.idMap, {}, (w) => w.string(uidMap).string(gidMap));
+  }
+
+  childNamespace(slot: Slot, name: string): this {
+    return this.op(op.childNamespace, {}, (w) => w.u32(slot).string(name));
+  }
+
+  childOomScore(score: number): this {
+    return this.op(op.childOomScore, {}, (w) => w.u32(score >>> 0));
+  }
+
+  passFds(): this {
+    return this.op(op.passFds);
+  }
+
+  notify(): this {
+    return this.op(op.notify);
+  }
+
+  initBegin(): this {
+    return this.op(op.initBegin);
+  }
+}
+
+const openTreeClone = 1;
+const atRecursive = 0x8000;
+
+function writeFsParameter(writer: WireWriter, parameter: FsParameter): void {
+  const kind = { flag: 0, string: 1, fd: 2 }[parameter.kind];
+  writer
+    .u32(kind)
+    .string(parameter.key)
+    .string(parameter.kind === "string" ? parameter.value : "")
+    .u32(parameter.kind === "fd" ? parameter.slot : SLOT_NONE);
+}
