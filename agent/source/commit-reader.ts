@@ -42,7 +42,7 @@ export function openCommitReader(options: {
 function parseTree(tree: string): ReadonlyMap<string, Entry> {
   const entries = new Map<string, Entry>();
   for (const line of tree.split("\0")) {
-    const match = /^100(?:644|755) blob ([0-9a-f]+) +(\d+)\t([^]+)$/.exec(line);
+    const match = /^100(?:644|755) blob ([0-9a-f]+) +(\d+)\t([\s\S]+)$/.exec(line);
     const [, object, size, path] = match ?? [];
     // U+FFFD: a name that is not UTF-8 cannot be asked for by name.
     if (object === undefined || path === undefined || path.includes("\uFFFD")) continue;

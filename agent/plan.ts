@@ -1,0 +1,230 @@
+import type { PortBinding } from "../runtime/container-spec.ts";
+import { isConditionMet } from "./conditions.ts";
+import type { ContainerChange, Difference } from "./diff.ts";
+import type { ActualState } from "./observe.ts";
+import type { AwaitedCondition, PlannedStep, Step } from "./step.ts";
+import { stepTarget } from "./step.ts";
+import type { WantedContainer, WantedState } from "./wanted-state.ts";
+
+export type PlanInput = {
+  readonly difference: Difference;
+  readonly wanted: WantedState;
+  readonly actual: ActualState;
+  /** 64 lower-case hex digits, new at each call. */
+  readonly newContainerId: () => string;
+};
+
+/**
+ * How strictly services wait for each other. `lazy`: a container is stopped only when what it depends on is up again
+ * (shortest outage). That can be impossible (two services swap a port; a network is made anew under both): then
+ * `eager` stops first and orders the starts. `unordered` is left when labels of several revisions contradict.
+ */
+type Ordering = "lazy" | "eager" | "unordered";
+
+/** Pure. Steps in an order in which they can run; `needs` says which of them could run side by side. */
+export function planSteps(input: PlanInput): PlannedStep[] {
+  for (const ordering of ["lazy", "eager", "unordered"] as const) {
+    const sorted = sortByNeeds(new PlanBuilder(input, ordering).build());
+    if (sorted !== undefined) return sorted;
+  }
+  throw new Error("cannot order the plan because its steps need each other: this is a defect");
+}
+
+class PlanBuilder {
+  readonly #input: PlanInput;
+  readonly #ordering: Ordering;
+  readonly #steps = new Map<string, { needs: Set<string>; planned: PlannedStep }>();
+  /** `app/service` -> wanted replicas. */
+  readonly #replicas = new Map<string, WantedContainer[]>();
+  /** `app/service` -> keys of the start steps in this plan. */
+  readonly #starts = new Map<string, string[]>();
+  /** `port/protocol` -> keys of the stop steps that set it free. */
+  readonly #releases = new Map<string, string[]>();
+
+  constructor(input: PlanInput, ordering: Ordering) {
+    this.#input = input;
+    this.#ordering = ordering;
+    for (const app of input.wanted.apps) {
+      for (const container of app.containers) {
+        push(this.#replicas, serviceKey(app.name, container.service.name), container);
+      }
+    }
+  }
+
+  build(): PlannedStep[] {
+    const { containers, networks, volumes, drift } = this.#input.difference;
+    for (const { app, volume, reason } of volumes) {
+      this.#add({ kind: "create-volume", app, volume }, reason);
+    }
+    for (const { kind, app, network, reason } of networks) {
+      if (kind !== "create") {
+        this.#add({ kind: "remove-network", app, network: network.name }, reason);
+      }
+      if (kind !== "remove") {
+        const key = this.#add({ kind: "create-network", app, network }, reason);
+        this.#need(key, `remove-network ${network.name}`);
+      }
+    }
+    for (const change of containers) this.#addChain(change);
+    for (const change of containers) this.#orderChain(change);
+    if (drift.length > 0) {
+      const reason = drift.map(({ target, field, from, to }) => ({
+        field: `${target}.${field}`,
+        from,
+        to,
+      }));
+      this.#add({ kind: "repair", app: null, drift }, reason);
+    }
+    return [...this.#steps.values()].map(({ needs, planned }) => ({
+      ...planned,
+      needs: [...needs].filter((key) => this.#steps.has(key)),
+    }));
+  }
+
+  /** stop -> remove -> create -> start, as far as the change goes. */
+  #addChain(change: ContainerChange): void {
+    const { reason } = change;
+    if (change.kind !== "create") {
+      const { id, name, app, status } = change.actual;
+      const target = { id, name, app };
+      if (change.kind !== "start" && (status.state === "running" || status.state === "paused")) {
+        const graceMs =
+          change.kind === "remove" ? change.actual.stopGraceMs : change.wanted.service.stopGraceMs;
+        const key = this.#add({ kind: "stop-container", graceMs, ...target }, reason);
+        for (const port of status.spec.ports) push(this.#releases, portKey(port), key);
+      }
+      if (change.kind === "recreate" || change.kind === "remove") {
+        const key = this.#add({ kind: "remove-container", ...target }, reason);
+        this.#need(key, `stop-container ${name}`);
+        for (const { network } of status.spec.networks) {
+          this.#need(`remove-network ${network}`, key);
+        }
+      }
+    }
+    if (change.kind !== "remove") this.#addCreateAndStart(change);
+  }
+
+  #addCreateAndStart(change: Exclude<ContainerChange, { kind: "remove" }>): void {
+    const { wanted, reason } = change;
+    const { name, app } = wanted;
+    const makes = change.kind === "create" || change.kind === "recreate";
+    const id = makes ? this.#input.newContainerId() : change.actual.id;
+    if (makes) {
+      const key = this.#add({ kind: "create-container", app, id, wanted }, reason);
+      this.#need(key, `remove-container ${name}`);
+      for (const { network } of wanted.spec.networks) this.#need(key, `create-network ${network}`);
+      for (const mount of wanted.spec.mounts) {
+        if (mount.type === "volume") this.#need(key, `create-volume ${mount.volume}`);
+      }
+    }
+    if (change.kind === "create" && !change.start) return;
+    const key = this.#add({ kind: "start-container", id, name, app }, reason);
+    this.#need(key, `create-container ${name}`);
+    this.#need(key, `stop-container ${name}`);
+    push(this.#starts, serviceKey(app, wanted.service.name), key);
+  }
+
+  #orderChain(change: ContainerChange): void {
+    if (change.kind === "remove") {
+      this.#orderRemoval(change);
+      return;
+    }
+    const { wanted } = change;
+    const start = `start-container ${wanted.name}`;
+    const stop = `stop-container ${wanted.name}`;
+    for (const port of wanted.spec.ports) {
+      for (const release of this.#releases.get(portKey(port)) ?? []) this.#need(start, release);
+    }
+    if (this.#ordering === "unordered" || !this.#steps.has(start)) return;
+    for (const key of this.#dependencies(wanted, change)) {
+      this.#need(start, key);
+      if (this.#ordering === "lazy") this.#need(stop, key);
+    }
+  }
+
+  /** Whoever depends on a service that goes is stopped before it. */
+  #orderRemoval(change: Extract<ContainerChange, { kind: "remove" }>): void {
+    if (this.#ordering === "unordered") return;
+    const { app, service, name } = change.actual;
+    for (const other of this.#input.difference.containers) {
+      if (other.kind !== "remove" || other.actual.app !== app) continue;
+      if (other.actual.dependsOn.includes(service)) {
+        this.#need(`stop-container ${name}`, `stop-container ${other.actual.name}`);
+      }
+    }
+  }
+
+  /** Keys of the steps that bring up what a container depends on. */
+  #dependencies(wanted: WantedContainer, change: ContainerChange): string[] {
+    const keys: string[] = [];
+    for (const [service, { condition }] of Object.entries(wanted.service.dependsOn)) {
+      const of = serviceKey(wanted.app, service);
+      const replicas = this.#replicas.get(of);
+      if (replicas === undefined) continue;
+      const starts = this.#starts.get(of) ?? [];
+      keys.push(...starts);
+      if (condition === "service_started") continue;
+      if (starts.length === 0 && isConditionMet(condition, replicas, this.#input.actual)) continue;
+      keys.push(this.#addAwait({ app: wanted.app, service, condition, starts, change }));
+    }
+    return keys;
+  }
+
+  #addAwait(options: {
+    readonly app: string;
+    readonly service: string;
+    readonly condition: AwaitedCondition;
+    readonly starts: readonly string[];
+    readonly change: ContainerChange;
+  }): string {
+    const { app, service, condition, starts, change } = options;
+    const key = this.#add({ kind: "await-condition", app, service, condition }, change.reason);
+    for (const start of starts) this.#need(key, start);
+    return key;
+  }
+
+  #add(step: Step, reason: PlannedStep["reason"]): string {
+    const key = `${step.kind} ${stepTarget(step)}`;
+    const known = this.#steps.get(key);
+    const needs = known?.needs ?? new Set<string>();
+    this.#steps.set(key, { needs, planned: { key, needs: [], step, reason } });
+    return key;
+  }
+
+  /** Remembered only when both steps are in the plan. */
+  #need(key: string, needed: string): void {
+    if (key !== needed) this.#steps.get(key)?.needs.add(needed);
+  }
+}
+
+/** Stable topological order; undefined when steps need each other. */
+function sortByNeeds(steps: readonly PlannedStep[]): PlannedStep[] | undefined {
+  const open = new Map(steps.map((planned) => [planned.key, planned.needs.length]));
+  const dependents = new Map<string, string[]>();
+  for (const { key, needs } of steps) for (const needed of needs) push(dependents, needed, key);
+  const byKey = new Map(steps.map((planned) => [planned.key, planned]));
+  const ready = steps.filter(({ needs }) => needs.length === 0);
+  for (const planned of ready) {
+    for (const key of dependents.get(planned.key) ?? []) {
+      const left = (open.get(key) ?? 0) - 1;
+      open.set(key, left);
+      const next = byKey.get(key);
+      if (left === 0 && next !== undefined) ready.push(next);
+    }
+  }
+  return ready.length === steps.length ? ready : undefined;
+}
+
+function serviceKey(app: string, service: string): string {
+  return `${app}/${service}`;
+}
+
+function portKey(port: PortBinding): string {
+  return `${port.hostPort}/${port.protocol}`;
+}
+
+function push<K, V>(map: Map<K, V[]>, key: K, value: V): void {
+  const list = map.get(key);
+  if (list === undefined) map.set(key, [value]);
+  else list.push(value);
+}

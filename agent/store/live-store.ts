@@ -1,0 +1,122 @@
+import type { DatabaseSync } from "node:sqlite";
+import type { FieldChange } from "../control.ts";
+import type { Migrations } from "./open-database.ts";
+
+export const liveMigrations: Migrations = [
+  `CREATE TABLE agent_intents (
+     id INTEGER PRIMARY KEY AUTOINCREMENT, step TEXT NOT NULL, kind TEXT NOT NULL,
+     target TEXT NOT NULL, container_id TEXT, started_at_ms INTEGER NOT NULL) STRICT;
+   CREATE TABLE agent_restarts (
+     container_id TEXT PRIMARY KEY, count INTEGER NOT NULL, backoff_ms INTEGER NOT NULL) STRICT;
+   CREATE TABLE agent_reasons (
+     container_id TEXT PRIMARY KEY, revision TEXT NOT NULL, at_ms INTEGER NOT NULL,
+     reason TEXT NOT NULL) STRICT;`,
+];
+
+/** A step that was begun and whose result is not known yet. */
+export type Intent = {
+  readonly id: number;
+  readonly step: string;
+  readonly kind: string;
+  readonly target: string;
+  readonly containerId: string | undefined;
+};
+
+export type RestartRecord = {
+  /** Restarts since the container was made. */
+  readonly count: number;
+  /** Delay before the last restart; 0 after a healthy while. */
+  readonly backoffMs: number;
+};
+
+export type CreationReason = {
+  readonly revision: string;
+  readonly atMs: number;
+  readonly reason: readonly FieldChange[];
+};
+
+/** What must outlive the agent but not the boot, in `run/live.db` on a tmpfs. */
+export type LiveStore = ReturnType<typeof createLiveStore>;
+
+export function createLiveStore(database: DatabaseSync) {
+  return {
+    ...intentMethods(database),
+    ...restartMethods(database),
+    ...reasonMethods(database),
+  };
+}
+
+function intentMethods(database: DatabaseSync) {
+  const insert = database.prepare(
+    "INSERT INTO agent_intents (step, kind, target, container_id, started_at_ms) VALUES (?, ?, ?, ?, ?)",
+  );
+  const remove = database.prepare("DELETE FROM agent_intents WHERE id = ?");
+  const select = database.prepare("SELECT * FROM agent_intents ORDER BY id");
+  return {
+    /** Committed before the kernel is touched. Returns the intent's id. */
+    beginIntent(intent: Omit<Intent, "id">, startedAtMs: number): number {
+      const { step, kind, target, containerId } = intent;
+      return Number(
+        insert.run(step, kind, target, containerId ?? null, startedAtMs).lastInsertRowid,
+      );
+    },
+    endIntent: (id: number): void => void remove.run(id),
+    openIntents(): Intent[] {
+      return select.all().map((row) => ({
+        id: Number(row["id"]),
+        step: String(row["step"]),
+        kind: String(row["kind"]),
+        target: String(row["target"]),
+        containerId: row["container_id"] === null ? undefined : String(row["container_id"]),
+      }));
+    },
+  };
+}
+
+function restartMethods(database: DatabaseSync) {
+  const upsert = database.prepare(
+    "INSERT OR REPLACE INTO agent_restarts (container_id, count, backoff_ms) VALUES (?, ?, ?)",
+  );
+  const select = database.prepare("SELECT container_id, count, backoff_ms FROM agent_restarts");
+  const remove = database.prepare("DELETE FROM agent_restarts WHERE container_id = ?");
+  return {
+    setRestarts(containerId: string, record: RestartRecord): void {
+      upsert.run(containerId, record.count, record.backoffMs);
+    },
+    forgetRestarts: (containerId: string): void => void remove.run(containerId),
+    restarts(): Map<string, RestartRecord> {
+      return new Map(
+        select
+          .all()
+          .map((row) => [
+            String(row["container_id"]),
+            { count: Number(row["count"]), backoffMs: Number(row["backoff_ms"]) },
+          ]),
+      );
+    },
+  };
+}
+
+function reasonMethods(database: DatabaseSync) {
+  const upsert = database.prepare(
+    "INSERT OR REPLACE INTO agent_reasons (container_id, revision, at_ms, reason) VALUES (?, ?, ?, ?)",
+  );
+  const select = database.prepare("SELECT * FROM agent_reasons WHERE container_id = ?");
+  const remove = database.prepare("DELETE FROM agent_reasons WHERE container_id = ?");
+  return {
+    setReason(containerId: string, why: CreationReason): void {
+      upsert.run(containerId, why.revision, why.atMs, JSON.stringify(why.reason));
+    },
+    reason(containerId: string): CreationReason | undefined {
+      const row = select.get(containerId);
+      if (row === undefined) return undefined;
+      return {
+        revision: String(row["revision"]),
+        atMs: Number(row["at_ms"]),
+        // Written by setReason only.
+        reason: JSON.parse(String(row["reason"])) as FieldChange[],
+      };
+    },
+    forgetReason: (containerId: string): void => void remove.run(containerId),
+  };
+}

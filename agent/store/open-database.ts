@@ -1,0 +1,60 @@
+import { chmodSync } from "node:fs";
+import { DatabaseSync } from "node:sqlite";
+
+/** One SQL script per schema version; the first makes version 1. Never edited once released, only added to. */
+export type Migrations = readonly string[];
+
+/**
+ * Opens (or makes) a SQLite file in WAL mode and brings our tables to the newest schema. Throws when a newer agent
+ * wrote the file: its meaning is not known here.
+ */
+export function openDatabase(options: {
+  readonly path: string;
+  /** FULL: a committed transaction outlives a power cut. OFF: it outlives the process (file on a tmpfs). */
+  readonly synchronous: "FULL" | "OFF";
+  readonly migrations: Migrations;
+}): DatabaseSync {
+  const database = new DatabaseSync(options.path, { timeout: 5_000 });
+  chmodSync(options.path, 0o600);
+  database.exec("PRAGMA journal_mode = WAL");
+  database.exec(`PRAGMA synchronous = ${options.synchronous}`);
+  database.exec("PRAGMA foreign_keys = ON");
+  migrate(database, options);
+  return database;
+}
+
+/** Runs `body` in one transaction; an error rolls it back. */
+export function inTransaction<T>(database: DatabaseSync, body: () => T): T {
+  database.exec("BEGIN IMMEDIATE");
+  try {
+    const result = body();
+    database.exec("COMMIT");
+    return result;
+  } catch (error) {
+    database.exec("ROLLBACK");
+    throw error;
+  }
+}
+
+function migrate(
+  database: DatabaseSync,
+  options: { readonly path: string; readonly migrations: Migrations },
+): void {
+  database.exec("CREATE TABLE IF NOT EXISTS agent_schema (version INTEGER NOT NULL)");
+  const row = database.prepare("SELECT max(version) AS version FROM agent_schema").get();
+  const version = Number(row?.["version"] ?? 0);
+  if (version > options.migrations.length) {
+    database.close();
+    throw new Error(
+      `cannot open ${options.path} because it has schema ${version}, written by a newer berth: ` +
+        `${options.migrations.length} or older is expected`,
+    );
+  }
+  for (const [index, script] of options.migrations.entries()) {
+    if (index < version) continue;
+    inTransaction(database, () => {
+      database.exec(script);
+      database.prepare("INSERT INTO agent_schema (version) VALUES (?)").run(index + 1);
+    });
+  }
+}

@@ -1,0 +1,213 @@
+import type { DatabaseSync } from "node:sqlite";
+import type { App, DesiredState } from "../../manifests/desired-state.ts";
+import type { Verdict } from "../control.ts";
+import { inTransaction, type Migrations } from "./open-database.ts";
+
+/** An app as it is held on this host: promoted from a revision once everything it needs was there. */
+export type EnforcedApp = {
+  readonly app: App;
+  /** Sha of the newest revision that says the same. */
+  readonly revision: string;
+  /** Image reference -> digest, resolved once for this revision. */
+  readonly images: Readonly<Record<string, string>>;
+};
+
+export type ByHandAction = "stop" | "start" | "restart" | "kill";
+
+/** What an operator did to a container, valid while its service keeps this digest. */
+export type ByHandMark = {
+  readonly name: string;
+  readonly action: ByHandAction;
+  readonly specDigest: string;
+  readonly atMs: number;
+};
+
+export type DeployRecord = {
+  readonly app: string;
+  readonly revision: string;
+  readonly startedAtMs: number;
+  readonly finishedAtMs: number | null;
+  readonly verdict: Verdict;
+  readonly reason: string;
+};
+
+export const stateMigrations: Migrations = [
+  `CREATE TABLE agent_revisions (
+     sha TEXT PRIMARY KEY, accepted_at_ms INTEGER NOT NULL, desired TEXT NOT NULL) STRICT;
+   CREATE TABLE agent_apps (
+     name TEXT PRIMARY KEY, revision TEXT NOT NULL, app TEXT NOT NULL, images TEXT NOT NULL) STRICT;
+   CREATE TABLE agent_history (
+     app TEXT NOT NULL, revision TEXT NOT NULL, started_at_ms INTEGER NOT NULL,
+     finished_at_ms INTEGER, verdict TEXT NOT NULL, reason TEXT NOT NULL,
+     PRIMARY KEY (app, revision)) STRICT;
+   CREATE TABLE agent_by_hand (
+     name TEXT PRIMARY KEY, action TEXT NOT NULL, spec_digest TEXT NOT NULL,
+     at_ms INTEGER NOT NULL) STRICT;
+   CREATE TABLE agent_completed (
+     name TEXT PRIMARY KEY, spec_digest TEXT NOT NULL, at_ms INTEGER NOT NULL) STRICT;
+   CREATE TABLE agent_events (
+     id INTEGER PRIMARY KEY, time_ms INTEGER NOT NULL, kind TEXT NOT NULL, app TEXT,
+     target TEXT NOT NULL, message TEXT NOT NULL, fields TEXT NOT NULL) STRICT;
+   CREATE TABLE agent_facts (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;`,
+];
+
+/** Facts kept by name: the last good fetch, the revision that runs. */
+export type FactKey = "source.fetched-at-ms" | "revision.running" | "revision.wanted";
+
+const revisionsMax = 50;
+const deploysMax = 1_000;
+
+/** What must outlive a power cut, in `lib/state.db`. Every method is one committed transaction. */
+export type StateStore = ReturnType<typeof createStateStore>;
+
+export function createStateStore(database: DatabaseSync) {
+  return {
+    ...revisionMethods(database),
+    ...appMethods(database),
+    ...markMethods(database),
+    ...factMethods(database),
+  };
+}
+
+function revisionMethods(database: DatabaseSync) {
+  const insert = database.prepare(
+    "INSERT OR REPLACE INTO agent_revisions (sha, accepted_at_ms, desired) VALUES (?, ?, ?)",
+  );
+  const trim = database.prepare(
+    `DELETE FROM agent_revisions WHERE sha NOT IN
+       (SELECT sha FROM agent_revisions ORDER BY accepted_at_ms DESC LIMIT ${revisionsMax})`,
+  );
+  const select = database.prepare("SELECT desired FROM agent_revisions WHERE sha = ?");
+  return {
+    acceptRevision(desired: DesiredState, acceptedAtMs: number): void {
+      inTransaction(database, () => {
+        insert.run(desired.revision, acceptedAtMs, JSON.stringify(desired));
+        trim.run();
+        setFact(database, "revision.wanted", desired.revision);
+      });
+    },
+    revision(sha: string): DesiredState | undefined {
+      const row = select.get(sha);
+      // Written by acceptRevision only.
+      return row === undefined ? undefined : (parseJson(row["desired"]) as DesiredState);
+    },
+  };
+}
+
+function appMethods(database: DatabaseSync) {
+  const upsert = database.prepare(
+    "INSERT OR REPLACE INTO agent_apps (name, revision, app, images) VALUES (?, ?, ?, ?)",
+  );
+  const remove = database.prepare("DELETE FROM agent_apps WHERE name = ?");
+  const select = database.prepare("SELECT revision, app, images FROM agent_apps ORDER BY name");
+  const record = database.prepare(
+    `INSERT OR REPLACE INTO agent_history
+       (app, revision, started_at_ms, finished_at_ms, verdict, reason) VALUES (?, ?, ?, ?, ?, ?)`,
+  );
+  const trim = database.prepare(
+    `DELETE FROM agent_history WHERE rowid NOT IN
+       (SELECT rowid FROM agent_history ORDER BY started_at_ms DESC LIMIT ${deploysMax})`,
+  );
+  const history = database.prepare("SELECT * FROM agent_history ORDER BY started_at_ms");
+  return {
+    enforcedApps(): EnforcedApp[] {
+      // Written by setEnforcedApps only.
+      return select.all().map((row) => ({
+        app: parseJson(row["app"]) as App,
+        revision: String(row["revision"]),
+        images: parseJson(row["images"]) as Record<string, string>,
+      }));
+    },
+    /** Replaces and removes several apps at once. */
+    setEnforcedApps(changed: readonly EnforcedApp[], removed: readonly string[]): void {
+      inTransaction(database, () => {
+        for (const { app, revision, images } of changed) {
+          upsert.run(app.name, revision, JSON.stringify(app), JSON.stringify(images));
+        }
+        for (const name of removed) remove.run(name);
+      });
+    },
+    recordDeploy(deploy: DeployRecord): void {
+      inTransaction(database, () => {
+        record.run(
+          deploy.app,
+          deploy.revision,
+          deploy.startedAtMs,
+          deploy.finishedAtMs,
+          deploy.verdict,
+          deploy.reason,
+        );
+        trim.run();
+      });
+    },
+    deploys(): DeployRecord[] {
+      return history.all().map((row) => ({
+        app: String(row["app"]),
+        revision: String(row["revision"]),
+        startedAtMs: Number(row["started_at_ms"]),
+        finishedAtMs: row["finished_at_ms"] === null ? null : Number(row["finished_at_ms"]),
+        // Written by recordDeploy only.
+        verdict: String(row["verdict"]) as Verdict,
+        reason: String(row["reason"]),
+      }));
+    },
+  };
+}
+
+function markMethods(database: DatabaseSync) {
+  const mark = database.prepare(
+    "INSERT OR REPLACE INTO agent_by_hand (name, action, spec_digest, at_ms) VALUES (?, ?, ?, ?)",
+  );
+  const unmark = database.prepare("DELETE FROM agent_by_hand WHERE name = ?");
+  const marks = database.prepare("SELECT * FROM agent_by_hand");
+  const complete = database.prepare(
+    "INSERT OR REPLACE INTO agent_completed (name, spec_digest, at_ms) VALUES (?, ?, ?)",
+  );
+  const forget = database.prepare("DELETE FROM agent_completed WHERE name = ?");
+  const completed = database.prepare("SELECT name, spec_digest FROM agent_completed");
+  return {
+    markByHand(entry: ByHandMark): void {
+      mark.run(entry.name, entry.action, entry.specDigest, entry.atMs);
+    },
+    unmarkByHand: (name: string): void => void unmark.run(name),
+    byHandMarks(): ByHandMark[] {
+      return marks.all().map((row) => ({
+        name: String(row["name"]),
+        // Written by markByHand only.
+        action: String(row["action"]) as ByHandAction,
+        specDigest: String(row["spec_digest"]),
+        atMs: Number(row["at_ms"]),
+      }));
+    },
+    /** A job that ended with 0 and is not to run again, also not after a reboot. */
+    markCompleted(name: string, specDigest: string, atMs: number): void {
+      complete.run(name, specDigest, atMs);
+    },
+    unmarkCompleted: (name: string): void => void forget.run(name),
+    /** Container name -> digest of the spec that completed. */
+    completed(): Map<string, string> {
+      return new Map(
+        completed.all().map((row) => [String(row["name"]), String(row["spec_digest"])]),
+      );
+    },
+  };
+}
+
+function factMethods(database: DatabaseSync) {
+  const select = database.prepare("SELECT value FROM agent_facts WHERE key = ?");
+  return {
+    fact(key: FactKey): string | undefined {
+      const row = select.get(key);
+      return row === undefined ? undefined : String(row["value"]);
+    },
+    setFact: (key: FactKey, value: string): void => setFact(database, key, value),
+  };
+}
+
+function setFact(database: DatabaseSync, key: FactKey, value: string): void {
+  database.prepare("INSERT OR REPLACE INTO agent_facts (key, value) VALUES (?, ?)").run(key, value);
+}
+
+function parseJson(value: unknown): unknown {
+  return JSON.parse(String(value));
+}

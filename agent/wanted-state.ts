@@ -1,0 +1,151 @@
+import { createHash } from "node:crypto";
+import { canonicalJson } from "../manifests/canonical-json.ts";
+import type { App, Service, ServiceMount } from "../manifests/desired-state.ts";
+import type { ContainerSpec, Mount, NetworkAttachment } from "../runtime/container-spec.ts";
+import type { NetworkSpec, VolumeSpec } from "../runtime/runtime.ts";
+import { appLabel, containerLabels } from "./container-labels.ts";
+import type { EnforcedApp } from "./store/state-store.ts";
+
+/** A container that should exist; its id is given when it is made. */
+export type WantedContainer = {
+  readonly name: string;
+  readonly app: string;
+  readonly replica: number;
+  readonly service: Service;
+  /** Over everything that decides how it runs; equal digests mean: leave it alone. */
+  readonly specDigest: string;
+  readonly spec: Omit<ContainerSpec, "id">;
+};
+
+export type WantedApp = {
+  readonly name: string;
+  readonly revision: string;
+  readonly containers: readonly WantedContainer[];
+  readonly networks: readonly NetworkSpec[];
+  readonly volumes: readonly VolumeSpec[];
+};
+
+export type WantedState = { readonly apps: readonly WantedApp[] };
+
+const logDefaults = { fileBytesMax: 10 * 1_048_576, filesMax: 3 };
+
+/**
+ * Expands an app into containers, networks and volumes of this host. Pure and a little costly: call it once per
+ * app and revision. An image that is not resolved yet has the digest "".
+ */
+export function wantedApp(enforced: EnforcedApp): WantedApp {
+  const { app, revision, images } = enforced;
+  const volumes = Object.values(app.volumes).map(({ name, labels }) => ({
+    name,
+    labels: { ...labels, [appLabel]: app.name },
+  }));
+  const networks = Object.values(app.networks).map(({ name, internal, labels }) => ({
+    name,
+    internal,
+    labels: { ...labels, [appLabel]: app.name },
+  }));
+  const containers = app.services.flatMap((service) =>
+    Array.from({ length: service.replicas }, (_, index) =>
+      wantedContainer({
+        app,
+        service,
+        replica: index + 1,
+        revision,
+        imageDigest: images[service.image] ?? "",
+      }),
+    ),
+  );
+  return { name: app.name, revision, containers, networks, volumes };
+}
+
+/** Digest of everything in a spec that decides how the container runs. Order of keys, ports and mounts is no part. */
+export function specDigest(spec: Omit<ContainerSpec, "id" | "labels"> & UserLabels): string {
+  const { ports, mounts, ...rest } = spec;
+  const canonical = canonicalJson({
+    ...rest,
+    ports: ports.map((port) => canonicalJson(port)).sort(),
+    mounts: mounts.map((mount) => canonicalJson(mount)).sort(),
+  });
+  return createHash("sha256").update(canonical).digest("hex");
+}
+
+type UserLabels = { readonly labels: Readonly<Record<string, string>> };
+
+function wantedContainer(options: {
+  readonly app: App;
+  readonly service: Service;
+  readonly replica: number;
+  readonly revision: string;
+  readonly imageDigest: string;
+}): WantedContainer {
+  const { app, service, replica, revision, imageDigest } = options;
+  const name = `${app.name}-${service.name}-${replica}`;
+  const decisive = {
+    name,
+    labels: service.labels,
+    image: { reference: service.image, digest: imageDigest },
+    ...processFields(service),
+    environment: service.environment,
+    mounts: service.mounts.map((mount) => runtimeMount(app, mount)),
+    networks: attachments(app, service),
+    ports: service.ports,
+    resources: service.resources,
+    readOnlyRoot: service.readOnlyRoot,
+    init: service.init,
+    tty: service.tty,
+    stdinOpen: service.stdinOpen,
+    log: logDefaults,
+  };
+  const digest = specDigest(decisive);
+  const labels = {
+    ...service.labels,
+    ...containerLabels({
+      app: app.name,
+      service: service.name,
+      replica,
+      revision,
+      specDigest: digest,
+      dependsOn: Object.keys(service.dependsOn),
+      stopGraceMs: service.stopGraceMs,
+    }),
+  };
+  return {
+    name,
+    app: app.name,
+    replica,
+    service,
+    specDigest: digest,
+    spec: { ...decisive, labels },
+  };
+}
+
+function processFields(service: Service) {
+  const { entrypoint, command, user, workingDir, hostname, stopSignal } = service;
+  return {
+    ...(entrypoint === undefined ? {} : { entrypoint }),
+    ...(command === undefined ? {} : { command }),
+    ...(user === undefined ? {} : { user }),
+    ...(workingDir === undefined ? {} : { workingDir }),
+    ...(hostname === undefined ? {} : { hostname }),
+    ...(stopSignal === undefined ? {} : { stopSignal }),
+  };
+}
+
+function runtimeMount(app: App, mount: ServiceMount): Mount {
+  if (mount.type !== "volume") return mount;
+  const volume = app.volumes[mount.volume];
+  if (volume === undefined) {
+    throw new Error(`cannot mount ${mount.volume} because app ${app.name} does not declare it`);
+  }
+  return { ...mount, volume: volume.name };
+}
+
+function attachments(app: App, service: Service): NetworkAttachment[] {
+  return Object.entries(service.networks).map(([key, aliases]) => {
+    const network = app.networks[key];
+    if (network === undefined) {
+      throw new Error(`cannot join ${key} because app ${app.name} does not declare that network`);
+    }
+    return { network: network.name, aliases: [...new Set([service.name, ...aliases])].sort() };
+  });
+}
