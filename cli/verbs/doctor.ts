@@ -6,8 +6,8 @@ import { print, printable, printJson } from "../terminal.ts";
 /** Needs no agent. 1: something that berth cannot do without is missing. */
 export async function runDoctor(context: Context): Promise<number> {
   const { hostFeatures } = await import("../../runtime/doctor.ts");
-  const { libDir, runDir, instance } = context;
-  const features: readonly HostFeature[] = await hostFeatures({ libDir, runDir, instance });
+  const { libDir } = context;
+  const features: readonly HostFeature[] = await hostFeatures({ libDir });
   if (context.json) printJson(features);
   else printFeatures(features);
   return features.every(({ ok, required }) => ok || !required) ? 0 : 1;

@@ -1,0 +1,142 @@
+/** A `Control` over plain data, with real child processes for exec: what the API and the CLI are tested against. */
+import { spawn } from "node:child_process";
+import { constants } from "node:os";
+import type { Control, ImageReport, PsEntry, StatusReport } from "../../agent/control.ts";
+import type { ExecSpec } from "../../runtime/container-spec.ts";
+import type { ProcessSession } from "../../runtime/runtime.ts";
+
+export const sha = "1a2b3c4d".repeat(5);
+
+export const sampleStatus: StatusReport = {
+  host: "web1",
+  instance: "berth",
+  source: {
+    url: "https://git.example/fleet.git",
+    ref: "main",
+    fetchedAt: "2026-01-31T12:00:00.000Z",
+    error: null,
+    unreachableSince: null,
+  },
+  wanted: sha,
+  running: sha,
+  quarantined: [],
+  errors: [],
+  apps: [
+    {
+      name: "shop",
+      state: "running",
+      verdict: "healthy",
+      revision: sha,
+      reason: "",
+      services: [{ name: "web", replicas: 2, ready: 2 }],
+    },
+  ],
+};
+
+export const samplePs: PsEntry = {
+  id: "ab".repeat(32),
+  name: "shop-web-1",
+  app: "shop",
+  service: "web",
+  replica: 1,
+  image: "docker.io/library/web:1",
+  imageDigest: `sha256:${"cd".repeat(32)}`,
+  state: "running",
+  exitCode: null,
+  health: "healthy",
+  restarts: 0,
+  ports: [{ hostIp: "0.0.0.0", hostPort: 8080, containerPort: 80, protocol: "tcp" }],
+  pid: 4711,
+  ip: { default: "10.210.0.2" },
+  createdAt: "2026-01-31T12:00:00.000Z",
+  startedAt: "2026-01-31T12:00:01.000Z",
+  revision: sha,
+  byHand: false,
+};
+
+export const sampleImage: ImageReport = {
+  digest: `sha256:${"cd".repeat(32)}`,
+  references: ["docker.io/library/web:1"],
+  sizeBytes: 1_572_864,
+  pulledAt: "2026-01-31T12:00:00.000Z",
+  inUse: true,
+};
+
+/** Calls that were made, as `verb argument…`, beside the control. */
+export function createSampleControl(changes: Partial<Control> = {}): {
+  readonly control: Control;
+  readonly calls: string[];
+} {
+  const calls: string[] = [];
+  const note = async (...words: readonly unknown[]): Promise<void> => {
+    calls.push(
+      words.map((word) => (typeof word === "string" ? word : JSON.stringify(word))).join(" "),
+    );
+  };
+  const control: Control = {
+    status: async () => sampleStatus,
+    plan: async () => ({ revision: sha, steps: [] }),
+    sync: async () => ({ revision: sha, verdict: "healthy", reason: "", leftAlone: [] }),
+    ps: async ({ all }) =>
+      all
+        ? [samplePs, { ...samplePs, name: "shop-web-2", state: "exited", exitCode: 3 }]
+        : [samplePs],
+    inspect: async (name) => ({ name, kind: "container" }),
+    stop: (name, options) => note("stop", name, options),
+    start: (name) => note("start", name),
+    restart: (name, options) => note("restart", name, options),
+    kill: (name, signal) => note("kill", name, signal),
+    exec: async (name, spec) => {
+      await note("exec", name, ...spec.argv);
+      return startSession(spec);
+    },
+    logs: async () => from([]),
+    stats: () => from([]),
+    events: () => from([]),
+    images: async () => [sampleImage],
+    pull: async (reference) => ({ ...sampleImage, references: [reference] }),
+    load: async (path) => {
+      await note("load", path);
+      return [sampleImage];
+    },
+    down: ({ volumes }) => note("down", { volumes }),
+    metrics: async () => new TextEncoder().encode("berth_up 1\n"),
+    ready: async () => true,
+    ...changes,
+  };
+  return { control, calls };
+}
+
+export async function* from<Value>(values: readonly Value[]): AsyncGenerator<Value> {
+  yield* values;
+}
+
+/** A session over a child process of the host. */
+export function startSession(spec: ExecSpec): ProcessSession {
+  const [command = "", ...rest] = spec.argv;
+  const child = spawn(command, rest, {
+    stdio: "pipe",
+    env: { PATH: process.env.PATH, ...spec.environment },
+  });
+  if (!spec.stdin) child.stdin.end();
+  const exit = new Promise<Awaited<ProcessSession["exit"]>>((resolve) => {
+    child.once("exit", (code, signal) => {
+      resolve({
+        ...(code === null ? {} : { code }),
+        ...(signal === null ? {} : { signal: constants.signals[signal] }),
+        oomKilled: false,
+        finishedAtMs: Date.now(),
+      });
+    });
+  });
+  return {
+    pid: child.pid ?? 0,
+    stdin: child.stdin,
+    stdout: child.stdout,
+    stderr: child.stderr,
+    exit,
+    resize: () => undefined,
+    signal: (signal) => child.kill(signal),
+    close: () => child.kill("SIGKILL"),
+  };
+}
