@@ -38,10 +38,10 @@ lint: node_modules/.package-lock.json
 	node_modules/.bin/knip
 
 check: all types lint
-	$(NODE) node_modules/ava/entrypoints/cli.mjs test/tidy.test.ts
+	test/run test/tidy.test.ts
 
 test: all test-native
-	$(NODE) node_modules/ava/entrypoints/cli.mjs
+	test/run
 
 test-native: all
 	@if [ -x test/native/run ]; then test/native/run; fi

@@ -1,18 +1,11 @@
-import { existsSync, readdirSync } from "node:fs";
 import { rm } from "node:fs/promises";
-import { join } from "node:path";
+import { adoptContainers } from "./adopt-containers.ts";
 import { cgroupProcesses, isFrozen, oomKills, setFrozen } from "./cgroups/container-cgroup.ts";
 import type { ContainerContext } from "./container-context.ts";
 import { cgroupPathOf, pathsOf } from "./container-context.ts";
 import type { ContainerSpec, PortBinding } from "./container-spec.ts";
-import {
-  ContainerWatch,
-  killOrphan,
-  readExitFile,
-  recordExit,
-  removeCgroupSoon,
-} from "./container-watch.ts";
-import { createContainer, readStoredSpec } from "./create-container.ts";
+import { ContainerWatch, killOrphan, removeCgroupSoon } from "./container-watch.ts";
+import { createContainer } from "./create-container.ts";
 import { HostsFiles } from "./hosts-files.ts";
 import type { InventoryEntry } from "./inventory.ts";
 import { resolveProcess } from "./process-config.ts";
@@ -40,9 +33,12 @@ export class Containers {
 
   /** Finds again what an earlier agent of this boot left, and what an earlier boot left on disk. */
   async adopt(): Promise<void> {
-    const entries = [...this.#context.inventory.all()];
-    await Promise.all(entries.map((entry) => this.#adoptEntry(entry)));
-    this.#adoptDirectories();
+    await adoptContainers(this.#context, {
+      watch: (id) => this.#watch.watch(id),
+      publish: (spec) => this.#publish(spec),
+      remove: (id) => this.remove(id),
+      ended: (id, exit) => this.#ended(id, exit),
+    });
   }
 
   onExit(listener: (id: string, exit: ExitRecord) => void): void {
@@ -220,54 +216,6 @@ export class Containers {
     });
     if (this.#listeners.length === 0) this.#unreported.push({ id, exit });
     for (const listener of this.#listeners) listener(id, exit);
-  }
-
-  async #adoptEntry(entry: InventoryEntry): Promise<void> {
-    const { id } = entry.spec;
-    if (entry.phase === "creating" || entry.phase === "removing") return this.remove(id);
-    if (entry.phase !== "starting" && entry.phase !== "running") return;
-    try {
-      const state = await this.#watch.watch(id);
-      const startedAtMs = entry.startedAtMs ?? this.#context.now();
-      const { process } = state;
-      this.#context.inventory.put({ ...entry, phase: "running", process, startedAtMs });
-      await this.#publish(entry.spec);
-    } catch {
-      await this.#adoptEnded(entry);
-    }
-  }
-
-  async #adoptEnded(entry: InventoryEntry): Promise<void> {
-    const { id } = entry.spec;
-    const said = readExitFile(pathsOf(this.#context, id).exitFile);
-    if (said === undefined) await killOrphan(this.#context, id);
-    if (said === undefined && entry.phase === "starting") {
-      this.#context.inventory.put({ ...withoutRun(entry), phase: "created" });
-      await removeCgroupSoon(this.#context, id);
-      return;
-    }
-    this.#ended(id, recordExit(this.#context, id, said));
-  }
-
-  /** live.db ends with the boot, the writable layers do not: what was created before is found by its spec. */
-  #adoptDirectories(): void {
-    const root = join(this.#context.libDir, "containers");
-    if (!existsSync(root)) return;
-    for (const id of readdirSync(root)) {
-      if (this.#context.inventory.get(id) !== undefined) continue;
-      const spec = readStoredSpec(pathsOf(this.#context, id).specFile);
-      if (spec?.id === id) {
-        const now = this.#context.now();
-        const exit = { oomKilled: false, finishedAtMs: now };
-        this.#context.inventory.put({ spec, phase: "exited", createdAtMs: now, exit });
-        continue;
-      }
-      this.#context.launcher.removeTree(join(root, id)).catch((error: unknown) => {
-        this.#context.log.warn("leftover of a container stays", { id, error: messageOf(error) });
-      });
-      this.#context.idLeases.release(id);
-      this.#context.networks.releaseAddresses(id);
-    }
   }
 
   #status(entry: InventoryEntry, publishedPorts: readonly PortBinding[]): ContainerStatus {

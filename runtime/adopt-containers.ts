@@ -1,0 +1,83 @@
+import { existsSync, readdirSync } from "node:fs";
+import { join } from "node:path";
+import type { ContainerContext } from "./container-context.ts";
+import { pathsOf } from "./container-context.ts";
+import type { ContainerSpec } from "./container-spec.ts";
+import { killOrphan, readExitFile, recordExit, removeCgroupSoon } from "./container-watch.ts";
+import { readStoredSpec } from "./create-container.ts";
+import type { InventoryEntry } from "./inventory.ts";
+import type { ExitRecord } from "./runtime.ts";
+import type { SupervisorState } from "./supervisor-client.ts";
+
+/** What adoption asks of the life of containers. */
+export type Adopter = {
+  watch(id: string): Promise<SupervisorState>;
+  publish(spec: ContainerSpec): Promise<void>;
+  remove(id: string): Promise<void>;
+  ended(id: string, exit: ExitRecord): void;
+};
+
+/**
+ * Takes over what an earlier process of this boot left, whatever it was doing: running containers are watched again, ends
+ * are recorded, half-made and half-removed ones are undone. Then what an earlier boot left on disk.
+ */
+export async function adoptContainers(context: ContainerContext, adopter: Adopter): Promise<void> {
+  const entries = [...context.inventory.all()];
+  await Promise.all(entries.map((entry) => adoptEntry(context, adopter, entry)));
+  adoptDirectories(context);
+}
+
+async function adoptEntry(
+  context: ContainerContext,
+  adopter: Adopter,
+  entry: InventoryEntry,
+): Promise<void> {
+  const { spec, phase } = entry;
+  if (phase === "creating" || phase === "removing") return adopter.remove(spec.id);
+  if (phase !== "starting" && phase !== "running") return;
+  const state = await adopter.watch(spec.id).catch(() => undefined);
+  if (state === undefined || state.phase === "ended") {
+    if (state === undefined) await adoptEnded(context, adopter, entry);
+    return;
+  }
+  const startedAtMs = entry.startedAtMs ?? context.now();
+  context.inventory.put({ ...entry, phase: "running", process: state.process, startedAtMs });
+  await adopter.publish(spec);
+}
+
+async function adoptEnded(
+  context: ContainerContext,
+  adopter: Adopter,
+  entry: InventoryEntry,
+): Promise<void> {
+  const { id } = entry.spec;
+  const said = readExitFile(pathsOf(context, id).exitFile);
+  if (said === undefined) await killOrphan(context, id);
+  if (said === undefined && entry.phase === "starting") {
+    context.inventory.put({ spec: entry.spec, createdAtMs: entry.createdAtMs, phase: "created" });
+    await removeCgroupSoon(context, id);
+    return;
+  }
+  adopter.ended(id, recordExit(context, id, said));
+}
+
+/** live.db ends with the boot, the writable layers do not: what was created before is found by its spec. */
+function adoptDirectories(context: ContainerContext): void {
+  const root = join(context.libDir, "containers");
+  if (!existsSync(root)) return;
+  for (const id of readdirSync(root)) {
+    if (context.inventory.get(id) !== undefined) continue;
+    const spec = readStoredSpec(pathsOf(context, id).specFile);
+    if (spec?.id === id) {
+      const now = context.now();
+      const exit = { oomKilled: false, finishedAtMs: now };
+      context.inventory.put({ spec, phase: "exited", createdAtMs: now, exit });
+      continue;
+    }
+    context.launcher.removeTree(join(root, id)).catch((error: unknown) => {
+      context.log.warn("leftover of a container stays", { id, error: String(error) });
+    });
+    context.idLeases.release(id);
+    context.networks.releaseAddresses(id);
+  }
+}
