@@ -1,0 +1,85 @@
+/** Who must act: `stalled` a person, `retryable` nobody, the same call may work later. */
+export type ImageErrorKind = "stalled" | "retryable";
+
+export type ImageErrorParts = {
+  readonly because: string;
+  /** What would make it work, as an imperative. */
+  readonly fix: string;
+  readonly kind: ImageErrorKind;
+  readonly cause?: unknown;
+};
+
+/** A failure of the image store: what was tried, why it failed, and what would fix it. */
+export class ImageError extends Error {
+  override readonly name = "ImageError";
+  readonly because: string;
+  readonly fix: string;
+  readonly kind: ImageErrorKind;
+
+  constructor(parts: ImageErrorParts, doing = "use the image") {
+    super(
+      `cannot ${doing} because ${parts.because}: ${parts.fix}`,
+      parts.cause === undefined ? undefined : { cause: parts.cause },
+    );
+    this.because = parts.because;
+    this.fix = parts.fix;
+    this.kind = parts.kind;
+  }
+}
+
+/**
+ * The error that a caller of the store sees: `cannot DOING because …: …`. An abort by the caller stays what it is;
+ * a full disk is named wherever it happened.
+ */
+export function imageFailure(
+  doing: string,
+  error: unknown,
+  context: { readonly abort?: AbortSignal; readonly directory: string },
+): unknown {
+  if (context.abort?.aborted === true) return context.abort.reason;
+  const full = findCode(error, ["ENOSPC", "EDQUOT"]);
+  if (full !== undefined) {
+    return new ImageError(
+      {
+        because: `the disk of ${context.directory} is full (${full})`,
+        fix: "free space there or remove images; what was begun has been undone",
+        kind: "stalled",
+        cause: error,
+      },
+      doing,
+    );
+  }
+  if (error instanceof ImageError) return new ImageError({ ...partsOf(error) }, doing);
+  return new ImageError(
+    {
+      because: printable(error instanceof Error ? error.message : String(error)),
+      fix: "see the cause in the log",
+      kind: "retryable",
+      cause: error,
+    },
+    doing,
+  );
+}
+
+/** The first of `codes` that the error or one of its causes carries. */
+export function findCode(error: unknown, codes: readonly string[]): string | undefined {
+  let current = error;
+  for (let depth = 0; depth < 8 && current instanceof Error; depth += 1) {
+    const code = "code" in current ? current.code : undefined;
+    if (typeof code === "string" && codes.includes(code)) return code;
+    current = current.cause;
+  }
+  return undefined;
+}
+
+/** One bounded line without control characters: text that others wrote goes to terminals and logs. */
+export function printable(text: string, lengthMax = 300): string {
+  // Cc: control characters; Cf: also those that turn the direction of text; Zl, Zp: line separators.
+  const clean = text.replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]+/gu, " ").trim();
+  return clean.length > lengthMax ? `${clean.slice(0, lengthMax)}…` : clean;
+}
+
+function partsOf(error: ImageError): ImageErrorParts {
+  const { because, fix, kind, cause } = error;
+  return { because, fix, kind, ...(cause === undefined ? {} : { cause }) };
+}

@@ -1,0 +1,204 @@
+import { constants, createReadStream } from "node:fs";
+import { type FileHandle, open, stat } from "node:fs/promises";
+import { join } from "node:path";
+import { Readable } from "node:stream";
+import { readArchive } from "./archive-reader.ts";
+import { decompressed } from "./decompress.ts";
+import { type Digest, digestHex, digestOf } from "./digest.ts";
+import { readDockerArchive } from "./docker-archive.ts";
+import { ImageError } from "./image-error.ts";
+import { DOCUMENT_BYTES_MAX, LAYER_BYTES_MAX } from "./image-limits.ts";
+import type { ImageRecord } from "./image-records.ts";
+import { type ImageSource, type IngestParts, ingestImage } from "./ingest-image.ts";
+import { OCI_MANIFEST } from "./media-types.ts";
+import { readOciLayout } from "./oci-layout.ts";
+import { readBody } from "./read-body.ts";
+import { formatReference, parseReference } from "./reference.ts";
+import type { FetchedManifest } from "./registry-client.ts";
+
+export type LoadOrder = {
+  readonly path: string;
+  readonly reference?: string;
+  readonly pin: (digest: Digest) => void;
+  readonly abort: AbortSignal;
+};
+
+/** One image that a local form holds: its root manifest or index, and its names. */
+export type LoadableImage = {
+  readonly root: FetchedManifest;
+  readonly references: readonly string[];
+};
+
+/** What an archive holds besides the blobs, which are in the store once this exists. */
+export type ArchiveContents = {
+  readonly documents: ReadonlyMap<string, Buffer>;
+  readonly files: ReadonlyMap<string, { readonly digest: Digest; readonly size: number }>;
+  /** Other names of files. */
+  readonly aliases: ReadonlyMap<string, string>;
+};
+
+const documentPaths: readonly string[] = ["index.json", "oci-layout", "manifest.json"];
+/** Files of old `docker save` that repeat what manifest.json says. */
+const ignoredPaths = /(^|\/)(VERSION|repositories|json)$/;
+const READ_BYTES = 1024 * 1024;
+
+/** Loads every image of an OCI layout directory, an oci-archive or a docker-archive that runs on this platform. */
+export async function loadImages(
+  parts: IngestParts,
+  order: LoadOrder,
+): Promise<readonly ImageRecord[]> {
+  const { source, images } = (await stat(order.path)).isDirectory()
+    ? await openDirectory(parts, order)
+    : await openArchive(parts, order);
+  if (images.length === 0) {
+    throw new ImageError({
+      because: `it holds no image for ${parts.platform.os}/${parts.platform.architecture}`,
+      fix: "export an image that is built for this machine's platform",
+      kind: "stalled",
+    });
+  }
+  const records: ImageRecord[] = [];
+  for (const { root, references } of named(images, order.reference)) {
+    const { pin, abort } = order;
+    const ingest = { source, root, references, pin, abort, onProgress: () => {} };
+    records.push(await ingestImage(parts, ingest));
+  }
+  return [...new Map(records.map((record) => [record.digest, record])).values()];
+}
+
+function named(
+  images: readonly LoadableImage[],
+  reference: string | undefined,
+): readonly LoadableImage[] {
+  if (reference === undefined) return images;
+  const [image] = images;
+  const digests = new Set(images.map(({ root }) => root.digest));
+  if (image === undefined || digests.size > 1) {
+    throw new ImageError({
+      because: `it holds ${digests.size} images, which cannot all be named ${reference}`,
+      fix: "load it without a name and tag the images",
+      kind: "stalled",
+    });
+  }
+  return [{ root: image.root, references: [formatReference(parseReference(reference))] }];
+}
+
+async function openDirectory(
+  parts: IngestParts,
+  { path, abort }: LoadOrder,
+): Promise<{ source: ImageSource; images: readonly LoadableImage[] }> {
+  const blobPath = (digest: Digest): string => join(path, "blobs", "sha256", digestHex(digest));
+  const source: ImageSource = {
+    name: `the layout ${path}`,
+    manifest: async ({ digest, mediaType }) => {
+      const bytes = await readBody(regularFile(blobPath(digest), abort), DOCUMENT_BYTES_MAX, path);
+      return { bytes, digest: digestOf(bytes), contentType: mediaType };
+    },
+    blob: ({ digest }, signal) => regularFile(blobPath(digest), signal),
+  };
+  const indexFile = regularFile(join(path, "index.json"), abort);
+  const index = await readBody(indexFile, DOCUMENT_BYTES_MAX, "index.json");
+  return { source, images: await readOciLayout(index, source, parts.platform, abort) };
+}
+
+async function openArchive(
+  parts: IngestParts,
+  order: LoadOrder,
+): Promise<{ source: ImageSource; images: readonly LoadableImage[] }> {
+  const contents = await storeArchive(parts, order);
+  const source: ImageSource = {
+    name: `the archive ${order.path}`,
+    manifest: async ({ digest, mediaType }) => {
+      const bytes = await parts.blobs.readWhole(digest, DOCUMENT_BYTES_MAX);
+      if (bytes === undefined) throw missingBlob(digest);
+      return { bytes, digest, contentType: mediaType };
+    },
+    // Everything that the archive has is in the store by now and is looked for there first.
+    blob: ({ digest }) => new Readable({ read: failWith(missingBlob(digest)) }),
+  };
+  const index = contents.documents.get("index.json");
+  if (index !== undefined && contents.documents.has("oci-layout")) {
+    const images = await readOciLayout(index, source, parts.platform, order.abort);
+    return { source, images };
+  }
+  const made = await readDockerArchive(contents, parts.blobs);
+  const images = made.map(({ manifest, references }) => ({
+    root: { bytes: manifest, digest: digestOf(manifest), contentType: OCI_MANIFEST },
+    references,
+  }));
+  return { source, images };
+}
+
+/** Reads the archive once: each file goes to the blob store under the digest that it turns out to have. */
+async function storeArchive(parts: IngestParts, order: LoadOrder): Promise<ArchiveContents> {
+  const documents = new Map<string, Buffer>();
+  const files = new Map<string, { digest: Digest; size: number }>();
+  const aliases = new Map<string, string>();
+  const plain = decompressed(regularFile(order.path, order.abort), {
+    name: `archive ${order.path}`,
+    bytesMax: 4 * LAYER_BYTES_MAX,
+    abort: order.abort,
+  });
+  for await (const entry of readArchive(plain)) {
+    order.abort.throwIfAborted();
+    if (entry.kind === "alias") aliases.set(entry.path, entry.target);
+    else if (documentPaths.includes(entry.path)) {
+      documents.set(entry.path, await readBody(entry.body, DOCUMENT_BYTES_MAX, entry.path));
+    } else if (!ignoredPaths.test(entry.path)) {
+      const file = await parts.blobs.adopt(entry.body, order.pin);
+      checkBlobName(entry.path, file.digest);
+      files.set(entry.path, file);
+    }
+  }
+  return { documents, files, aliases };
+}
+
+function checkBlobName(path: string, actual: Digest): void {
+  const named = /^blobs\/sha256\/(.+)$/.exec(path)?.[1];
+  if (named === undefined || named === digestHex(actual)) return;
+  throw new ImageError({
+    because: `${path} has the digest ${actual}`,
+    fix: "the archive was changed or damaged: export the image again",
+    kind: "stalled",
+  });
+}
+
+/** Opened without blocking on a FIFO and without becoming anybody's terminal. */
+async function* regularFile(path: string, abort: AbortSignal): AsyncGenerator<Buffer> {
+  const flags = constants.O_RDONLY | constants.O_NONBLOCK | constants.O_NOCTTY;
+  const handle = await open(path, flags);
+  try {
+    await checkRegular(handle, path);
+    yield* createReadStream(path, {
+      fd: handle,
+      autoClose: false,
+      highWaterMark: READ_BYTES,
+      signal: abort,
+    });
+  } finally {
+    await handle.close();
+  }
+}
+
+async function checkRegular(handle: FileHandle, path: string): Promise<void> {
+  if ((await handle.stat()).isFile()) return;
+  throw new ImageError({
+    because: `${path} is not a regular file`,
+    fix: "name an OCI layout directory, an oci-archive or a docker-archive",
+    kind: "stalled",
+  });
+}
+
+function missingBlob(digest: Digest): ImageError {
+  return new ImageError({
+    because: `the archive lacks the blob ${digest}`,
+    fix: "export the image again, with all that its platform needs",
+    kind: "stalled",
+  });
+}
+
+function failWith(error: ImageError): (this: Readable) => void {
+  return function read() {
+    this.destroy(error);
+  };
+}

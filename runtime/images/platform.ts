@@ -1,0 +1,65 @@
+import { ImageError } from "./image-error.ts";
+import type { Descriptor } from "./manifest-document.ts";
+
+export type Platform = {
+  readonly os: string;
+  readonly architecture: string;
+  /** Best first; the empty string stands for an image without a variant. */
+  readonly variants: readonly string[];
+};
+
+const architectures: Readonly<Record<string, string>> = {
+  x64: "amd64",
+  ia32: "386",
+  ppc64: "ppc64le",
+};
+
+const variants: Readonly<Record<string, readonly string[]>> = {
+  amd64: ["", "v1"],
+  arm64: ["v8", ""],
+  arm: ["v7", "v6", "", "v5"],
+};
+
+/** The platform whose images run here, in Go's names as images carry them. */
+export function hostPlatform(nodeArchitecture: string = process.arch): Platform {
+  const architecture = architectures[nodeArchitecture] ?? nodeArchitecture;
+  return { os: "linux", architecture, variants: variants[architecture] ?? [""] };
+}
+
+/** The entry of an index that runs here. An index with one entry and no platform is taken at its word. */
+export function choosePlatform(entries: readonly Descriptor[], host: Platform): Descriptor {
+  const ranked = entries
+    .filter((entry) => entry.platform !== undefined && isRunnable(entry.platform, host))
+    .map((entry) => ({ entry, rank: host.variants.indexOf(entry.platform?.variant ?? "") }))
+    .sort((a, b) => a.rank - b.rank);
+  const best = ranked[0]?.entry;
+  if (best !== undefined) return best;
+  const only = entries.length === 1 ? entries[0] : undefined;
+  if (only !== undefined && only.platform === undefined) return only;
+  throw new ImageError({
+    because: `it has no image for ${host.os}/${host.architecture}, only for ${listPlatforms(entries)}`,
+    fix: "use a tag that is built for this machine's platform",
+    kind: "stalled",
+  });
+}
+
+export function isRunnable(
+  platform: { readonly os: string; readonly architecture: string; readonly variant?: string },
+  host: Platform,
+): boolean {
+  return (
+    platform.os === host.os &&
+    platform.architecture === host.architecture &&
+    host.variants.includes(platform.variant ?? "")
+  );
+}
+
+function listPlatforms(entries: readonly Descriptor[]): string {
+  const names = entries.map(({ platform }) =>
+    platform === undefined
+      ? "an unnamed platform"
+      : [platform.os, platform.architecture, platform.variant].filter(Boolean).join("/"),
+  );
+  const known = [...new Set(names)].filter((name) => !name.startsWith("unknown/")).slice(0, 20);
+  return known.length === 0 ? "none" : known.join(", ");
+}

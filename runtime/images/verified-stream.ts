@@ -1,0 +1,69 @@
+import { createHash } from "node:crypto";
+import { type Digest, parseDigest } from "./digest.ts";
+import { ImageError } from "./image-error.ts";
+
+export type ExpectedContent = {
+  readonly digest: Digest;
+  readonly size: number;
+  /** For the error, such as `layer sha256:… of registry localhost:5000`. */
+  readonly name: string;
+};
+
+/**
+ * Passes a stream through and fails at its end, or as soon as it is too long, unless it is exactly the content that
+ * was announced. Whoever consumes it may use the bytes at once but must not keep the result of a stream that failed.
+ */
+export async function* verified(
+  source: AsyncIterable<Buffer>,
+  expected: ExpectedContent,
+): AsyncGenerator<Buffer> {
+  const hash = createHash("sha256");
+  let bytes = 0;
+  for await (const chunk of source) {
+    bytes += chunk.length;
+    if (bytes > expected.size) {
+      throw lie(expected, `is longer than the ${expected.size} bytes that were announced`);
+    }
+    hash.update(chunk);
+    yield chunk;
+  }
+  if (bytes !== expected.size) {
+    throw lie(expected, `has ${bytes} bytes instead of the ${expected.size} announced`);
+  }
+  const digest = `sha256:${hash.digest("hex")}`;
+  if (digest !== expected.digest) throw lie(expected, `has the digest ${digest}`);
+}
+
+/** Counts and hashes what passes: the DiffID of a layer, once its stream has ended. */
+export class StreamMeter {
+  readonly #hash = createHash("sha256");
+  #bytes = 0;
+  #digest: Digest | undefined;
+
+  async *pass(source: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
+    for await (const chunk of source) {
+      this.#hash.update(chunk);
+      this.#bytes += chunk.length;
+      yield chunk;
+    }
+    this.#digest = parseDigest(`sha256:${this.#hash.digest("hex")}`);
+  }
+
+  get bytes(): number {
+    return this.#bytes;
+  }
+
+  /** The digest of the whole stream, which must have been read to its end. */
+  finish(): Digest {
+    if (this.#digest === undefined) throw new Error("the stream was not read to its end");
+    return this.#digest;
+  }
+}
+
+function lie(expected: ExpectedContent, what: string): ImageError {
+  return new ImageError({
+    because: `${expected.name} ${what}`,
+    fix: "the content was changed or damaged: have the image pushed again, or ask who runs its source",
+    kind: "stalled",
+  });
+}
