@@ -40,7 +40,7 @@ export type RestartPolicy = {
 };
 
 export type Healthcheck = {
-  /** `["CMD", …]` or `["CMD-SHELL", text]`. */
+  /** `["CMD", …]` or `["CMD-SHELL", text]`; `["NONE"]` switches the image's check off, `[]` keeps the image's test. */
   readonly test: readonly string[];
   readonly intervalMs: number;
   readonly timeoutMs: number;
@@ -98,7 +98,15 @@ export type App = {
   readonly services: readonly Service[];
   /** Key in the manifest -> name on the host (`app_data`). */
   readonly volumes: Readonly<
-    Record<string, { readonly name: string; readonly labels: Readonly<Record<string, string>> }>
+    Record<
+      string,
+      {
+        readonly name: string;
+        readonly labels: Readonly<Record<string, string>>;
+        /** True: made and removed by others, and must be there. */
+        readonly external?: boolean;
+      }
+    >
   >;
   readonly networks: Readonly<
     Record<
@@ -129,7 +137,7 @@ export type Diagnostic = {
 export type FileReader = {
   /** Every file path, sorted. */
   list(): Promise<readonly string[]>;
-  /** Undefined when there is no such file. Rejects what is larger than `bytesMax`. */
+  /** Undefined when there is no such file. Rejects what is larger than `bytesMax` with an error whose `code` is `EFBIG`. */
   read(path: string, bytesMax: number): Promise<Uint8Array | undefined>;
 };
 

@@ -1,0 +1,174 @@
+import { createHash } from "node:crypto";
+import type { Dependency, Service, ServiceMount, ServiceResources } from "../desired-state.ts";
+import type { Report } from "../diagnostics.ts";
+import { locateKey, type MappingNode } from "../yaml/node.ts";
+import type { MountWish } from "./mount-wish.ts";
+import type { ServiceModel } from "./service-model.ts";
+import type { Lookup } from "./template.ts";
+
+const stopGraceMsDefault = 10_000;
+
+/** One service of the desired state, with Compose's defaults. Reports fields that contradict each other. */
+export function buildService({
+  name,
+  model,
+  root,
+  lookup,
+  report,
+}: {
+  readonly name: string;
+  readonly model: ServiceModel;
+  readonly root: MappingNode;
+  /** Values for variables that `environment` names without one. */
+  readonly lookup: Lookup;
+  readonly report: Report;
+}): Service {
+  const conflict = (field: string, message: string) =>
+    report.error(
+      locateKey(root, ["services", name, field]),
+      `services.${name}.${field}: ${message}`,
+    );
+  const image = model.image ?? missingImage({ name, root, report });
+  return {
+    name,
+    image,
+    replicas: agreed(model, "scale", conflict) ?? 1,
+    ...present("entrypoint", model.entrypoint),
+    ...present("command", model.command),
+    environment: resolveEnvironment(model.environment, lookup),
+    ...present("user", model.user),
+    ...present("workingDir", model.working_dir),
+    ...present("hostname", model.hostname),
+    ports: (model.ports ?? []).flat(),
+    mounts: [...(model.volumes ?? []), ...(model.tmpfs ?? [])].map((wish) =>
+      serviceMount(name, wish),
+    ),
+    networks: serviceNetworks(model.networks),
+    restart: model.restart ?? { condition: "no" },
+    resources: resourcesOf(model, conflict),
+    dependsOn: dependencies(model.depends_on),
+    ...present("stopSignal", model.stop_signal),
+    stopGraceMs: model.stop_grace_period ?? stopGraceMsDefault,
+    labels: labelsOf(model.labels),
+    readOnlyRoot: model.read_only ?? false,
+    ...present("healthcheck", model.healthcheck),
+    init: model.init ?? false,
+    tty: model.tty ?? false,
+    stdinOpen: model.stdin_open ?? false,
+  };
+}
+
+/** Key and host name part of the anonymous volume that a service has at `target`: the same for every revision. */
+export function anonymousVolume(service: string, target: string): { key: string; suffix: string } {
+  const digest = createHash("sha256").update(target).digest("hex").slice(0, 12);
+  return { key: `${service}:${target}`, suffix: `${service}_${digest}` };
+}
+
+/** Free keys become own properties of an ordinary object, `__proto__` too. */
+export function labelsOf(
+  labels: ReadonlyMap<string, string | null> | undefined,
+): Readonly<Record<string, string>> {
+  return Object.fromEntries([...(labels ?? [])].map(([key, value]) => [key, value ?? ""]));
+}
+
+function missingImage({
+  name,
+  root,
+  report,
+}: {
+  readonly name: string;
+  readonly root: MappingNode;
+  readonly report: Report;
+}): string {
+  // Wrong or refused (build) in its place: that was reported there.
+  const service = root.entries.get("services")?.value;
+  const node = service?.kind === "mapping" ? service.entries.get(name)?.value : undefined;
+  const named =
+    node?.kind === "mapping" && (node.entries.has("image") || node.entries.has("build"));
+  if (!named)
+    report.error(locateKey(root, ["services", name]), `services.${name}: image is missing`);
+  return "";
+}
+
+function present<Key extends string, Value>(
+  key: Key,
+  value: Value | null | undefined,
+): { readonly [K in Key]?: Value } {
+  // A computed key widens to string; it is `key` here.
+  return value === undefined || value === null ? {} : ({ [key]: value } as { [K in Key]: Value });
+}
+
+function resolveEnvironment(
+  environment: ReadonlyMap<string, string | null> | undefined,
+  lookup: Lookup,
+): Readonly<Record<string, string>> {
+  const resolved: [string, string][] = [];
+  for (const [key, value] of environment ?? []) {
+    const text = value ?? lookup(key);
+    if (text !== undefined) resolved.push([key, text]);
+  }
+  return Object.fromEntries(resolved);
+}
+
+function serviceMount(service: string, wish: MountWish): ServiceMount {
+  if (wish.type !== "volume") return wish;
+  const { type, target, readOnly, copy } = wish;
+  const volume = wish.source ?? anonymousVolume(service, target).key;
+  return { type, volume, target, readOnly, copy };
+}
+
+function serviceNetworks(
+  networks: ServiceModel["networks"],
+): Readonly<Record<string, readonly string[]>> {
+  if (networks === undefined) return { default: [] };
+  if (Array.isArray(networks)) return Object.fromEntries(networks.map((key) => [key, []]));
+  return Object.fromEntries([...networks].map(([key, own]) => [key, own?.aliases ?? []]));
+}
+
+function dependencies(dependsOn: ServiceModel["depends_on"]): Readonly<Record<string, Dependency>> {
+  if (dependsOn === undefined) return {};
+  if (!Array.isArray(dependsOn)) return Object.fromEntries(dependsOn);
+  const started = { condition: "service_started", required: true, restart: false } as const;
+  return Object.fromEntries(dependsOn.map((name) => [name, started]));
+}
+
+type Conflict = (field: string, message: string) => void;
+type Twin = "scale" | "cpus" | "mem_limit" | "mem_reservation" | "pids_limit";
+
+/** Compose has two places for these; both may be written when they say the same. */
+function agreed(model: ServiceModel, field: Twin, conflict: Conflict): number | undefined {
+  const limits = model.deploy?.resources?.limits;
+  const [place, other] = {
+    scale: ["deploy.replicas", model.deploy?.replicas] as const,
+    cpus: ["deploy.resources.limits.cpus", limits?.cpus] as const,
+    mem_limit: ["deploy.resources.limits.memory", limits?.memory] as const,
+    mem_reservation: [
+      "deploy.resources.reservations.memory",
+      model.deploy?.resources?.reservations?.memory,
+    ] as const,
+    pids_limit: ["deploy.resources.limits.pids", limits?.pids] as const,
+  }[field];
+  const own = model[field];
+  if (own !== undefined && other !== undefined && own !== other)
+    conflict(field, `${own} differs from ${other} in ${place}: keep one of them`);
+  return own ?? other;
+}
+
+/** 0, and -1 for pids, mean no limit. */
+function resourcesOf(model: ServiceModel, conflict: Conflict): ServiceResources {
+  const memory = agreed(model, "mem_limit", conflict);
+  const reserved = agreed(model, "mem_reservation", conflict);
+  const cpus = agreed(model, "cpus", conflict);
+  const pids = agreed(model, "pids_limit", conflict);
+  if (memory && reserved && reserved > memory)
+    conflict(
+      model.mem_reservation === undefined ? "deploy" : "mem_reservation",
+      `the memory reservation of ${reserved} bytes is above the limit of ${memory}`,
+    );
+  return {
+    ...present("memoryBytesMax", memory || undefined),
+    ...present("memoryReservationBytes", reserved || undefined),
+    ...present("cpus", cpus || undefined),
+    ...present("pidsMax", pids === undefined || pids <= 0 ? undefined : pids),
+  };
+}

@@ -1,0 +1,84 @@
+import type { PublishedPort } from "../desired-state.ts";
+import type { Report } from "../diagnostics.ts";
+import { locate, type Position } from "../yaml/node.ts";
+import type { LoadedApp } from "./load-app.ts";
+
+/** What only shows when all apps of a revision are seen together: names and host ports that two of them want. */
+export function checkRevision({
+  loaded,
+  report,
+}: {
+  readonly loaded: readonly LoadedApp[];
+  readonly report: Report;
+}): void {
+  const byName = new Map<string, LoadedApp>();
+  for (const app of loaded) {
+    const first = byName.get(app.app.name);
+    if (first === undefined) byName.set(app.app.name, app);
+    else
+      report.error(
+        app.namedAt,
+        `the app name "${app.app.name}" is taken by ${showPosition(first.namedAt)}: give one of them another name`,
+      );
+  }
+  checkPorts({ loaded, report });
+}
+
+type Claim = {
+  readonly app: string;
+  readonly service: string;
+  readonly port: PublishedPort;
+  readonly at: Position;
+};
+
+/** Two ports clash when number and protocol are the same and the addresses are, or one is every address. */
+function checkPorts({
+  loaded,
+  report,
+}: {
+  readonly loaded: readonly LoadedApp[];
+  readonly report: Report;
+}): void {
+  const taken = new Map<string, Claim[]>();
+  for (const claim of loaded.flatMap(claimsOf)) {
+    const { port } = claim;
+    const key = `${port.hostPort}/${port.protocol}`;
+    const claims = taken.get(key) ?? [];
+    const first = claims.find((other) => addressesMeet(other.port.hostIp, port.hostIp));
+    if (first !== undefined) report.error(claim.at, clashMessage(claim, first));
+    taken.set(key, [...claims, claim]);
+  }
+}
+
+/** Replicas of 0 publish nothing. */
+function claimsOf({ app, file }: LoadedApp): Claim[] {
+  return app.services.flatMap((service) => {
+    if (service.replicas === 0) return [];
+    const entries = file.services.get(service.name)?.ports ?? [];
+    return entries.flatMap((ports, index) => {
+      const at = locate(file.root, ["services", service.name, "ports", index]);
+      return ports.map((port) => ({ app: app.name, service: service.name, port, at }));
+    });
+  });
+}
+
+function addressesMeet(a: string, b: string): boolean {
+  return a === b || a === anyAddress || b === anyAddress;
+}
+
+const anyAddress = "0.0.0.0";
+
+function clashMessage(claim: Claim, first: Claim): string {
+  const { port } = claim;
+  const address = port.hostIp === anyAddress ? "" : `${port.hostIp}:`;
+  const same = claim.app === first.app && claim.service === first.service;
+  const owner = same ? "the same service" : `${first.app}/${first.service}`;
+  return (
+    `${claim.app}/${claim.service}: the host port ${address}${port.hostPort}/${port.protocol} ` +
+    `is already published by ${owner} at ${showPosition(first.at)}`
+  );
+}
+
+function showPosition({ file, line, column }: Position): string {
+  return `${file}:${line}:${column}`;
+}

@@ -1,0 +1,138 @@
+import type { App, FileReader } from "../desired-state.ts";
+import type { Report } from "../diagnostics.ts";
+import type { AppSource } from "../find-apps.ts";
+import type { Node, Position } from "../yaml/node.ts";
+import { parseYaml, yamlBytesMax } from "../yaml/parse-yaml.ts";
+import { buildApp } from "./build-app.ts";
+import { checkModel } from "./check-model.ts";
+import { envFileBytesMax, parseDotenv } from "./dotenv.ts";
+import { AppName } from "./file-model.ts";
+import { interpolate } from "./interpolate.ts";
+import { type FileModel, readFile } from "./read-file.ts";
+import type { Lookup } from "./template.ts";
+
+/** An app with the document it came from, which later checks need for positions. */
+export type LoadedApp = {
+  readonly app: App;
+  readonly namedAt: Position;
+  readonly file: FileModel;
+};
+
+/**
+ * One app, stage by stage: bytes -> document -> interpolated document -> checked values -> app. Undefined when a stage
+ * left nothing for the next one; the reasons are reported. Rejects only when the reader fails.
+ */
+export async function loadApp({
+  source,
+  reader,
+  report,
+}: {
+  readonly source: AppSource;
+  readonly reader: FileReader;
+  readonly report: Report;
+}): Promise<LoadedApp | undefined> {
+  const environment = await loadEnvironment({ source, reader, report });
+  const bytes = await readBounded({ file: source.file, bytesMax: yamlBytesMax, reader, report });
+  if (bytes === undefined) return undefined;
+  const parsed = parseYaml({ file: source.file, bytes, report });
+  if (parsed === undefined) return undefined;
+  const own: Lookup = (name) => environment.get(name);
+  const named = nameApp({ root: parsed, source, lookup: own, report });
+  const lookup: Lookup = (name) =>
+    own(name) ?? (name === projectVariable ? named?.name : undefined);
+  const root = interpolate({ root: parsed, lookup, report });
+  const file = readFile({ root, report });
+  if (file === undefined || named === undefined) return undefined;
+  const app = buildApp({ name: named.name, path: source.directory, file, lookup, report });
+  return { app, namedAt: named.at, file };
+}
+
+const projectVariable = "COMPOSE_PROJECT_NAME";
+
+/** Variables by which `.env` would steer Compose itself, with what to do instead. */
+const steering = new Map([
+  [projectVariable, "set name in the Compose file"],
+  ["COMPOSE_FILE", "keep one Compose file in the directory"],
+  ["COMPOSE_PROFILES", "leave out what shall not run"],
+  ["COMPOSE_ENV_FILES", "keep the variables in .env"],
+]);
+
+async function loadEnvironment({
+  source,
+  reader,
+  report,
+}: {
+  readonly source: AppSource;
+  readonly reader: FileReader;
+  readonly report: Report;
+}): Promise<ReadonlyMap<string, string>> {
+  const file = source.envFile;
+  if (file === undefined) return new Map();
+  const bytes = await readBounded({ file, bytesMax: envFileBytesMax, reader, report });
+  if (bytes === undefined) return new Map();
+  const variables = parseDotenv({ file, bytes, report });
+  for (const [name, advice] of steering) {
+    if (!variables.has(name)) continue;
+    report.error({ file, line: 1, column: 1 }, `not supported yet: ${name} in .env: ${advice}`);
+  }
+  return variables;
+}
+
+async function readBounded({
+  file,
+  bytesMax,
+  reader,
+  report,
+}: {
+  readonly file: string;
+  readonly bytesMax: number;
+  readonly reader: FileReader;
+  readonly report: Report;
+}): Promise<Uint8Array | undefined> {
+  const at = { file, line: 1, column: 1 };
+  try {
+    const bytes = await reader.read(file, bytesMax);
+    if (bytes === undefined) report.error(at, "the file is listed but cannot be read");
+    return bytes;
+  } catch (error) {
+    if (!(error instanceof Error) || !("code" in error) || error.code !== "EFBIG") throw error;
+    report.error(at, `the file is too large: at most ${bytesMax} bytes are allowed`);
+    return undefined;
+  }
+}
+
+/** The top-level `name`, else the directory's, lower-cased and stripped of other characters as Compose does. */
+function nameApp({
+  root,
+  source,
+  lookup,
+  report,
+}: {
+  readonly root: Node;
+  readonly source: AppSource;
+  readonly lookup: Lookup;
+  readonly report: Report;
+}): { readonly name: string; readonly at: Position } | undefined {
+  const entry = root.kind === "mapping" ? root.entries.get("name") : undefined;
+  if (entry !== undefined) {
+    const node = interpolate({ root: entry.value, lookup, report });
+    const path = ["name"];
+    const values = node.kind === "scalar" ? node.value : node.kind === "sequence" ? [] : {};
+    const holder: Node = {
+      kind: "mapping",
+      entries: new Map([["name", { ...entry, value: node }]]),
+      at: root.at,
+    };
+    const name = checkModel({ schema: AppName, values, root: holder, path, report });
+    return name === undefined ? undefined : { name, at: node.at };
+  }
+  const directory = source.directory.slice(source.directory.lastIndexOf("/") + 1);
+  const name = directory
+    .toLowerCase()
+    .replaceAll(/[^a-z0-9_-]/g, "")
+    .replace(/^[_-]+/, "");
+  if (name !== "" && name.length <= 63) return { name, at: root.at };
+  const message = "the app has no name: set name, because the directory gives none";
+  report.error(root.at, message);
+  return undefined;
+}

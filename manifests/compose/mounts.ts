@@ -1,0 +1,142 @@
+import { posix } from "node:path";
+import { z } from "zod";
+import { quoteValue } from "../diagnostics.ts";
+import { byKind, grammar, unsupported } from "./by-kind.ts";
+import type { MountIssue, MountWish } from "./mount-wish.ts";
+import { parseShortMount } from "./short-mount.ts";
+import { ByteSize, Flag, wholeNumber } from "./values.ts";
+
+const mountTypes = ["bind", "volume", "tmpfs", "cluster", "npipe", "image"] as const;
+
+const LongMount = z.strictObject({
+  type: z.enum(mountTypes, { error: "volume, bind or tmpfs is expected" }),
+  source: z.string().optional(),
+  target: z.string(),
+  read_only: Flag.optional(),
+  bind: z.strictObject({ create_host_path: Flag.optional() }).optional(),
+  volume: z.strictObject({ nocopy: Flag.optional() }).optional(),
+  tmpfs: z
+    .strictObject({
+      size: ByteSize.optional(),
+      mode: byKind({
+        number: wholeNumber({ min: 0, max: 0o7777 }),
+        string: grammar({ parse: parseMode, expected: "an octal mode such as 1777" }),
+      }).optional(),
+    })
+    .optional(),
+});
+type LongMount = z.infer<typeof LongMount>;
+
+/** One element of `volumes`, short or long. */
+export const MountEntry = byKind({
+  string: z.string().transform((text, context): MountWish => {
+    const mount = checkMount(parseShortMount(text));
+    if (!("code" in mount)) return mount;
+    context.addIssue(mount);
+    return z.NEVER;
+  }),
+  mapping: LongMount.transform((long, context): MountWish => {
+    const mount = checkMount(fromLong(long));
+    if (!("code" in mount)) return mount;
+    context.addIssue(mount);
+    return z.NEVER;
+  }),
+});
+export type MountEntry = z.infer<typeof MountEntry>;
+
+/** One element of `tmpfs`: `TARGET[:size=64m,mode=1777,ro]`. */
+export const TmpfsEntry = byKind({
+  string: z.string().transform((text, context): MountWish => {
+    const mount = checkMount(parseTmpfs(text));
+    if (!("code" in mount)) return mount;
+    context.addIssue(mount);
+    return z.NEVER;
+  }),
+});
+export type TmpfsEntry = z.infer<typeof TmpfsEntry>;
+
+function fromLong(long: LongMount): MountWish | MountIssue {
+  const { type, source, target } = long;
+  const readOnly = long.read_only ?? false;
+  if (type === "volume") {
+    const copy = !(long.volume?.nocopy ?? false);
+    const anonymous = source === undefined || source === "";
+    return { type, ...(anonymous ? {} : { source }), target, readOnly, copy };
+  }
+  if (type === "bind") {
+    if (source === undefined) return wrong("a bind mount needs a source");
+    const createHostPath = long.bind?.create_host_path ?? true;
+    return { type, source, target, readOnly, createHostPath };
+  }
+  if (type === "tmpfs") {
+    if (source !== undefined) return wrong("a tmpfs has no source");
+    const { size, mode } = long.tmpfs ?? {};
+    return {
+      type,
+      target,
+      readOnly,
+      ...(size === undefined ? {} : { sizeBytes: size }),
+      ...(mode === undefined ? {} : { mode }),
+    };
+  }
+  return unsupported(`mounts of type ${type}: use volume, bind or tmpfs`);
+}
+
+/** What holds for every mount, however it was written; paths come out normalized. */
+function checkMount(mount: MountWish | MountIssue): MountWish | MountIssue {
+  if ("code" in mount) return mount;
+  if (!mount.target.startsWith("/"))
+    return wrong(`the target ${quoteValue(mount.target)} is not an absolute path`);
+  const target = cleanPath(mount.target);
+  if (target === "/") return wrong('the target must not be "/"');
+  if (mount.type !== "bind") return { ...mount, target };
+  if (mount.source.startsWith("~"))
+    return unsupported(
+      `${quoteValue(mount.source)} depends on whose home that is: write the absolute path`,
+    );
+  if (!mount.source.startsWith("/"))
+    return unsupported(
+      `the relative bind mount ${quoteValue(mount.source)}: nothing is checked out on the host, ` +
+        "use a named volume or an absolute path",
+    );
+  return { ...mount, source: cleanPath(mount.source), target };
+}
+
+function parseTmpfs(text: string): MountWish | MountIssue {
+  const colon = text.indexOf(":");
+  const target = colon === -1 ? text : text.slice(0, colon);
+  let mount: MountWish & { type: "tmpfs" } = { type: "tmpfs", target, readOnly: false };
+  for (const option of colon === -1 ? [] : text.slice(colon + 1).split(",")) {
+    const [key = "", value = ""] = option.split(/=(.*)/s);
+    if (key === "size") {
+      const size = ByteSize.safeParse(value);
+      if (!size.success) return wrong(`${quoteValue(option)} is not a size such as size=64m`);
+      mount = { ...mount, sizeBytes: size.data };
+    } else if (key === "mode") {
+      const mode = parseMode(value);
+      if (mode === undefined) return wrong(`${quoteValue(option)} is not an octal mode`);
+      mount = { ...mount, mode };
+    } else if (option === "ro" || option === "rw") {
+      mount = { ...mount, readOnly: option === "ro" };
+    } else if (!tmpfsDefaults.has(option)) {
+      return unsupported(`the tmpfs option ${quoteValue(option)}: size, mode, ro and rw are there`);
+    }
+  }
+  return mount;
+}
+
+/** What every tmpfs has anyway. */
+const tmpfsDefaults = new Set(["nosuid", "nodev", "noexec"]);
+
+function parseMode(text: string): number | undefined {
+  return /^0?o?[0-7]{1,4}$/.test(text) ? Number.parseInt(text.replace("o", ""), 8) : undefined;
+}
+
+function cleanPath(path: string): string {
+  const clean = posix.normalize(path);
+  return clean.length > 1 && clean.endsWith("/") ? clean.slice(0, -1) : clean;
+}
+
+function wrong(message: string): MountIssue {
+  return { code: "custom", message };
+}

@@ -1,0 +1,90 @@
+import type { Report } from "../diagnostics.ts";
+import { suggestion } from "../nearest-name.ts";
+import { formatPath, type MappingNode, type Node, type Path } from "../yaml/node.ts";
+import type { KeyRule, Section } from "./sections.ts";
+
+/**
+ * Turns a mapping into plain values for the schemas, without the keys that are refused, unknown
+ * (both reported at the key) or extensions (`x-…`). Objects have no prototype, so that no key means anything.
+ */
+export function readSection({
+  node,
+  section,
+  path,
+  report,
+}: {
+  readonly node: MappingNode;
+  readonly section: Section;
+  readonly path: Path;
+  readonly report: Report;
+}): Record<string, unknown> {
+  const values: Record<string, unknown> = Object.create(null);
+  for (const [key, entry] of node.entries) {
+    if (key.startsWith("x-")) continue;
+    const rule = section.accepted.get(key);
+    const keyPath = [...path, key];
+    if (rule !== undefined) {
+      values[key] = readValue({ node: entry.value, rule, path: keyPath, report });
+      continue;
+    }
+    const advice = section.refused.get(key);
+    if (advice !== undefined) {
+      const remedy = advice === "" ? "remove it" : advice;
+      report.error(entry.keyAt, `not supported yet: ${formatPath(keyPath)}: ${remedy}`);
+      continue;
+    }
+    const known = [...section.accepted.keys(), ...section.refused.keys()];
+    const message = `${formatPath(keyPath)}: Compose knows no such key${suggestion(key, known)}`;
+    report.error(entry.keyAt, message);
+  }
+  return values;
+}
+
+function readValue({
+  node,
+  rule,
+  path,
+  report,
+}: {
+  readonly node: Node;
+  readonly rule: KeyRule;
+  readonly path: Path;
+  readonly report: Report;
+}): unknown {
+  if (rule === "value") return plainValue(node);
+  if (rule === "texts") return readTexts(node);
+  if ("one" in rule) {
+    if (node.kind !== "mapping") return plainValue(node);
+    return readSection({ node, section: rule.one, path, report });
+  }
+  if ("listOf" in rule) {
+    if (node.kind !== "sequence") return plainValue(node);
+    return node.items.map((item, index) =>
+      readValue({ node: item, rule: { one: rule.listOf }, path: [...path, index], report }),
+    );
+  }
+  if (node.kind !== "mapping") return plainValue(node);
+  const values: Record<string, unknown> = Object.create(null);
+  for (const [key, entry] of node.entries) {
+    const next = { rule: { one: rule.mapOf }, path: [...path, key], report };
+    values[key] = readValue({ node: entry.value, ...next });
+  }
+  return values;
+}
+
+/** The elements of a list must be strings, so only a mapping's values are turned into text. */
+function readTexts(node: Node): unknown {
+  if (node.kind !== "mapping") return plainValue(node);
+  const values: Record<string, unknown> = Object.create(null);
+  for (const [key, { value }] of node.entries)
+    values[key] = value.kind === "scalar" && value.value !== null ? value.text : plainValue(value);
+  return values;
+}
+
+function plainValue(node: Node): unknown {
+  if (node.kind === "scalar") return node.value;
+  if (node.kind === "sequence") return node.items.map(plainValue);
+  const values: Record<string, unknown> = Object.create(null);
+  for (const [key, entry] of node.entries) values[key] = plainValue(entry.value);
+  return values;
+}

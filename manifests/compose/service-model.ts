@@ -1,0 +1,138 @@
+import { z } from "zod";
+import { byKind, grammar, mapOf } from "./by-kind.ts";
+import { Command } from "./command.ts";
+import { Healthcheck } from "./healthcheck.ts";
+import { ImageReference } from "./image-reference.ts";
+import { MountEntry, TmpfsEntry } from "./mounts.ts";
+import { PortEntry } from "./ports.ts";
+import { ByteSize, Cpus, Duration, Flag, KeyValues, SizeText, wholeNumber } from "./values.ts";
+
+const replicasMax = 1000;
+const Replicas = wholeNumber({ min: 0, max: replicasMax });
+
+/** 0 and -1 mean no limit. */
+const Pids = wholeNumber({ min: -1, max: 4_194_304 });
+
+/** `no`, `always`, `unless-stopped`, `on-failure`, `on-failure:3`. */
+const Restart = byKind({
+  string: grammar({
+    parse: (text) => {
+      const plain = z.enum(["no", "always", "unless-stopped", "on-failure"]).safeParse(text);
+      if (plain.success) return { condition: plain.data };
+      const limited = /^on-failure:([0-9]{1,9})$/.exec(text);
+      if (limited === null) return undefined;
+      const attemptsMax = Number(limited[1]);
+      const condition = "on-failure" as const;
+      return attemptsMax === 0 ? { condition } : { condition, attemptsMax };
+    },
+    expected: '"no", always, unless-stopped, on-failure or on-failure:N',
+  }),
+});
+
+const Dependency = byKind({
+  mapping: z.strictObject({
+    condition: z.enum(["service_started", "service_healthy", "service_completed_successfully"], {
+      error:
+        "service_started, service_healthy or service_completed_successfully is expected as condition",
+    }),
+    required: z.boolean().default(true),
+    restart: Flag.default(false),
+  }),
+});
+
+const DependsOn = byKind({
+  list: z.array(z.string()),
+  mapping: mapOf(Dependency),
+});
+
+const Network = byKind({
+  null: z.null(),
+  mapping: z.strictObject({ aliases: z.array(z.string()).optional() }),
+});
+
+const Networks = byKind({
+  list: z.array(z.string()),
+  mapping: mapOf(Network),
+});
+
+const Deploy = byKind({
+  null: z.null(),
+  mapping: z.strictObject({
+    mode: z
+      .literal("replicated", { error: "replicated is expected: no other mode is supported yet" })
+      .optional(),
+    replicas: Replicas.optional(),
+    resources: z
+      .strictObject({
+        limits: z
+          .strictObject({
+            cpus: Cpus.optional(),
+            memory: SizeText.optional(),
+            pids: Pids.optional(),
+          })
+          .optional(),
+        reservations: z.strictObject({ memory: SizeText.optional() }).optional(),
+      })
+      .optional(),
+  }),
+});
+
+const Hostname = grammar({
+  parse: (text) =>
+    text.length <= 64 && /^[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?$/i.test(text) ? text : undefined,
+  expected: "a host name: letters, digits, dots and hyphens, at most 64",
+});
+
+const WorkingDir = grammar({
+  parse: (text) => (text.startsWith("/") ? text : undefined),
+  expected: "an absolute path",
+});
+
+const StopSignal = grammar({
+  parse: (text) => (signalPattern.test(text) ? text : undefined),
+  expected: "a signal such as SIGTERM, SIGRTMIN+3 or 15",
+});
+
+/** The signals of Linux with and without SIG, the real-time ones, and numbers from 1 to 64. */
+const signalPattern =
+  /^(?:(?:SIG)?(?:ABRT|ALRM|BUS|CHLD|CLD|CONT|FPE|HUP|ILL|INT|IO|IOT|KILL|PIPE|POLL|PROF|PWR|QUIT|SEGV|STKFLT|STOP|SYS|TERM|TRAP|TSTP|TTIN|TTOU|URG|USR1|USR2|VTALRM|WINCH|XCPU|XFSZ|RTMIN(?:\+[0-9]{1,2})?|RTMAX(?:-[0-9]{1,2})?)|[1-9]|[1-5][0-9]|6[0-4])$/i;
+
+const User = grammar({
+  parse: (text) => (/^[^\s:]+(?::[^\s:]+)?$/.test(text) ? text : undefined),
+  expected: "a user: NAME_OR_ID[:GROUP_OR_ID]",
+});
+
+/** The part of a Compose service that this version supports, checked value by value. */
+export const ServiceModel = z.strictObject({
+  command: Command.optional(),
+  cpus: Cpus.optional(),
+  depends_on: DependsOn.optional(),
+  deploy: Deploy.optional(),
+  entrypoint: Command.optional(),
+  environment: KeyValues.optional(),
+  healthcheck: Healthcheck.optional(),
+  hostname: Hostname.optional(),
+  image: ImageReference.optional(),
+  init: Flag.optional(),
+  labels: KeyValues.optional(),
+  mem_limit: ByteSize.optional(),
+  mem_reservation: ByteSize.optional(),
+  networks: Networks.optional(),
+  pids_limit: Pids.optional(),
+  ports: z.array(PortEntry).optional(),
+  read_only: Flag.optional(),
+  restart: Restart.optional(),
+  scale: Replicas.optional(),
+  stdin_open: Flag.optional(),
+  stop_grace_period: Duration.optional(),
+  stop_signal: StopSignal.optional(),
+  tmpfs: byKind({
+    string: TmpfsEntry.transform((mount) => [mount]),
+    list: z.array(TmpfsEntry),
+  }).optional(),
+  tty: Flag.optional(),
+  user: User.optional(),
+  volumes: z.array(MountEntry).optional(),
+  working_dir: WorkingDir.optional(),
+});
+export type ServiceModel = z.infer<typeof ServiceModel>;
