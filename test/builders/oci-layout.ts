@@ -35,10 +35,10 @@ export function writeOciLayout(dir: string, recipes: readonly ImageRecipe[]): vo
   writeFileSync(join(dir, "index.json"), JSON.stringify(index));
 }
 
-/** A recipe for a static program that is the image's only file besides the usual empty directories. */
+/** A recipe for static programs; the first is the entrypoint, and little else is in the image. */
 export function programImage(
   reference: string,
-  program: { readonly path: string; readonly installAs: string },
+  programs: readonly { readonly path: string; readonly installAs: string }[],
   config: ImageRecipe["config"] = {},
 ): ImageRecipe {
   return {
@@ -66,14 +66,16 @@ export function programImage(
           content: Buffer.from("root:x:0:\nweb:x:1000:\nextra:x:2000:web\n"),
           mode: 0o644,
         },
-        {
-          type: "file",
-          path: program.installAs.replace(/^\//, ""),
-          content: readFileSync(program.path),
-        },
+        ...programs.map(
+          ({ path, installAs }): TarEntry => ({
+            type: "file",
+            path: installAs.replace(/^\//, ""),
+            content: readFileSync(path),
+          }),
+        ),
       ],
     ],
-    config: { Entrypoint: [program.installAs], ...config },
+    config: { Entrypoint: programs.slice(0, 1).map(({ installAs }) => installAs), ...config },
   };
 }
 

@@ -184,13 +184,13 @@ async function readText(stream: NodeJS.ReadableStream): Promise<string> {
 
 async function loadPayloads(runtime: Runtime, root: string): Promise<void> {
   const layout = join(root, "layout");
-  const recipes = (["probe", "web"] as const).map((name) =>
-    programImage(
-      `localhost/${name}:test`,
-      { path: payloadPath(name), installAs: `/bin/${name}` },
-      { Env: ["FROM_IMAGE=yes"] },
-    ),
-  );
+  const programs = (names: readonly string[]) =>
+    names.map((name) => ({ path: payloadPath(name), installAs: `/bin/${name}` }));
+  const config = { Env: ["FROM_IMAGE=yes"] };
+  const recipes = [
+    programImage("localhost/probe:test", programs(["probe", "probe-kernel", "probe-net"]), config),
+    programImage("localhost/web:test", programs(["web"]), config),
+  ];
   writeOciLayout(layout, recipes);
   await runtime.images.load(layout, { abort: AbortSignal.timeout(30_000) });
 }
