@@ -1,8 +1,7 @@
 /** Looking at containers and handling them. */
 import type { Command } from "commander";
 import { collectEnvironment, parseDurationMs, parseSinceMs, parseTail } from "./arguments.ts";
-import type { Declare } from "./program.ts";
-import { running } from "./program.ts";
+import { type Declare, running } from "./verb.ts";
 
 export function declareContainerVerbs(declare: Declare): void {
   declare("ps", "containers", "berth ps -a")

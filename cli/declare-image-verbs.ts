@@ -1,6 +1,5 @@
 /** Images of this host. */
-import type { Declare } from "./program.ts";
-import { running } from "./program.ts";
+import { type Declare, running } from "./verb.ts";
 
 export function declareImageVerbs(declare: Declare): void {
   declare("images", "images on this host", "berth images").action(

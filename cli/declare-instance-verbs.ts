@@ -1,7 +1,6 @@
 /** The agent itself, what it does and what it knows. */
 import { parseDurationMs } from "./arguments.ts";
-import type { Declare } from "./program.ts";
-import { running } from "./program.ts";
+import { type Declare, running } from "./verb.ts";
 
 export function declareInstanceVerbs(declare: Declare): void {
   declare(

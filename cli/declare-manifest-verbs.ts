@@ -1,7 +1,6 @@
 /** Questions to manifests that need no agent. */
 import type { Command } from "commander";
-import type { Declare } from "./program.ts";
-import { running } from "./program.ts";
+import { type Declare, running } from "./verb.ts";
 
 export function declareManifestVerbs(declare: Declare): void {
   const validate = declare(

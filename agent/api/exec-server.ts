@@ -34,6 +34,8 @@ export async function serveExec(options: {
   const { control, connection, head, abort } = options;
   const gone = new AbortController();
   connection.on("error", () => connection.destroy());
+  // The client keeps its side open to the end: when that closes, nobody is there any more.
+  connection.once("end", () => connection.destroy());
   connection.once("close", () => gone.abort());
   connection.write(
     `HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: ${EXEC_PROTOCOL}\r\n\r\n`,

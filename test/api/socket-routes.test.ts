@@ -141,9 +141,6 @@ test("a body that never says its length is cut off at the limit", async (t) => {
 });
 
 test("the kind of an error decides the status code", async (t) => {
-  const fail = (kind: string) => async (): Promise<never> => {
-    throw Object.assign(new Error(`cannot do it because ${kind}`), { kind });
-  };
   const agent = await startTestAgent(t, {
     images: fail("waiting"),
     status: fail("stalled"),
@@ -225,7 +222,7 @@ test("a pull reports its progress and then the image", async (t) => {
 
 test("a reader that is slow or gone stops the source of a stream", async (t) => {
   let produced = 0;
-  let ended = false;
+  const ended = Promise.withResolvers<string>();
   const agent = await startTestAgent(t, {
     events: async function* () {
       try {
@@ -242,7 +239,7 @@ test("a reader that is slow or gone stops the source of a stream", async (t) => 
           };
         }
       } finally {
-        ended = true;
+        ended.resolve("ended");
       }
     },
   });
@@ -258,8 +255,7 @@ test("a reader that is slow or gone stops the source of a stream", async (t) => 
   t.is(produced, producedUnread);
   t.true(produced < 5000, `${produced} events for a reader that reads nothing`);
   reader.destroy();
-  for (let tries = 0; tries < 100 && !ended; tries += 1) await pause(10);
-  t.true(ended);
+  t.is(await Promise.race([ended.promise, pause(3000)]), "ended");
 });
 
 test("closing ends whoever follows", async (t) => {
@@ -336,6 +332,12 @@ test("closing leaves a socket alone that somebody else put there since", async (
   await agent.api.close();
   t.true((await stat(agent.socketPath)).isFile());
 });
+
+function fail(kind: string): () => Promise<never> {
+  return async () => {
+    throw Object.assign(new Error(`cannot do it because ${kind}`), { kind });
+  };
+}
 
 function pause(ms: number): Promise<void> {
   return new Promise((resolve) => {
