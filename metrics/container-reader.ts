@@ -1,0 +1,99 @@
+/** Reads one container's cgroups, again and again. */
+import { cgroupFiles } from "./cgroup-files.ts";
+import type { CgroupDirs } from "./container-target.ts";
+import { emptyReading, figureIndex, type Reading } from "./figures.ts";
+import { errnoName, KeptFile } from "./kept-file.ts";
+import type { Parser } from "./kernel-text.ts";
+
+type OpenFile = {
+  readonly file: KeptFile;
+  readonly parse: Parser;
+  readonly when: "always" | "limits" | "quota";
+};
+
+const limitsIntervalMs = 60_000;
+
+/** Keeps the container's files open until `close`, or until the kernel says that the cgroup is gone. */
+export class ContainerReader {
+  readonly #dirs: CgroupDirs;
+  #files: OpenFile[] | undefined;
+  #reading = emptyReading();
+  #limitsDueMs = 0;
+
+  constructor(dirs: CgroupDirs) {
+    this.#dirs = dirs;
+  }
+
+  /** Undefined: there is no such cgroup now. The reading is overwritten by the next call. */
+  read(nowMs: number): Reading | undefined {
+    // A container that was started again has a new cgroup at the old path: one more try finds it.
+    if (!this.#readFiles(nowMs) && !this.#readFiles(nowMs)) return undefined;
+    finish(this.#reading.values);
+    return this.#reading;
+  }
+
+  close(): void {
+    for (const { file } of this.#files ?? []) file.close();
+    this.#files = undefined;
+    this.#reading = emptyReading();
+    this.#limitsDueMs = 0;
+  }
+
+  #readFiles(nowMs: number): boolean {
+    const isNew = this.#files === undefined;
+    const files = this.#files ?? openFiles(this.#dirs);
+    const missing = new Set<OpenFile>();
+    const areLimitsDue = nowMs >= this.#limitsDueMs;
+    for (const entry of files) {
+      if (entry.when === "limits" && !areLimitsDue) continue;
+      if (entry.when === "quota" && !hasQuota(this.#reading.values)) continue;
+      const outcome = readInto(entry, this.#reading);
+      if (outcome === "missing") missing.add(entry);
+      if (outcome === "gone" || (outcome === "missing" && !isNew && entry.when === "always")) {
+        this.#files = files;
+        this.close();
+        return false;
+      }
+    }
+    // Kernels lack some of the files: those are not asked for again.
+    this.#files = missing.size === 0 ? files : files.filter((entry) => !missing.has(entry));
+    if (areLimitsDue) this.#limitsDueMs = nowMs + limitsIntervalMs;
+    if (this.#files.some((entry) => entry.when === "always")) return true;
+    this.close();
+    return false;
+  }
+}
+
+/** CPU bandwidth is limited: only then are periods counted. */
+export function hasQuota(values: Float64Array): boolean {
+  return (values[figureIndex.cpuQuotaUs] ?? 0) > 0;
+}
+
+function openFiles(dirs: CgroupDirs): OpenFile[] {
+  return cgroupFiles(dirs).map(({ path, parse, when }) => ({
+    file: new KeptFile(path, { keep: when !== "limits" }),
+    parse,
+    when,
+  }));
+}
+
+function readInto(entry: OpenFile, reading: Reading): "read" | "missing" | "gone" {
+  try {
+    const { bytes, length } = entry.file.read();
+    entry.parse(bytes, length, reading);
+    return "read";
+  } catch (error) {
+    const name = errnoName(error);
+    if (name === "ENODEV") return "gone";
+    // EOPNOTSUPP: PSI is compiled in and switched off.
+    if (name === "ENOENT" || name === "EOPNOTSUPP" || name === "ENOTSUP") return "missing";
+    throw error;
+  }
+}
+
+/** What follows from other figures. */
+function finish(values: Float64Array): void {
+  const usage = values[figureIndex.memoryUsage] ?? Number.NaN;
+  const inactive = values[figureIndex.memoryInactiveFile] ?? Number.NaN;
+  values[figureIndex.memoryWorkingSet] = Math.max(0, usage - inactive);
+}

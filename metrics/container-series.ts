@@ -1,0 +1,210 @@
+/** The series of one container: its labels as ready bytes, its latest reading, and what is known of it. */
+import { ContainerReader, hasQuota } from "./container-reader.ts";
+import type { ContainerSample, ContainerTarget } from "./container-target.ts";
+import type { DeviceNames } from "./device-names.ts";
+import { type ExpositionBuffer, labelPairs, seriesPrefix } from "./exposition.ts";
+import type { Family, FigureSeries, KnownValue } from "./families.ts";
+import {
+  deviceColumns,
+  type Figure,
+  figureIndex,
+  interfaceColumns,
+  type Reading,
+} from "./figures.ts";
+
+type Rows = ReadonlyMap<string, Float64Array>;
+
+const healthValues = { healthy: 1, starting: 0, unhealthy: 0, none: -1 } as const;
+const statesWithProcesses = new Set(["running", "paused"]);
+
+export class ContainerSeries {
+  #target: ContainerTarget;
+  #labels: string;
+  #reader: ContainerReader;
+  #reading: Reading | undefined;
+  #interfaces: Rows = new Map();
+  #seenAtMs = 0;
+  /** All of a sample line before its value. */
+  readonly #prefixes = new Map<FigureSeries | Family, Uint8Array>();
+  /** The same for families with a series for each device, interface or state. */
+  readonly #keyedPrefixes = new Map<Family, Map<string, Uint8Array>>();
+
+  constructor(target: ContainerTarget) {
+    this.#target = target;
+    this.#labels = ownLabels(target);
+    this.#reader = new ContainerReader(target.cgroupDirs);
+  }
+
+  get hostInterfaces(): readonly string[] {
+    return Object.values(this.#target.hostInterfaces);
+  }
+
+  /** Descriptors and labels are kept where what they come from is the same. */
+  update(target: ContainerTarget): void {
+    const labels = ownLabels(target);
+    if (labels !== this.#labels) {
+      this.#labels = labels;
+      this.#prefixes.clear();
+      this.#keyedPrefixes.clear();
+    }
+    if (JSON.stringify(target.cgroupDirs) !== JSON.stringify(this.#target.cgroupDirs)) {
+      this.close();
+      this.#reader = new ContainerReader(target.cgroupDirs);
+    }
+    this.#target = target;
+  }
+
+  /** `hostInterfaces`: counters by the name on the host, from the container's side. */
+  read(nowMs: number, hostInterfaces: Rows): void {
+    if (!statesWithProcesses.has(this.#target.state)) {
+      this.close();
+      return;
+    }
+    this.#reading = this.#reader.read(nowMs);
+    if (!this.#reading) return;
+    this.#seenAtMs = nowMs;
+    const interfaces = new Map<string, Float64Array>();
+    for (const [inside, outside] of Object.entries(this.#target.hostInterfaces)) {
+      const row = hostInterfaces.get(outside);
+      if (row) interfaces.set(inside, row);
+    }
+    this.#interfaces = interfaces;
+  }
+
+  close(): void {
+    this.#reader.close();
+    this.#reading = undefined;
+    this.#interfaces = new Map();
+  }
+
+  /** Writes each sample of the family that has a value now. */
+  write(family: Family, devices: DeviceNames, out: ExpositionBuffer): void {
+    const reading = this.#reading;
+    if (family.kind === "known") this.#writeKnown(family, family.value, out);
+    if (!reading || (family.needsQuota && !hasQuota(reading.values))) return;
+    if (family.kind === "figures") {
+      for (const series of family.series) this.#writeFigure(family, series, reading, out);
+    } else if (family.kind === "device") {
+      const column = deviceColumns.indexOf(family.column);
+      const labels = (device: string): string => labelPairs({ device: devices.nameOf(device) });
+      this.#writeRows(family, reading.devices, column, labels, out);
+    } else if (family.kind === "interface") {
+      const column = interfaceColumns.indexOf(family.column);
+      this.#writeRows(family, this.#interfaces, column, interfaceLabels, out);
+    }
+  }
+
+  /** Undefined: nothing runs. */
+  sample(): ContainerSample | undefined {
+    const reading = this.#reading;
+    if (!reading) return undefined;
+    const figure = (name: Figure): number => reading.values[figureIndex[name]] || 0;
+    const limit = figure("memoryLimit");
+    return {
+      cpuUsageUs: figure("cpuUsageUs"),
+      memoryBytes: figure("memoryWorkingSet"),
+      memoryBytesMax: limit === 0 ? null : limit,
+      pids: figure("pidsCurrent"),
+      networkReceiveBytes: total(this.#interfaces, interfaceColumns.indexOf("receiveBytes")),
+      networkTransmitBytes: total(this.#interfaces, interfaceColumns.indexOf("transmitBytes")),
+      blockReadBytes: total(reading.devices, deviceColumns.indexOf("readBytes")),
+      blockWriteBytes: total(reading.devices, deviceColumns.indexOf("writeBytes")),
+    };
+  }
+
+  #writeFigure(
+    family: Family,
+    series: FigureSeries,
+    reading: Reading,
+    out: ExpositionBuffer,
+  ): void {
+    const value = reading.values[figureIndex[series.figure]];
+    if (value === undefined || Number.isNaN(value)) return;
+    let prefix = this.#prefixes.get(series);
+    if (!prefix) {
+      prefix = seriesPrefix(family.name, this.#labels, series.labels ?? "");
+      this.#prefixes.set(series, prefix);
+    }
+    out.sample(prefix, value, family.decimals);
+  }
+
+  #writeRows(
+    family: Family,
+    rows: Rows,
+    column: number,
+    labels: (key: string) => string,
+    out: ExpositionBuffer,
+  ): void {
+    for (const [key, row] of rows) {
+      const value = row[column];
+      if (value === undefined || Number.isNaN(value)) continue;
+      out.sample(this.#keyedPrefix(family, key, labels), value, family.decimals);
+    }
+  }
+
+  #writeKnown(family: Family, known: KnownValue, out: ExpositionBuffer): void {
+    const value = this.#known(known);
+    if (value === undefined) return;
+    const { state } = this.#target;
+    const prefix =
+      known === "state"
+        ? this.#keyedPrefix(family, state, () => labelPairs({ state }))
+        : this.#keyedPrefix(family, "", () => "");
+    out.sample(prefix, value, family.decimals);
+  }
+
+  #keyedPrefix(family: Family, key: string, labels: (key: string) => string): Uint8Array {
+    let ofFamily = this.#keyedPrefixes.get(family);
+    if (!ofFamily) {
+      ofFamily = new Map();
+      this.#keyedPrefixes.set(family, ofFamily);
+    }
+    let prefix = ofFamily.get(key);
+    if (!prefix) {
+      prefix = seriesPrefix(family.name, this.#labels, labels(key));
+      ofFamily.set(key, prefix);
+    }
+    return prefix;
+  }
+
+  #known(known: KnownValue): number | undefined {
+    const target = this.#target;
+    switch (known) {
+      case "lastSeen":
+        return this.#reading && this.#seenAtMs;
+      case "startTime":
+        return target.startTimeSeconds && Math.round(target.startTimeSeconds * 1000);
+      case "createdTime":
+        return Math.round(target.createdTimeSeconds * 1000);
+      case "health":
+        return healthValues[target.health];
+      case "restarts":
+        return target.restarts;
+      case "state":
+        return 1;
+      case "logBytes":
+        return target.logBytes;
+      case "oomEvents":
+        return (target.oomKills ?? 0) + (this.#reading?.values[figureIndex.oomKills] || 0);
+      default:
+        return known satisfies never;
+    }
+  }
+}
+
+function interfaceLabels(name: string): string {
+  return labelPairs({ interface: name });
+}
+
+function ownLabels(target: ContainerTarget): string {
+  const labels: Record<string, string> = { id: target.id, image: target.image, name: target.name };
+  for (const [key, value] of Object.entries(target.labels))
+    labels[`container_label_${key}`] = value;
+  return labelPairs(labels);
+}
+
+function total(rows: Rows, column: number): number {
+  let sum = 0;
+  for (const row of rows.values()) sum += row[column] || 0;
+  return sum;
+}
