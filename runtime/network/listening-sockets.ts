@@ -1,0 +1,87 @@
+import { readdir, readFile, readlink } from "node:fs/promises";
+import type { PortBinding, PortProtocol } from "../container-spec.ts";
+import type { ProcFiles } from "./proc-files.ts";
+import { anyAddress } from "./published-ports.ts";
+
+/** A socket that receives at a local port. */
+export type ListeningSocket = {
+  readonly protocol: PortProtocol;
+  /** IPv4 address; `0.0.0.0` also for an IPv6 wildcard, which takes IPv4 packets as well. */
+  readonly address: string;
+  readonly port: number;
+  readonly inode: number;
+};
+
+const sources: readonly { readonly path: string; readonly protocol: PortProtocol }[] = [
+  { path: "/proc/net/tcp", protocol: "tcp" },
+  { path: "/proc/net/tcp6", protocol: "tcp" },
+  { path: "/proc/net/udp", protocol: "udp" },
+  { path: "/proc/net/udp6", protocol: "udp" },
+];
+
+/** States of include/net/tcp_states.h: TCP_LISTEN, and TCP_CLOSE, which an unconnected UDP socket shows. */
+const receivingState = { tcp: 0x0a, udp: 0x07 } as const satisfies Record<PortProtocol, number>;
+
+/** Every socket of this network namespace that waits for packets which NAT to a container would take from it. */
+export async function readListeningSockets(proc: ProcFiles): Promise<ListeningSocket[]> {
+  const tables = await Promise.all(
+    sources.map(async ({ path, protocol }) =>
+      parseSocketTable((await proc.read(path)) ?? "", protocol),
+    ),
+  );
+  return tables.flat();
+}
+
+/** Reads /proc/net/tcp, tcp6, udp or udp6 (proc_pid_net(5)); IPv6-only addresses are left out. */
+export function parseSocketTable(text: string, protocol: PortProtocol): ListeningSocket[] {
+  return text.split("\n").flatMap((line) => {
+    const fields = line.trim().split(/\s+/);
+    const [, local, , state, , , , , , inode] = fields;
+    const match = /^([0-9A-F]{8}|[0-9A-F]{32}):([0-9A-F]{4})$/.exec(local ?? "");
+    if (match === null || Number.parseInt(state ?? "", 16) !== receivingState[protocol]) return [];
+    const address = parseKernelAddress(match[1] ?? "");
+    if (address === undefined) return [];
+    const port = Number.parseInt(match[2] ?? "", 16);
+    return { protocol, address, port, inode: Number(inode) };
+  });
+}
+
+export function takesPacketsOf(socket: ListeningSocket, binding: PortBinding): boolean {
+  return (
+    socket.protocol === binding.protocol &&
+    socket.port === binding.hostPort &&
+    (socket.address === binding.hostIp ||
+      socket.address === anyAddress ||
+      binding.hostIp === anyAddress)
+  );
+}
+
+/** `process nginx (pid 812)`; `another process` where no descriptor of that socket can be seen. */
+export async function describeHolder(inode: number): Promise<string> {
+  const wanted = `socket:[${inode}]`;
+  for (const pid of await readdir("/proc")) {
+    if (!/^[0-9]+$/.test(pid)) continue;
+    const descriptors = await readdir(`/proc/${pid}/fd`).catch(() => []);
+    for (const descriptor of descriptors) {
+      const target = await readlink(`/proc/${pid}/fd/${descriptor}`).catch(() => "");
+      if (target !== wanted) continue;
+      const name = await readFile(`/proc/${pid}/comm`, "utf8").catch(() => "");
+      return `process ${name.trim() || "without a name"} (pid ${pid})`;
+    }
+  }
+  return "another process";
+}
+
+/** Words of 32 bits in host order, as the kernel prints them. */
+function parseKernelAddress(hex: string): string | undefined {
+  const words = (hex.match(/.{8}/g) ?? []).map((word) => Number.parseInt(word, 16));
+  const [first = 0, second = 0, third = 0, fourth = 0] = words;
+  if (words.length === 1) return formatHostOrder(first);
+  if (first === 0 && second === 0 && third === 0 && fourth === 0) return anyAddress;
+  const isMapped = first === 0 && second === 0 && third === 0xffff0000;
+  return isMapped ? formatHostOrder(fourth) : undefined;
+}
+
+function formatHostOrder(word: number): string {
+  return [0, 8, 16, 24].map((shift) => (word >>> shift) & 0xff).join(".");
+}

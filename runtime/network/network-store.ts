@@ -1,0 +1,211 @@
+import type { DatabaseSync } from "node:sqlite";
+import type { PortProtocol } from "../container-spec.ts";
+import type { NetworkSpec } from "../runtime.ts";
+import { formatSubnet, parseSubnet, type Subnet } from "./ipv4.ts";
+import type { PortRoute } from "./published-ports.ts";
+
+export type StoredNetwork = NetworkSpec & { readonly bridge: string; readonly subnet: Subnet };
+
+export type StoredLease = {
+  readonly containerId: string;
+  readonly network: string;
+  readonly address: string;
+  readonly hostInterface: string;
+};
+
+export type StoredPort = PortRoute & { readonly containerId: string };
+
+/**
+ * The inventory. `state` (durable): networks and leases, which must stay the same over a reboot. `live` (gone with
+ * the boot): published ports, and what was found and made in this kernel. Rows are written before the kernel is
+ * touched: what a crash leaves undone shows as drift.
+ */
+export class NetworkStore {
+  readonly #state: DatabaseSync;
+  readonly #live: DatabaseSync;
+
+  constructor(databases: { readonly state: DatabaseSync; readonly live: DatabaseSync }) {
+    this.#state = databases.state;
+    this.#live = databases.live;
+    this.#state.exec(stateTables);
+    this.#live.exec(liveTables);
+  }
+
+  networks(): StoredNetwork[] {
+    return this.#state
+      .prepare("SELECT name, labels, internal, bridge, subnet FROM runtime_network ORDER BY name")
+      .all()
+      .map((row) => ({
+        name: String(row.name),
+        labels: JSON.parse(String(row.labels)),
+        internal: row.internal === 1,
+        bridge: String(row.bridge),
+        subnet: parseSubnet(String(row.subnet)),
+      }));
+  }
+
+  network(name: string): StoredNetwork | undefined {
+    return this.networks().find((network) => network.name === name);
+  }
+
+  putNetwork(network: StoredNetwork): void {
+    this.#state
+      .prepare(
+        `INSERT INTO runtime_network (name, labels, internal, bridge, subnet) VALUES (?, ?, ?, ?, ?)
+         ON CONFLICT (name) DO UPDATE SET labels = excluded.labels, internal = excluded.internal`,
+      )
+      .run(
+        network.name,
+        JSON.stringify(network.labels),
+        network.internal ? 1 : 0,
+        network.bridge,
+        formatSubnet(network.subnet),
+      );
+  }
+
+  deleteNetwork(name: string): void {
+    this.#state.prepare("DELETE FROM runtime_network WHERE name = ?").run(name);
+  }
+
+  /** All leases, or those of a container or of a network. */
+  leases(filter: { readonly containerId?: string; readonly network?: string } = {}): StoredLease[] {
+    return this.#state
+      .prepare(
+        `SELECT container_id, network, address, host_interface FROM runtime_network_lease
+         WHERE (?1 IS NULL OR container_id = ?1) AND (?2 IS NULL OR network = ?2)`,
+      )
+      .all(filter.containerId ?? null, filter.network ?? null)
+      .map((row) => ({
+        containerId: String(row.container_id),
+        network: String(row.network),
+        address: String(row.address),
+        hostInterface: String(row.host_interface),
+      }));
+  }
+
+  putLease(lease: StoredLease): void {
+    this.#state
+      .prepare(
+        `INSERT INTO runtime_network_lease (container_id, network, address, host_interface)
+         VALUES (?, ?, ?, ?)`,
+      )
+      .run(lease.containerId, lease.network, lease.address, lease.hostInterface);
+  }
+
+  deleteLeases(containerId: string): void {
+    this.#state
+      .prepare("DELETE FROM runtime_network_lease WHERE container_id = ?")
+      .run(containerId);
+  }
+
+  ports(): StoredPort[] {
+    return this.#live
+      .prepare(
+        `SELECT host_ip, protocol, host_port, container_id, address, container_port
+         FROM runtime_network_port`,
+      )
+      .all()
+      .map((row) => ({
+        hostIp: String(row.host_ip),
+        protocol: readProtocol(row.protocol),
+        hostPort: Number(row.host_port),
+        containerId: String(row.container_id),
+        address: String(row.address),
+        containerPort: Number(row.container_port),
+      }));
+  }
+
+  /** Both in one transaction. */
+  replacePorts(change: {
+    readonly remove: readonly StoredPort[];
+    readonly add: readonly StoredPort[];
+  }): void {
+    const remove = this.#live.prepare(
+      "DELETE FROM runtime_network_port WHERE host_ip = ? AND protocol = ? AND host_port = ?",
+    );
+    const add = this.#live.prepare(
+      `INSERT OR REPLACE INTO runtime_network_port
+         (host_ip, protocol, host_port, container_id, address, container_port)
+       VALUES (?, ?, ?, ?, ?, ?)`,
+    );
+    this.#live.exec("SAVEPOINT runtime_network_port");
+    try {
+      for (const { hostIp, protocol, hostPort } of change.remove) {
+        remove.run(hostIp, protocol, hostPort);
+      }
+      for (const {
+        hostIp,
+        protocol,
+        hostPort,
+        containerId,
+        address,
+        containerPort,
+      } of change.add) {
+        add.run(hostIp, protocol, hostPort, containerId, address, containerPort);
+      }
+    } catch (error) {
+      this.#live.exec("ROLLBACK TO runtime_network_port");
+      throw error;
+    } finally {
+      this.#live.exec("RELEASE runtime_network_port");
+    }
+  }
+
+  /** What is to be remembered of this kernel until it reboots. */
+  kernelFact(key: string): string | undefined {
+    const row = this.#live
+      .prepare("SELECT value FROM runtime_network_kernel WHERE key = ?")
+      .get(key);
+    return row === undefined ? undefined : String(row.value);
+  }
+
+  putKernelFact(key: string, value: string): void {
+    this.#live
+      .prepare("INSERT OR REPLACE INTO runtime_network_kernel (key, value) VALUES (?, ?)")
+      .run(key, value);
+  }
+
+  /** Forgets all networks, leases, ports and facts. */
+  clear(): void {
+    this.#state.exec("DELETE FROM runtime_network_lease; DELETE FROM runtime_network;");
+    this.#live.exec("DELETE FROM runtime_network_port; DELETE FROM runtime_network_kernel;");
+  }
+}
+
+const stateTables = `
+  CREATE TABLE IF NOT EXISTS runtime_network (
+    name TEXT PRIMARY KEY,
+    labels TEXT NOT NULL,
+    internal INTEGER NOT NULL,
+    bridge TEXT NOT NULL UNIQUE,
+    subnet TEXT NOT NULL UNIQUE
+  ) STRICT;
+  CREATE TABLE IF NOT EXISTS runtime_network_lease (
+    container_id TEXT NOT NULL,
+    network TEXT NOT NULL,
+    address TEXT NOT NULL UNIQUE,
+    host_interface TEXT NOT NULL UNIQUE,
+    PRIMARY KEY (container_id, network)
+  ) STRICT;
+`;
+
+const liveTables = `
+  CREATE TABLE IF NOT EXISTS runtime_network_port (
+    host_ip TEXT NOT NULL,
+    protocol TEXT NOT NULL,
+    host_port INTEGER NOT NULL,
+    container_id TEXT NOT NULL,
+    address TEXT NOT NULL,
+    container_port INTEGER NOT NULL,
+    PRIMARY KEY (host_ip, protocol, host_port)
+  ) STRICT;
+  CREATE TABLE IF NOT EXISTS runtime_network_kernel (
+    key TEXT PRIMARY KEY,
+    value TEXT NOT NULL
+  ) STRICT;
+`;
+
+function readProtocol(value: unknown): PortProtocol {
+  if (value === "tcp" || value === "udp") return value;
+  throw new TypeError(`cannot read protocol ${JSON.stringify(value)} of a published port`);
+}

@@ -1,0 +1,71 @@
+import { formatAddress, type Subnet } from "./ipv4.ts";
+import { readAttributes, readMessages, readText } from "./netlink-message.ts";
+import { linkAttribute, linkInfoAttribute, linkUp, routeMessage } from "./rtnetlink.ts";
+
+export type Link = {
+  readonly index: number;
+  readonly name: string;
+  readonly kind: string;
+  readonly up: boolean;
+  /** Index of the bridge it is a port of; 0: none. */
+  readonly master: number;
+  readonly group: number;
+};
+
+export type LinkAddress = {
+  readonly index: number;
+  readonly address: string;
+  readonly prefixLength: number;
+};
+
+const linkHeaderBytes = 16;
+const addressHeaderBytes = 8;
+const routeHeaderBytes = 12;
+const [addressLocal, addressPeer, routeDestination] = [2, 1, 1];
+
+export function readLinks(reply: Buffer): Link[] {
+  return payloads(reply, routeMessage.newLink, linkHeaderBytes).map((payload) => {
+    const attributes = readAttributes(payload.subarray(linkHeaderBytes));
+    const info = readAttributes(attributes.get(linkAttribute.linkInfo) ?? Buffer.alloc(0));
+    return {
+      index: payload.readInt32LE(4),
+      name: readText(attributes.get(linkAttribute.name)),
+      kind: readText(info.get(linkInfoAttribute.kind)),
+      up: (payload.readUInt32LE(8) & linkUp) !== 0,
+      master: attributes.get(linkAttribute.master)?.readUInt32LE() ?? 0,
+      group: attributes.get(linkAttribute.group)?.readUInt32LE() ?? 0,
+    };
+  });
+}
+
+export function readAddresses(reply: Buffer): LinkAddress[] {
+  return payloads(reply, routeMessage.newAddress, addressHeaderBytes).flatMap((payload) => {
+    const attributes = readAttributes(payload.subarray(addressHeaderBytes));
+    const local = attributes.get(addressLocal) ?? attributes.get(addressPeer);
+    if (local === undefined || local.length !== 4) return [];
+    return {
+      index: payload.readUInt32LE(4),
+      address: formatAddress(local.readUInt32BE()),
+      prefixLength: payload.readUInt8(1),
+    };
+  });
+}
+
+/** Destinations of the IPv4 routes, default routes (prefix 0) included. */
+export function readRoutes(reply: Buffer): Subnet[] {
+  return payloads(reply, routeMessage.newRoute, routeHeaderBytes).flatMap((payload) => {
+    const destination = readAttributes(payload.subarray(routeHeaderBytes)).get(routeDestination);
+    if (destination !== undefined && destination.length !== 4) return [];
+    return { base: destination?.readUInt32BE() ?? 0, prefixLength: payload.readUInt8(1) };
+  });
+}
+
+function payloads(reply: Buffer, type: number, headerBytes: number): Buffer[] {
+  return readMessages(reply).flatMap((message) => {
+    if (message.type !== type) return [];
+    if (message.payload.length < headerBytes) {
+      throw new RangeError(`cannot read a route message of type ${type}: it is too short`);
+    }
+    return message.payload;
+  });
+}

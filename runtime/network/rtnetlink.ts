@@ -1,0 +1,236 @@
+import { addressBytes, macBytes } from "./ipv4.ts";
+import { messageFlag, NetlinkWriter } from "./netlink-message.ts";
+
+/** Message types, linux/rtnetlink.h. */
+export const routeMessage = {
+  newLink: 16,
+  deleteLink: 17,
+  getLink: 18,
+  newAddress: 20,
+  getAddress: 22,
+  newRoute: 24,
+  getRoute: 26,
+} as const;
+
+/** Attributes of links, linux/if_link.h. */
+export const linkAttribute = {
+  address: 1,
+  name: 3,
+  master: 10,
+  linkInfo: 18,
+  netNsPid: 19,
+  afSpec: 26,
+  group: 27,
+  numTxQueues: 31,
+  numRxQueues: 32,
+} as const;
+export const linkInfoAttribute = { kind: 1, data: 2, slaveKind: 4, slaveData: 5 } as const;
+
+/** IFF_UP of linux/if.h. */
+export const linkUp = 1;
+
+const family = { unspecified: 0, ipv4: 2, ipv6: 10 } as const;
+const bridgeStpState = 5;
+const bridgePortHairpin = 4;
+const vethPeer = 1;
+const ipv6AddressGenerationMode = 8;
+const addressGenerationNone = 1;
+const change = messageFlag.request | messageFlag.ack;
+const create = change | messageFlag.create | messageFlag.exclusive;
+const loopbackIndex = 1;
+
+export type BridgeOptions = {
+  readonly name: string;
+  readonly mac: string;
+  /** Link group, by which the links of one instance can be told and listed. */
+  readonly group: number;
+};
+
+export type VethOptions = {
+  readonly hostName: string;
+  /** Chosen by the caller: the kernel lets the peer's index be chosen only together with this one. */
+  readonly hostIndex: number;
+  readonly peerName: string;
+  readonly peerIndex: number;
+  readonly peerMac: string;
+  readonly bridgeIndex: number;
+  readonly group: number;
+  /** The kernel has IPv6: the host end must get no link-local address. */
+  readonly ipv6: boolean;
+};
+
+/** A bridge that is up, without spanning tree. */
+export function createBridge(writer: NetlinkWriter, options: BridgeOptions): void {
+  link(writer, create, { flags: linkUp })
+    .attributeString(linkAttribute.name, options.name)
+    .attributeBytes(linkAttribute.address, macBytes(options.mac))
+    .attributeU32(linkAttribute.group, options.group)
+    .nested(linkAttribute.linkInfo, () =>
+      writer
+        .attributeString(linkInfoAttribute.kind, "bridge")
+        .nested(linkInfoAttribute.data, () => writer.attributeU32(bridgeStpState, 0)),
+    );
+}
+
+/**
+ * A veth pair: the host's end enslaved to the bridge and up, the peer in the network namespace of a process.
+ * Returns where in the buffer the pid of that process goes (u32).
+ */
+export function createVeth(writer: NetlinkWriter, options: VethOptions): number {
+  let patchOffset = 0;
+  link(writer, create, { index: options.hostIndex })
+    .attributeString(linkAttribute.name, options.hostName)
+    .attributeU32(linkAttribute.master, options.bridgeIndex)
+    .attributeU32(linkAttribute.group, options.group)
+    .attributeU32(linkAttribute.numTxQueues, 1)
+    .attributeU32(linkAttribute.numRxQueues, 1)
+    .nested(linkAttribute.linkInfo, () =>
+      writer.attributeString(linkInfoAttribute.kind, "veth").nested(linkInfoAttribute.data, () =>
+        writer.nested(vethPeer, () => {
+          linkHeader(writer, { index: options.peerIndex })
+            .attributeString(linkAttribute.name, options.peerName)
+            .attributeBytes(linkAttribute.address, macBytes(options.peerMac))
+            .attributeU32(linkAttribute.numTxQueues, 1)
+            .attributeU32(linkAttribute.numRxQueues, 1)
+            .attribute(linkAttribute.netNsPid, () => {
+              patchOffset = writer.length;
+              writer.u32(0);
+            });
+        }),
+      ),
+    );
+  portSettings(writer, options.hostName);
+  if (options.ipv6) withoutIpv6Address(writer, options.hostIndex);
+  setLinkUp(writer, options.hostIndex);
+  return patchOffset;
+}
+
+/** Enslaves a link to a bridge and sets it up as `createVeth` does. */
+export function attachToBridge(
+  writer: NetlinkWriter,
+  options: { readonly name: string; readonly bridgeIndex: number },
+): void {
+  link(writer, change)
+    .attributeString(linkAttribute.name, options.name)
+    .attributeU32(linkAttribute.master, options.bridgeIndex);
+  portSettings(writer, options.name);
+}
+
+export function setLinkUp(writer: NetlinkWriter, index: number): void {
+  link(writer, change, { index, flags: linkUp });
+}
+
+export function setLoopbackUp(writer: NetlinkWriter): void {
+  setLinkUp(writer, loopbackIndex);
+}
+
+/** No link-local address, hence no router solicitations; to be sent before the link goes up. */
+export function withoutIpv6Address(writer: NetlinkWriter, index: number): void {
+  link(writer, change, { index }).nested(linkAttribute.afSpec, () =>
+    writer.nested(family.ipv6, () =>
+      writer.attributeU8(ipv6AddressGenerationMode, addressGenerationNone),
+    ),
+  );
+}
+
+export function deleteLink(writer: NetlinkWriter, name: string): void {
+  linkHeader(writer.begin(routeMessage.deleteLink, change)).attributeString(
+    linkAttribute.name,
+    name,
+  );
+}
+
+export function addAddress(
+  writer: NetlinkWriter,
+  options: { readonly index: number; readonly address: string; readonly prefixLength: number },
+): void {
+  const broadcast = addressBytes(options.address);
+  broadcast.writeUInt32BE((broadcast.readUInt32BE() | (0xffffffff >>> options.prefixLength)) >>> 0);
+  writer
+    .begin(routeMessage.newAddress, change | messageFlag.create | messageFlag.replace)
+    .u8(family.ipv4)
+    .u8(options.prefixLength)
+    .u8(0)
+    .u8(0)
+    .u32(options.index)
+    .attributeBytes(1, addressBytes(options.address))
+    .attributeBytes(2, addressBytes(options.address))
+    .attributeBytes(4, broadcast);
+}
+
+export function addDefaultRoute(
+  writer: NetlinkWriter,
+  options: { readonly index: number; readonly gateway: string },
+): void {
+  const [mainTable, protocolBoot, scopeUniverse, unicast] = [254, 3, 0, 1];
+  writer
+    .begin(routeMessage.newRoute, create)
+    .u8(family.ipv4)
+    .u8(0)
+    .u8(0)
+    .u8(0)
+    .u8(mainTable)
+    .u8(protocolBoot)
+    .u8(scopeUniverse)
+    .u8(unicast)
+    .u32(0)
+    .attributeU32(4, options.index)
+    .attributeBytes(5, addressBytes(options.gateway));
+}
+
+/** Asks for every link, or for those of one kind (`bridge`). */
+export function dumpLinks(kind?: string): Buffer {
+  const writer = new NetlinkWriter();
+  linkHeader(writer.begin(routeMessage.getLink, messageFlag.request | messageFlag.dump));
+  if (kind !== undefined) {
+    writer.nested(linkAttribute.linkInfo, () =>
+      writer.attributeString(linkInfoAttribute.kind, kind),
+    );
+  }
+  return writer.finish();
+}
+
+/** Asks for every IPv4 address. */
+export function dumpAddresses(): Buffer {
+  return new NetlinkWriter()
+    .begin(routeMessage.getAddress, messageFlag.request | messageFlag.dump)
+    .raw(Buffer.from([family.ipv4, 0, 0, 0, 0, 0, 0, 0]))
+    .finish();
+}
+
+/** Asks for every IPv4 route. */
+export function dumpRoutes(): Buffer {
+  return new NetlinkWriter()
+    .begin(routeMessage.getRoute, messageFlag.request | messageFlag.dump)
+    .raw(Buffer.from([family.ipv4, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]))
+    .finish();
+}
+
+type LinkHeader = { readonly index?: number; readonly flags?: number };
+
+function link(writer: NetlinkWriter, flags: number, header: LinkHeader = {}): NetlinkWriter {
+  return linkHeader(writer.begin(routeMessage.newLink, flags), header);
+}
+
+/** struct ifinfomsg. */
+function linkHeader(writer: NetlinkWriter, header: LinkHeader = {}): NetlinkWriter {
+  const flags = header.flags ?? 0;
+  return writer
+    .u8(family.unspecified)
+    .u8(0)
+    .u16(0)
+    .u32(header.index ?? 0)
+    .u32(flags)
+    .u32(flags);
+}
+
+/** Hairpin: where br_netfilter is on, a container reaches its own published port through the port it came in. */
+function portSettings(writer: NetlinkWriter, name: string): void {
+  link(writer, change)
+    .attributeString(linkAttribute.name, name)
+    .nested(linkAttribute.linkInfo, () =>
+      writer
+        .attributeString(linkInfoAttribute.slaveKind, "bridge")
+        .nested(linkInfoAttribute.slaveData, () => writer.attributeU8(bridgePortHairpin, 1)),
+    );
+}
