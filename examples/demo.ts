@@ -58,9 +58,13 @@ async function main(): Promise<void> {
 async function prepare(demo: Demo): Promise<void> {
   say("1. Build a small OCI image from a static program of this repository");
   const layout = join(demo.scratch, "image");
-  const web = { path: join(root, "build", "payload", "web"), installAs: "/bin/web" };
-  writeOciLayout(layout, [programImage(image, [web])]);
-  print(`${image}: one static program, ${readFileSync(web.path).length} bytes, in ${layout}`);
+  const programs = ["web", "probe-net"].map((name) => ({
+    path: join(root, "build", "payload", name),
+    installAs: `/bin/${name}`,
+  }));
+  writeOciLayout(layout, [programImage(image, programs)]);
+  const bytes = programs.reduce((sum, { path }) => sum + readFileSync(path).length, 0);
+  print(`${image}: two static programs, ${bytes} bytes, in ${layout}`);
 
   say("2. Commit a manifest of two services to a git repository");
   mkdirSync(join(demo.repository, "hello"), { recursive: true });
@@ -127,7 +131,7 @@ function manifest(demo: Demo, greeting: string): string {
     depends_on: [backend]
     mem_limit: 64m
     healthcheck:
-      test: ["CMD", "/bin/web", "--check", "http://127.0.0.1:8080/healthz"]
+      test: ["CMD", "/bin/probe-net", "tcp", "127.0.0.1", "8080"]
       interval: 1s
   backend:
     image: ${image}
