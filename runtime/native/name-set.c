@@ -3,23 +3,27 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
 
-/* FNV-1a. An archive can make names collide; the limit on bytes bounds what that costs. */
-static size_t hash(const char *name) {
-  uint64_t value = 14695981039346656037u;
+/* FNV-1a from a start that an archive cannot know. */
+static size_t hash(const struct name_set *set, const char *name) {
+  uint64_t value = 14695981039346656037u ^ set->seed;
   for (; *name; name++) value = (value ^ (uint8_t)*name) * 1099511628211u;
   return (size_t)(value ^ value >> 32);
 }
 
+static size_t field_bytes(const char *name) { return sizeof(uint32_t) + strlen(name) + 1; }
+
 /* The slot that holds the name, or the free one where it belongs. */
 static size_t find(const struct name_set *set, const char *name) {
-  size_t at = hash(name) & (set->capacity - 1);
+  size_t at = hash(set, name) & (set->capacity - 1);
   while (set->slots[at] != NULL && strcmp(set->slots[at], name) != 0) at = (at + 1) & (set->capacity - 1);
   return at;
 }
 
 static int grow(struct name_set *set) {
-  struct name_set larger = {.capacity = set->capacity ? set->capacity * 2 : 64};
+  if (set->capacity == 0 && getrandom(&set->seed, sizeof set->seed, 0) < 0) return -errno;
+  struct name_set larger = {.capacity = set->capacity ? set->capacity * 2 : 64, .seed = set->seed};
   larger.slots = calloc(larger.capacity, sizeof *larger.slots);
   if (larger.slots == NULL) return -ENOMEM;
   for (size_t i = 0; i < set->capacity; i++)
@@ -31,7 +35,7 @@ static int grow(struct name_set *set) {
 }
 
 int name_set_add(struct name_set *set, const char *name) {
-  size_t length = strlen(name) + 1;
+  size_t length = field_bytes(name);
   if (set->count * 2 >= set->capacity && grow(set) < 0) return -ENOMEM;
   size_t at = find(set, name);
   if (set->slots[at] != NULL) return 0;
@@ -45,7 +49,7 @@ int name_set_add(struct name_set *set, const char *name) {
 
 /* Closes the gap: what stands behind it in the same run moves to where a search would find it. */
 static void remove_slot(struct name_set *set, size_t at) {
-  set->bytes -= strlen(set->slots[at]) + 1;
+  set->bytes -= field_bytes(set->slots[at]);
   set->count--;
   free(set->slots[at]);
   set->slots[at] = NULL;

@@ -1,4 +1,4 @@
-/* A bounded set of byte strings. */
+/* A set of byte strings, bounded by what they take as fields of a message. */
 #ifndef BERTH_NAME_SET_H
 #define BERTH_NAME_SET_H
 
@@ -10,8 +10,9 @@ struct name_set {
   char **slots; /* NULL: free; open addressing */
   size_t capacity;
   size_t count;
-  size_t bytes; /* of all names, their NULs included */
+  size_t bytes; /* of all names, each with its length before it and a NUL behind it */
   size_t bytes_max;
+  uint64_t seed; /* of the hash, unknown to who chooses the names */
 };
 
 /* 0, -E2BIG when it would grow beyond its limit, or -ENOMEM. Adding twice is no error. */

@@ -132,11 +132,14 @@ static bool pop(struct removal *removal, int outside) {
 }
 
 int remove_tree_at(int parent, const char *name, char *object, size_t object_size) {
-  if (unlinkat(parent, name, 0) == 0 || errno == ENOENT) return 0;
   struct removal *removal = calloc(1, sizeof *removal);
   if (removal == NULL) return -1;
   removal->object = object;
   removal->object_size = object_size;
+  if (unlinkat(parent, name, 0) == 0 || errno == ENOENT) {
+    free(removal);
+    return 0;
+  }
   if (errno != EISDIR || push(removal, parent, name) < 0) note(removal, name);
   while (removal->depth > 0) {
     struct level *level = &removal->levels[removal->depth - 1];

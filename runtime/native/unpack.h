@@ -14,8 +14,9 @@ struct unpack_request {
 };
 
 /* Runs in a child of the launcher, as host root. Gives up every privilege that unpacking does not need, listens
- * on the socket, writes one DONE (or ERROR) message to report_fd and closes it, then serves exactly one client as
- * BERTH_MSG_UNPACK in protocol.h describes. Returns the exit status of the child: 0 unpacked, 1 failed. */
+ * on the socket, writes one DONE (or ERROR) message to report_fd, closes every descriptor that it was born with
+ * except stderr, then serves exactly one client as BERTH_MSG_UNPACK in protocol.h describes. A client that does
+ * not come within a minute is waited for no longer. Returns the exit status of the child: 0 unpacked, 1 failed. */
 int unpack_serve(const struct unpack_request *request, int report_fd);
 
 #endif
