@@ -77,8 +77,8 @@ export function diffState(wanted: WantedState, actual: ActualState): Difference 
 }
 
 /** What the operator did by hand is valid for as long as the service stays the same. */
-export function isStoppedByHand(wanted: WantedContainer, actual: ActualState): boolean {
-  const mark = actual.byHand.get(wanted.name);
+export function isStoppedByHand(wanted: WantedContainer, byHand: ActualState["byHand"]): boolean {
+  const mark = byHand.get(wanted.name);
   return (
     mark !== undefined &&
     mark.specDigest === wanted.specDigest &&
@@ -109,7 +109,7 @@ function diffMissing(wanted: WantedContainer, actual: ActualState): ContainerCha
   // A job that ended well before a reboot does not run again.
   if (actual.completed.get(wanted.name) === wanted.specDigest) return undefined;
   const reason = [{ field: "container", from: null, to: wanted.name }];
-  return { kind: "create", wanted, start: !isStoppedByHand(wanted, actual), reason };
+  return { kind: "create", wanted, start: !isStoppedByHand(wanted, actual.byHand), reason };
 }
 
 function diffPresent(options: {
@@ -148,8 +148,11 @@ function diffLife(options: {
   const reason = [{ field: "state", from: state, to: "running" }];
   if (state === "running" || state === "paused") return undefined;
   if (state === "dead") return { kind: "recreate", wanted, actual: container, reason };
-  if (isStoppedByHand(wanted, actual) || container.restartPending) return undefined;
-  if (state === "created") return { kind: "start", wanted, actual: container, reason };
+  if (isStoppedByHand(wanted, actual.byHand) || container.restartPending) return undefined;
+  if (actual.completed.get(wanted.name) === wanted.specDigest) return undefined;
+  if (state === "created" || container.lostAtBoot) {
+    return { kind: "start", wanted, actual: container, reason };
+  }
   const { restart } = decideRestart({
     policy: wanted.service.restart,
     exit: exit ?? { oomKilled: false, finishedAtMs: 0 },

@@ -25,6 +25,8 @@ export type ActualContainer = {
   readonly restarts: RestartRecord;
   /** The restart policy brings it back by itself; nobody else should. */
   readonly restartPending: boolean;
+  /** It ran when the machine went down. */
+  readonly lostAtBoot: boolean;
 };
 
 export type ActualNetwork = NetworkStatus & { readonly app: string };
@@ -46,6 +48,7 @@ export type Memory = {
   readonly health: (containerId: string) => Health;
   readonly restarts: (containerId: string) => RestartRecord;
   readonly restartPending: (containerId: string) => boolean;
+  readonly lostAtBoot: ReadonlySet<string>;
   readonly byHand: ReadonlyMap<string, ByHandMark>;
   readonly completed: ReadonlyMap<string, string>;
 };
@@ -65,6 +68,7 @@ export function actualState(observation: Observation, memory: Memory): ActualSta
       health: memory.health(id),
       restarts: memory.restarts(id),
       restartPending: memory.restartPending(id),
+      lostAtBoot: memory.lostAtBoot.has(id),
     });
   }
   const networks: ActualNetwork[] = [];

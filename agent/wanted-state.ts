@@ -51,7 +51,7 @@ export function wantedApp(enforced: EnforcedApp): WantedApp {
         service,
         replica: index + 1,
         revision,
-        imageDigest: images[service.image] ?? "",
+        imageDigest: images[service.name] ?? "",
       }),
     ),
   );

@@ -32,7 +32,7 @@ export function createEventLog(database: DatabaseSync, now: () => number): Event
   );
   const trim = database.prepare("DELETE FROM agent_events WHERE id <= ?");
   const newest = database.prepare("SELECT max(id) AS id FROM agent_events").get();
-  let nextId = Number(newest?.["id"] ?? 0) + 1;
+  let nextId = Number(newest?.id ?? 0) + 1;
   let pending: { readonly event: AgentEvent; readonly timeMs: number }[] = [];
   let timer: NodeJS.Timeout | undefined;
   const listeners = new Set<(event: AgentEvent) => void>();
@@ -82,13 +82,13 @@ export function createEventLog(database: DatabaseSync, now: () => number): Event
 
 function toEvent(row: Record<string, unknown>): AgentEvent {
   return {
-    id: Number(row["id"]),
-    time: new Date(Number(row["time_ms"])).toISOString(),
-    kind: String(row["kind"]),
-    app: row["app"] === null ? null : String(row["app"]),
-    target: String(row["target"]),
-    message: String(row["message"]),
+    id: Number(row.id),
+    time: new Date(Number(row.time_ms)).toISOString(),
+    kind: String(row.kind),
+    app: row.app === null ? null : String(row.app),
+    target: String(row.target),
+    message: String(row.message),
     // Written by `record` only.
-    fields: JSON.parse(String(row["fields"])) as Record<string, unknown>,
+    fields: JSON.parse(String(row.fields)) as Record<string, unknown>,
   };
 }

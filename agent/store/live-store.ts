@@ -10,7 +10,8 @@ export const liveMigrations: Migrations = [
      container_id TEXT PRIMARY KEY, count INTEGER NOT NULL, backoff_ms INTEGER NOT NULL) STRICT;
    CREATE TABLE agent_reasons (
      container_id TEXT PRIMARY KEY, revision TEXT NOT NULL, at_ms INTEGER NOT NULL,
-     reason TEXT NOT NULL) STRICT;`,
+     reason TEXT NOT NULL) STRICT;
+   CREATE TABLE agent_lost (container_id TEXT PRIMARY KEY) STRICT;`,
 ];
 
 /** A step that was begun and whose result is not known yet. */
@@ -43,6 +44,7 @@ export function createLiveStore(database: DatabaseSync) {
     ...intentMethods(database),
     ...restartMethods(database),
     ...reasonMethods(database),
+    ...lostMethods(database),
   };
 }
 
@@ -63,11 +65,11 @@ function intentMethods(database: DatabaseSync) {
     endIntent: (id: number): void => void remove.run(id),
     openIntents(): Intent[] {
       return select.all().map((row) => ({
-        id: Number(row["id"]),
-        step: String(row["step"]),
-        kind: String(row["kind"]),
-        target: String(row["target"]),
-        containerId: row["container_id"] === null ? undefined : String(row["container_id"]),
+        id: Number(row.id),
+        step: String(row.step),
+        kind: String(row.kind),
+        target: String(row.target),
+        containerId: row.container_id === null ? undefined : String(row.container_id),
       }));
     },
   };
@@ -89,8 +91,8 @@ function restartMethods(database: DatabaseSync) {
         select
           .all()
           .map((row) => [
-            String(row["container_id"]),
-            { count: Number(row["count"]), backoffMs: Number(row["backoff_ms"]) },
+            String(row.container_id),
+            { count: Number(row.count), backoffMs: Number(row.backoff_ms) },
           ]),
       );
     },
@@ -111,12 +113,24 @@ function reasonMethods(database: DatabaseSync) {
       const row = select.get(containerId);
       if (row === undefined) return undefined;
       return {
-        revision: String(row["revision"]),
-        atMs: Number(row["at_ms"]),
+        revision: String(row.revision),
+        atMs: Number(row.at_ms),
         // Written by setReason only.
-        reason: JSON.parse(String(row["reason"])) as FieldChange[],
+        reason: JSON.parse(String(row.reason)) as FieldChange[],
       };
     },
     forgetReason: (containerId: string): void => void remove.run(containerId),
+  };
+}
+
+/** Containers that ran when the machine went down: they are started again whatever their restart policy says. */
+function lostMethods(database: DatabaseSync) {
+  const insert = database.prepare("INSERT OR IGNORE INTO agent_lost (container_id) VALUES (?)");
+  const remove = database.prepare("DELETE FROM agent_lost WHERE container_id = ?");
+  const select = database.prepare("SELECT container_id FROM agent_lost");
+  return {
+    markLost: (containerId: string): void => void insert.run(containerId),
+    unmarkLost: (containerId: string): void => void remove.run(containerId),
+    lost: (): Set<string> => new Set(select.all().map((row) => String(row.container_id))),
   };
 }

@@ -42,7 +42,7 @@ function migrate(
 ): void {
   database.exec("CREATE TABLE IF NOT EXISTS agent_schema (version INTEGER NOT NULL)");
   const row = database.prepare("SELECT max(version) AS version FROM agent_schema").get();
-  const version = Number(row?.["version"] ?? 0);
+  const version = Number(row?.version ?? 0);
   if (version > options.migrations.length) {
     database.close();
     throw new Error(

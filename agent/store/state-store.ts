@@ -8,7 +8,7 @@ export type EnforcedApp = {
   readonly app: App;
   /** Sha of the newest revision that says the same. */
   readonly revision: string;
-  /** Image reference -> digest, resolved once for this revision. */
+  /** Service name -> digest of its image, resolved once for as long as the service stays the same. */
   readonly images: Readonly<Record<string, string>>;
 };
 
@@ -89,7 +89,7 @@ function revisionMethods(database: DatabaseSync) {
     revision(sha: string): DesiredState | undefined {
       const row = select.get(sha);
       // Written by acceptRevision only.
-      return row === undefined ? undefined : (parseJson(row["desired"]) as DesiredState);
+      return row === undefined ? undefined : (parseJson(row.desired) as DesiredState);
     },
   };
 }
@@ -113,9 +113,9 @@ function appMethods(database: DatabaseSync) {
     enforcedApps(): EnforcedApp[] {
       // Written by setEnforcedApps only.
       return select.all().map((row) => ({
-        app: parseJson(row["app"]) as App,
-        revision: String(row["revision"]),
-        images: parseJson(row["images"]) as Record<string, string>,
+        app: parseJson(row.app) as App,
+        revision: String(row.revision),
+        images: parseJson(row.images) as Record<string, string>,
       }));
     },
     /** Replaces and removes several apps at once. */
@@ -142,13 +142,13 @@ function appMethods(database: DatabaseSync) {
     },
     deploys(): DeployRecord[] {
       return history.all().map((row) => ({
-        app: String(row["app"]),
-        revision: String(row["revision"]),
-        startedAtMs: Number(row["started_at_ms"]),
-        finishedAtMs: row["finished_at_ms"] === null ? null : Number(row["finished_at_ms"]),
+        app: String(row.app),
+        revision: String(row.revision),
+        startedAtMs: Number(row.started_at_ms),
+        finishedAtMs: row.finished_at_ms === null ? null : Number(row.finished_at_ms),
         // Written by recordDeploy only.
-        verdict: String(row["verdict"]) as Verdict,
-        reason: String(row["reason"]),
+        verdict: String(row.verdict) as Verdict,
+        reason: String(row.reason),
       }));
     },
   };
@@ -172,11 +172,11 @@ function markMethods(database: DatabaseSync) {
     unmarkByHand: (name: string): void => void unmark.run(name),
     byHandMarks(): ByHandMark[] {
       return marks.all().map((row) => ({
-        name: String(row["name"]),
+        name: String(row.name),
         // Written by markByHand only.
-        action: String(row["action"]) as ByHandAction,
-        specDigest: String(row["spec_digest"]),
-        atMs: Number(row["at_ms"]),
+        action: String(row.action) as ByHandAction,
+        specDigest: String(row.spec_digest),
+        atMs: Number(row.at_ms),
       }));
     },
     /** A job that ended with 0 and is not to run again, also not after a reboot. */
@@ -186,9 +186,7 @@ function markMethods(database: DatabaseSync) {
     unmarkCompleted: (name: string): void => void forget.run(name),
     /** Container name -> digest of the spec that completed. */
     completed(): Map<string, string> {
-      return new Map(
-        completed.all().map((row) => [String(row["name"]), String(row["spec_digest"])]),
-      );
+      return new Map(completed.all().map((row) => [String(row.name), String(row.spec_digest)]));
     },
   };
 }
@@ -198,7 +196,7 @@ function factMethods(database: DatabaseSync) {
   return {
     fact(key: FactKey): string | undefined {
       const row = select.get(key);
-      return row === undefined ? undefined : String(row["value"]);
+      return row === undefined ? undefined : String(row.value);
     },
     setFact: (key: FactKey, value: string): void => setFact(database, key, value),
   };

@@ -1,0 +1,114 @@
+import type { Log, Runtime } from "../runtime/runtime.ts";
+import type { Clock } from "./clock.ts";
+import { type ContainerIndex, createContainerIndex } from "./container-index.ts";
+import { Enforcement } from "./enforcement.ts";
+import { HealthMonitor } from "./health/health-monitor.ts";
+import { createHostView, type HostView } from "./host-view.ts";
+import { ImagePuller } from "./image-puller.ts";
+import { createKeyedLock, type KeyedLock } from "./keyed-lock.ts";
+import { describeError } from "./log.ts";
+import type { Meters } from "./meters.ts";
+import type { PreflightHost } from "./preflight.ts";
+import { RestartSupervisor } from "./restart-supervisor.ts";
+import type { Settings } from "./settings.ts";
+import type { EventLog } from "./store/event-log.ts";
+import type { LiveStore } from "./store/live-store.ts";
+import type { StateStore } from "./store/state-store.ts";
+
+/** What the agent stands on: handed in, so that a simulation can stand it on something else. */
+export type CoreOptions = {
+  readonly runtime: Runtime;
+  readonly state: StateStore;
+  readonly live: LiveStore;
+  readonly events: EventLog;
+  readonly clock: Clock;
+  /** In [0, 1). */
+  readonly random: () => number;
+  /** 64 lower-case hex digits, new at each call. */
+  readonly newContainerId: () => string;
+  readonly host: PreflightHost;
+  readonly log: Log;
+  readonly meters: Meters;
+  readonly settings: () => Settings;
+};
+
+/** The parts that work beside the loop, joined. */
+export type Core = CoreOptions & {
+  readonly enforcement: Enforcement;
+  readonly index: ContainerIndex;
+  readonly locks: KeyedLock;
+  readonly health: HealthMonitor;
+  readonly supervisor: RestartSupervisor;
+  readonly puller: ImagePuller;
+  readonly view: HostView;
+  /** To be called when a container runs: by the loop, the restart policy or by hand. */
+  readonly started: (id: string, startedAtMs: number) => void;
+  /** Wakes the loop. Does nothing until the loop has put itself here. */
+  wake: (reason: string) => void;
+  close(): void;
+};
+
+export function createCore(options: CoreOptions): Core {
+  const { runtime, state, live, events, clock, random, log, meters } = options;
+  const enforcement = new Enforcement(state);
+  const index = createContainerIndex();
+  const locks = createKeyedLock();
+  const wake = (reason: string) => core.wake(reason);
+  const health = new HealthMonitor({
+    runtime,
+    clock,
+    log,
+    onChange: ({ containerId, from, to, output }) => {
+      const container = index.find(containerId);
+      const target = container?.name ?? containerId;
+      const message = `${target} is ${to}`;
+      const app = container?.app;
+      const fields = { from, to, output };
+      events.record({
+        kind: "container.health",
+        target,
+        message,
+        fields,
+        ...(app === undefined ? {} : { app }),
+      });
+      wake("health changed");
+    },
+  });
+  const started = (id: string, startedAtMs: number) => {
+    index.started(id, startedAtMs);
+    if (live.lost().has(id)) live.unmarkLost(id);
+    const name = index.find(id)?.name;
+    const wanted = name === undefined ? undefined : enforcement.container(name);
+    health.watch(id, startedAtMs, wanted?.service.healthcheck);
+  };
+  const supervisor = new RestartSupervisor({
+    ...{ runtime, index, locks, live, state, events, clock, log },
+    wanted: (name) => enforcement.container(name),
+    onStarted: started,
+    onChange: wake,
+  });
+  const puller = new ImagePuller({
+    images: runtime.images,
+    clock,
+    random,
+    onResult: ({ reference, durationMs, error }) => {
+      meters.step("pull-image", error === undefined ? "done" : "retryable", durationMs);
+      const kind = error === undefined ? "image.pulled" : "image.pull-failed";
+      const message = error === undefined ? `${reference} was pulled` : describeError(error);
+      events.record({ kind, target: reference, message, fields: { durationMs } });
+      wake("image pulled");
+    },
+  });
+  const view = createHostView({ runtime, state, live, enforcement, index, health, supervisor });
+  const core: Core = {
+    ...options,
+    ...{ enforcement, index, locks, health, supervisor, puller, view, started },
+    wake: () => {},
+    close() {
+      puller.close();
+      supervisor.close();
+      health.close();
+    },
+  };
+  return core;
+}

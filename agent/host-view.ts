@@ -1,0 +1,54 @@
+import type { Observation, Runtime } from "../runtime/runtime.ts";
+import type { ContainerIndex } from "./container-index.ts";
+import type { Enforcement } from "./enforcement.ts";
+import type { HealthMonitor } from "./health/health-monitor.ts";
+import { type ActualState, actualState } from "./observe.ts";
+import type { RestartSupervisor } from "./restart-supervisor.ts";
+import type { LiveStore } from "./store/live-store.ts";
+import type { StateStore } from "./store/state-store.ts";
+
+/** The host as it is now: the runtime's observation joined with what the agent remembers. */
+export type HostView = { observe(): Promise<ActualState> };
+
+export function createHostView(options: {
+  readonly runtime: Pick<Runtime, "observe">;
+  readonly state: StateStore;
+  readonly live: LiveStore;
+  readonly enforcement: Enforcement;
+  readonly index: ContainerIndex;
+  readonly health: HealthMonitor;
+  readonly supervisor: RestartSupervisor;
+}): HostView {
+  const { runtime, state, live, index, health, supervisor } = options;
+  return {
+    async observe() {
+      const observation = await runtime.observe();
+      // Before health is read: a container without a watch counts as one without a healthcheck.
+      watchHealth(observation, options);
+      const actual = actualState(observation, {
+        health: (id) => health.health(id),
+        restarts: (id) => supervisor.restarts(id),
+        restartPending: (id) => supervisor.isPending(id),
+        lostAtBoot: live.lost(),
+        byHand: new Map(state.byHandMarks().map((mark) => [mark.name, mark])),
+        completed: state.completed(),
+      });
+      index.refresh(actual.containers);
+      return actual;
+    },
+  };
+}
+
+function watchHealth(
+  observation: Observation,
+  options: { readonly enforcement: Enforcement; readonly health: HealthMonitor },
+): void {
+  for (const { spec, state, startedAtMs } of observation.containers) {
+    if (state === "running" && startedAtMs !== undefined) {
+      const check = options.enforcement.container(spec.name)?.service.healthcheck;
+      options.health.watch(spec.id, startedAtMs, check);
+    } else {
+      options.health.unwatch(spec.id);
+    }
+  }
+}

@@ -1,0 +1,106 @@
+import type { ImageStore } from "../runtime/images/image-store.ts";
+import { backoffMs } from "./backoff.ts";
+import type { Clock } from "./clock.ts";
+import { describeError } from "./log.ts";
+
+export type PullState =
+  | { readonly kind: "pulling" }
+  | { readonly kind: "failed"; readonly error: string; readonly retryAtMs: number };
+
+export type PullResult = {
+  readonly reference: string;
+  readonly durationMs: number;
+  readonly error?: Error;
+};
+
+const parallelMax = 3;
+
+/** Pulls images beside the loop, so that a slow registry holds up only the apps that wait for it. */
+export class ImagePuller {
+  readonly #options: {
+    readonly images: ImageStore;
+    readonly clock: Clock;
+    readonly random: () => number;
+    readonly onResult: (result: PullResult) => void;
+  };
+  readonly #states = new Map<string, PullState>();
+  readonly #failures = new Map<string, number>();
+  readonly #queue: string[] = [];
+  readonly #close = new AbortController();
+  #running = 0;
+
+  constructor(options: {
+    readonly images: ImageStore;
+    readonly clock: Clock;
+    readonly random: () => number;
+    /** Called after each pull, good or bad. */
+    readonly onResult: (result: PullResult) => void;
+  }) {
+    this.#options = options;
+  }
+
+  /** Makes sure that a pull is under way, unless one failed lately; says how it stands. */
+  request(reference: string): PullState {
+    const known = this.#states.get(reference);
+    if (known?.kind === "pulling") return known;
+    if (known?.kind === "failed" && known.retryAtMs > this.#options.clock.now()) return known;
+    const state: PullState = { kind: "pulling" };
+    this.#states.set(reference, state);
+    this.#queue.push(reference);
+    this.#next();
+    return state;
+  }
+
+  /** When the first failed pull may be tried again; undefined when none failed. */
+  nextRetryAtMs(): number | undefined {
+    const times = [...this.#states.values()].flatMap((state) =>
+      state.kind === "failed" ? [state.retryAtMs] : [],
+    );
+    return times.length === 0 ? undefined : Math.min(...times);
+  }
+
+  /** A new revision or an operator's wish: failed pulls may be tried at once. */
+  forgetFailures(): void {
+    this.#failures.clear();
+    for (const [reference, state] of this.#states) {
+      if (state.kind === "failed") this.#states.delete(reference);
+    }
+  }
+
+  close(): void {
+    this.#close.abort(new Error("the agent ends"));
+    this.#queue.length = 0;
+  }
+
+  #next(): void {
+    while (this.#running < parallelMax) {
+      const reference = this.#queue.shift();
+      if (reference === undefined) return;
+      this.#running += 1;
+      void this.#pull(reference).finally(() => {
+        this.#running -= 1;
+        this.#next();
+      });
+    }
+  }
+
+  async #pull(reference: string): Promise<void> {
+    const { images, clock, random, onResult } = this.#options;
+    const startedAtMs = clock.now();
+    try {
+      await images.pull(reference, { abort: this.#close.signal });
+      this.#states.delete(reference);
+      this.#failures.delete(reference);
+      onResult({ reference, durationMs: clock.now() - startedAtMs });
+    } catch (cause) {
+      if (this.#close.signal.aborted) return;
+      const failures = (this.#failures.get(reference) ?? 0) + 1;
+      this.#failures.set(reference, failures);
+      const delay = backoffMs({ failures, firstMs: 5_000, maxMs: 300_000, random: random() });
+      const error = cause instanceof Error ? cause : new Error(String(cause));
+      const retryAtMs = clock.now() + delay;
+      this.#states.set(reference, { kind: "failed", error: describeError(error), retryAtMs });
+      onResult({ reference, durationMs: clock.now() - startedAtMs, error });
+    }
+  }
+}

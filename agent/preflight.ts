@@ -1,0 +1,93 @@
+import type { PortBinding } from "../runtime/container-spec.ts";
+import { type HostListener, isTaken } from "./host-listeners.ts";
+import type { ActualState } from "./observe.ts";
+import type { WantedApp } from "./wanted-state.ts";
+
+export type PreflightHost = {
+  readonly listeners: () => Promise<readonly HostListener[]>;
+  readonly pathExists: (path: string) => Promise<boolean>;
+};
+
+/**
+ * What of the host would make an app fail once containers are being touched, found before: ports that another
+ * process takes and bind sources that are missing. Empty: go ahead.
+ */
+export async function hostProblems(
+  app: WantedApp,
+  actual: ActualState,
+  host: PreflightHost,
+): Promise<string[]> {
+  const problems: string[] = [];
+  const fresh = newPorts(app, actual);
+  if (fresh.length > 0) {
+    const listeners = await host.listeners();
+    for (const { container, port } of fresh) {
+      if (!listeners.some((listener) => isTaken(listener, port))) continue;
+      problems.push(
+        `cannot publish ${describePort(port)} for ${container} because another process of the host listens there: ` +
+          "stop that process or choose another port",
+      );
+    }
+  }
+  for (const source of requiredSources(app)) {
+    if (await host.pathExists(source.path)) continue;
+    problems.push(
+      `cannot mount ${source.path} into ${source.container} because it does not exist on the host: ` +
+        "make it, or use a named volume",
+    );
+  }
+  return problems;
+}
+
+/** Ports of an app that two of its containers, or one of another app, would publish. */
+export function portClashes(app: WantedApp, others: readonly WantedApp[]): string[] {
+  const problems: string[] = [];
+  const held: { readonly container: string; readonly port: PortBinding }[] = others
+    .filter(({ name }) => name !== app.name)
+    .flatMap(({ containers }) => containers)
+    .flatMap(({ name, spec }) => spec.ports.map((port) => ({ container: name, port })));
+  for (const { name, spec } of app.containers) {
+    for (const port of spec.ports) {
+      const other = held.find((entry) => overlaps(entry.port, port));
+      if (other !== undefined) {
+        problems.push(
+          `cannot publish ${describePort(port)} for ${name} because ${other.container} publishes it: ` +
+            "choose another port",
+        );
+      }
+      held.push({ container: name, port });
+    }
+  }
+  return problems;
+}
+
+function newPorts(app: WantedApp, actual: ActualState) {
+  const ours = actual.containers.flatMap(({ status }) => status.publishedPorts);
+  return app.containers.flatMap(({ name, spec }) =>
+    spec.ports
+      .filter((port) => !ours.some((held) => overlaps(held, port)))
+      .map((port) => ({ container: name, port })),
+  );
+}
+
+function requiredSources(app: WantedApp) {
+  return app.containers.flatMap(({ name, spec }) =>
+    spec.mounts.flatMap((mount) =>
+      mount.type === "bind" && !mount.createHostPath
+        ? [{ container: name, path: mount.source }]
+        : [],
+    ),
+  );
+}
+
+function overlaps(a: PortBinding, b: PortBinding): boolean {
+  return (
+    a.hostPort === b.hostPort &&
+    a.protocol === b.protocol &&
+    (a.hostIp === b.hostIp || a.hostIp === "0.0.0.0" || b.hostIp === "0.0.0.0")
+  );
+}
+
+function describePort(port: PortBinding): string {
+  return `port ${port.hostIp}:${port.hostPort}/${port.protocol}`;
+}

@@ -1,0 +1,160 @@
+import { canonicalJson } from "../manifests/canonical-json.ts";
+import type { App, DesiredState } from "../manifests/desired-state.ts";
+import type { ImageStore } from "../runtime/images/image-store.ts";
+import { type Enforcement, isSameApp } from "./enforcement.ts";
+import type { PullState } from "./image-puller.ts";
+import type { ActualState } from "./observe.ts";
+import { hostProblems, type PreflightHost, portClashes } from "./preflight.ts";
+import type { MaintenanceWindow } from "./schedule.ts";
+import { isWindowOpen, nextWindowAtMs } from "./schedule.ts";
+import type { EnforcedApp } from "./store/state-store.ts";
+import { wantedApp } from "./wanted-state.ts";
+
+/** Why an app of the wanted revision is not held yet. `window`: it would be, but changes are not allowed now. */
+export type Gate = {
+  readonly kind: "waiting" | "stalled" | "window";
+  readonly reason: string;
+};
+
+export type PromotionInput = {
+  readonly enforcement: Enforcement;
+  readonly actual: ActualState;
+  readonly images: Pick<ImageStore, "find">;
+  readonly requestPull: (reference: string) => PullState;
+  readonly host: PreflightHost;
+  readonly windows: readonly MaintenanceWindow[];
+  readonly nowMs: number;
+};
+
+export type Promotion = {
+  /** Apps whose definition changed, and are held from now on. */
+  readonly promoted: readonly EnforcedApp[];
+  readonly removed: readonly string[];
+  /** App name -> what it waits for. */
+  readonly gates: ReadonlyMap<string, Gate>;
+};
+
+/**
+ * Moves every app that is ready from the wanted revision into force, all of them at once: fail before mutate. Ready
+ * means: a window is open, all images are here, its ports are free and its bind sources exist.
+ */
+export async function promoteApps(input: PromotionInput): Promise<Promotion> {
+  const { enforcement, windows, nowMs } = input;
+  const desired = enforcement.desired();
+  const gates = new Map<string, Gate>();
+  if (desired === undefined || !enforcement.isBehind()) {
+    return { promoted: [], removed: [], gates };
+  }
+  const { unchanged, candidates } = sortApps(input, desired);
+  const open = isWindowOpen(windows, nowMs);
+  for (const candidate of candidates) {
+    const gate = await gateOf(input, candidate, open);
+    if (gate !== undefined) gates.set(candidate.enforced.app.name, gate);
+  }
+  const names = new Set(desired.apps.map(({ name }) => name));
+  const leaving = enforcement.apps().filter(({ app }) => !names.has(app.name));
+  const removed = open ? leaving.map(({ app }) => app.name) : [];
+  const ready = withoutClashes({ input, candidates, gates, removed });
+  enforcement.promote([...unchanged, ...ready], removed);
+  if (gates.size === 0 && removed.length === leaving.length) enforcement.settle();
+  return { promoted: ready, removed, gates };
+}
+
+function sortApps(
+  input: PromotionInput,
+  desired: DesiredState,
+): { readonly unchanged: readonly EnforcedApp[]; readonly candidates: readonly Candidate[] } {
+  const unchanged: EnforcedApp[] = [];
+  const candidates: Candidate[] = [];
+  for (const app of desired.apps) {
+    const held = input.enforcement.app(app.name);
+    if (held === undefined || !isSameApp(held.app, app)) {
+      candidates.push(candidateApp({ app, desired, held, images: input.images }));
+    } else if (held.revision !== desired.revision) {
+      unchanged.push({ ...held, revision: desired.revision });
+    }
+  }
+  return { unchanged, candidates };
+}
+
+/**
+ * Looks at ports as they will be: apps that change together may hand a port from one to the other. An app that
+ * clashes keeps its old definition, which may in turn clash with another's new one: hence the loop.
+ */
+function withoutClashes(options: {
+  readonly input: PromotionInput;
+  readonly candidates: readonly Candidate[];
+  readonly gates: Map<string, Gate>;
+  readonly removed: readonly string[];
+}): EnforcedApp[] {
+  const { input, candidates, gates, removed } = options;
+  const expanded = new Map(
+    candidates.map(({ enforced }) => [enforced.app.name, wantedApp(enforced)] as const),
+  );
+  for (;;) {
+    const held = input.enforcement.wanted().apps.filter(({ name }) => !removed.includes(name));
+    const ready = [...expanded.values()].filter(({ name }) => !gates.has(name));
+    const staying = held.filter(({ name }) => !ready.some((app) => app.name === name));
+    const clash = ready
+      .map((app) => ({ app, problems: portClashes(app, [...staying, ...ready]) }))
+      .find(({ problems }) => problems.length > 0);
+    if (clash === undefined) break;
+    gates.set(clash.app.name, { kind: "stalled", reason: clash.problems.join("; ") });
+  }
+  return candidates.map(({ enforced }) => enforced).filter(({ app }) => !gates.has(app.name));
+}
+
+export type Candidate = {
+  readonly enforced: EnforcedApp;
+  /** References that have no digest yet. */
+  readonly unresolved: readonly string[];
+};
+
+/** The app as it would be held: services that did not change keep their image's digest, others resolve anew. */
+export function candidateApp(options: {
+  readonly app: App;
+  readonly desired: DesiredState;
+  readonly held: EnforcedApp | undefined;
+  readonly images: Pick<ImageStore, "find">;
+}): Candidate {
+  const { app, desired, held, images } = options;
+  const digests: Record<string, string> = {};
+  const unresolved = new Set<string>();
+  for (const service of app.services) {
+    const before = held?.app.services.find(({ name }) => name === service.name);
+    const pinned = held?.images[service.name];
+    const same = before !== undefined && canonicalJson(before) === canonicalJson(service);
+    const digest = same && pinned !== undefined ? pinned : images.find(service.image)?.digest;
+    if (digest === undefined) unresolved.add(service.image);
+    else digests[service.name] = digest;
+  }
+  return {
+    enforced: { app, revision: desired.revision, images: digests },
+    unresolved: [...unresolved],
+  };
+}
+
+async function gateOf(
+  input: PromotionInput,
+  candidate: Candidate,
+  open: boolean,
+): Promise<Gate | undefined> {
+  const pulls = candidate.unresolved.map((reference) => ({
+    reference,
+    state: input.requestPull(reference),
+  }));
+  for (const { state } of pulls) {
+    if (state.kind === "failed") return { kind: "stalled", reason: state.error };
+  }
+  if (pulls.length > 0) {
+    const names = pulls.map(({ reference }) => reference).join(", ");
+    return { kind: "waiting", reason: `waiting for the image ${names} to be pulled` };
+  }
+  const problems = await hostProblems(wantedApp(candidate.enforced), input.actual, input.host);
+  if (problems.length > 0) return { kind: "stalled", reason: problems.join("; ") };
+  if (!open) {
+    const opensAt = new Date(nextWindowAtMs(input.windows, input.nowMs)).toISOString();
+    return { kind: "window", reason: `waiting for the maintenance window that opens ${opensAt}` };
+  }
+  return undefined;
+}

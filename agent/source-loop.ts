@@ -1,0 +1,154 @@
+import { compileRevision } from "../manifests/compile-revision.ts";
+import type { CommitSha, Diagnostic } from "../manifests/desired-state.ts";
+import type { Core } from "./core.ts";
+import { describeError } from "./log.ts";
+import { nextPollInMs } from "./schedule.ts";
+import type { RevisionSource } from "./source/git-mirror.ts";
+
+export type SourceState = {
+  /** null before the first fetch. */
+  readonly fetchedAtMs: number | null;
+  readonly error: string | null;
+  readonly unreachableSinceMs: number | null;
+  /** The newest commit that was looked at, valid or not. */
+  readonly seen: CommitSha | null;
+  /** Why that commit is not valid: `file:line:column: message`. */
+  readonly errors: readonly string[];
+};
+
+const errorsMax = 200;
+const retryMsMax = 60_000;
+
+/**
+ * Asks the source for news by schedule, by hint and by wish, and hands valid revisions to the loop. An invalid
+ * commit, or a source that cannot be reached, changes nothing but what the status says.
+ */
+export class SourceLoop {
+  readonly #core: Core;
+  #source: RevisionSource;
+  #state: SourceState;
+  #wake: () => void = () => {};
+  #hinted = false;
+  #refreshing: Promise<void> | undefined;
+
+  constructor(core: Core, source: RevisionSource) {
+    this.#core = core;
+    this.#source = source;
+    const fetchedAt = core.state.fact("source.fetched-at-ms");
+    this.#state = {
+      fetchedAtMs: fetchedAt === undefined ? null : Number(fetchedAt),
+      error: null,
+      unreachableSinceMs: null,
+      seen: null,
+      errors: [],
+    };
+  }
+
+  get state(): SourceState {
+    return this.#state;
+  }
+
+  get source(): RevisionSource {
+    return this.#source;
+  }
+
+  /** Another repository, ref, path or host: what was seen is looked at again. */
+  replaceSource(source: RevisionSource): void {
+    this.#source = source;
+    this.#state = { ...this.#state, seen: null, errors: [] };
+    this.hint();
+  }
+
+  /** The source may have moved. */
+  hint(): void {
+    this.#hinted = true;
+    this.#wake();
+  }
+
+  /** Fetches now and accepts what is valid. Resolves when that is done, well or badly: see `state`. */
+  async refresh(abort: AbortSignal): Promise<void> {
+    // One that began before the wish may have asked before the move.
+    while (this.#refreshing !== undefined) await this.#refreshing;
+    this.#refreshing = this.#refresh(abort).finally(() => {
+      this.#refreshing = undefined;
+    });
+    await this.#refreshing;
+  }
+
+  /** Runs until the signal; never rejects. */
+  async run(abort: AbortSignal): Promise<void> {
+    const { clock, settings, random } = this.#core;
+    while (!abort.aborted) {
+      this.#hinted = false;
+      await this.refresh(abort);
+      if (this.#hinted) continue;
+      const woken = new AbortController();
+      this.#wake = () => woken.abort();
+      const regular = nextPollInMs(settings().poll, clock.now(), random());
+      const wait = this.#state.error === null ? regular : Math.min(regular, retryMsMax);
+      await clock.sleep(wait, AbortSignal.any([abort, woken.signal])).catch(() => {});
+      this.#wake = () => {};
+    }
+  }
+
+  async #refresh(abort: AbortSignal): Promise<void> {
+    const { clock, meters, state, log } = this.#core;
+    const startedAtMs = clock.now();
+    try {
+      const sha = await this.#source.fetch(abort);
+      const fetchedAtMs = clock.now();
+      meters.fetched("ok", fetchedAtMs - startedAtMs);
+      this.#reachable(fetchedAtMs);
+      if (sha === this.#state.seen) return;
+      await this.#look(sha, abort);
+      // After the look: the next fetch must look again when this one was cut short.
+      state.setFact("source.fetched-at-ms", String(fetchedAtMs));
+    } catch (error) {
+      if (abort.aborted) return;
+      meters.fetched("failed", clock.now() - startedAtMs);
+      const text = describeError(error);
+      const unreachableSinceMs = this.#state.unreachableSinceMs ?? startedAtMs;
+      if (this.#state.error !== text) log.warn("cannot fetch", { error: text });
+      this.#state = { ...this.#state, error: text, unreachableSinceMs };
+    }
+  }
+
+  #reachable(fetchedAtMs: number): void {
+    if (this.#state.error !== null) this.#core.log.info("the source can be reached again");
+    this.#state = { ...this.#state, fetchedAtMs, error: null, unreachableSinceMs: null };
+  }
+
+  async #look(sha: CommitSha, abort: AbortSignal): Promise<void> {
+    const { settings, enforcement, clock, events, log, puller } = this.#core;
+    const { host, path } = settings();
+    const reader = await this.#source.open(sha, abort);
+    const result = await compileRevision({ revision: sha, reader, host, path, abort }).finally(() =>
+      reader.close(),
+    );
+    const short = sha.slice(0, 12);
+    if (!result.ok) {
+      const errors = result.errors.slice(0, errorsMax).map(describeDiagnostic);
+      this.#state = { ...this.#state, seen: sha, errors };
+      log.warn("the newest commit is not valid", { revision: sha, errors: errors.length });
+      const message = `commit ${short} is not valid: ${errors[0] ?? ""}`;
+      events.record({ kind: "revision.refused", target: sha, message, fields: { errors } });
+      return;
+    }
+    for (const warning of result.warnings) {
+      log.warn("manifest", { warning: describeDiagnostic(warning) });
+    }
+    this.#state = { ...this.#state, seen: sha, errors: [] };
+    const known = enforcement.desired();
+    if (known !== undefined && JSON.stringify(known) === JSON.stringify(result.desired)) return;
+    enforcement.accept(result.desired, clock.now());
+    puller.forgetFailures();
+    log.info("revision accepted", { revision: sha, apps: result.desired.apps.length });
+    const message = `revision ${short} was accepted`;
+    events.record({ kind: "revision.accepted", target: sha, message });
+    this.#core.wake("source moved");
+  }
+}
+
+function describeDiagnostic({ file, line, column, message }: Diagnostic): string {
+  return `${file}:${line}:${column}: ${message}`;
+}
