@@ -5,12 +5,17 @@ import { pinElement } from "./firewall-elements.ts";
 import { formatAddress, formatSubnet, lastAddress, parseAddress } from "./ipv4.ts";
 import { hostInterfaceIndex, hostInterfaceName } from "./network-names.ts";
 import type { NetworkStore, StoredLease, StoredNetwork } from "./network-store.ts";
+import type { NamedElement } from "./published-ports.ts";
 
-/** Who has which address. A lease also pins the container's future port to that address in the firewall. */
+/**
+ * Who has which address. A lease also pins the container's future port of the bridge to that address; pins go to
+ * the kernel together, when `flush` is called next.
+ */
 export class AddressLeases {
   readonly #instance: string;
   readonly #store: NetworkStore;
   readonly #firewall: Firewall;
+  #pending: { add: NamedElement[]; remove: NamedElement[] } = { add: [], remove: [] };
 
   constructor(options: {
     readonly instance: string;
@@ -22,11 +27,11 @@ export class AddressLeases {
     this.#firewall = options.firewall;
   }
 
-  async lease(containerId: string, networkName: string): Promise<ContainerInterface> {
+  /** The container's address in a network, leased when it has none. */
+  lease(containerId: string, networkName: string): string {
+    const known = this.#store.lease(containerId, networkName);
+    if (known !== undefined) return known.address;
     const network = this.#network(networkName);
-    const held = this.#store.leases({ containerId });
-    const known = held.find((lease) => lease.network === networkName);
-    if (known !== undefined) return this.#interface(known, network, held.indexOf(known));
     const all = this.#store.leases();
     const lease = {
       containerId,
@@ -35,29 +40,50 @@ export class AddressLeases {
       hostInterface: freeName(this.#instance, { containerId, network: networkName }, all),
     };
     this.#store.putLease(lease);
-    await this.#firewall.change({ remove: [], add: [pinElement(lease)] });
-    return this.#interface(lease, network, held.length);
+    this.#pending.add.push(pinElement(lease));
+    return lease.address;
   }
 
-  async release(containerId: string): Promise<void> {
-    const leases = this.#store.leases({ containerId });
+  release(containerId: string): void {
+    const leases = this.#store.leasesOf(containerId);
     if (leases.length === 0) return;
     this.#store.deleteLeases(containerId);
-    await this.#firewall.change({ remove: leases.map(pinElement), add: [] });
+    this.#pending.remove.push(...leases.map(pinElement));
+  }
+
+  /** Brings the pins of new leases to the kernel and takes those of old ones away, in one transaction. */
+  async flush(): Promise<void> {
+    const pending = this.#pending;
+    if (pending.add.length + pending.remove.length === 0) return;
+    this.#pending = { add: [], remove: [] };
+    try {
+      await this.#firewall.change(pending);
+    } catch (error) {
+      this.#pending.add.unshift(...pending.add);
+      this.#pending.remove.unshift(...pending.remove);
+      throw error;
+    }
   }
 
   /** The container's interfaces in the order of these networks. */
   interfaces(containerId: string, networks: readonly string[]): ContainerInterface[] {
-    const leases = this.#store.leases({ containerId });
     return networks.map((name, position) => {
-      const lease = leases.find(({ network }) => network === name);
+      const lease = this.#store.lease(containerId, name);
       if (lease === undefined) {
         throw new Error(
           `cannot attach container ${containerId.slice(0, 12)} to network ${name} because it has ` +
             "no address there: an address must be leased first",
         );
       }
-      return this.#interface(lease, this.#network(name), position);
+      const network = this.#network(name);
+      return containerInterface({
+        network: name,
+        position,
+        hostInterface: lease.hostInterface,
+        address: lease.address,
+        prefixLength: network.subnet.prefixLength,
+        gateway: gatewayOf(network),
+      });
     });
   }
 
@@ -67,17 +93,6 @@ export class AddressLeases {
       throw new Error(`cannot lease an address because network ${name} does not exist`);
     }
     return network;
-  }
-
-  #interface(lease: StoredLease, network: StoredNetwork, position: number): ContainerInterface {
-    return containerInterface({
-      network: network.name,
-      position,
-      hostInterface: lease.hostInterface,
-      address: lease.address,
-      prefixLength: network.subnet.prefixLength,
-      gateway: gatewayOf(network),
-    });
   }
 }
 

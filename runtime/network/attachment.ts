@@ -5,7 +5,6 @@ import {
   addAddress,
   addDefaultRoute,
   createVeth,
-  deleteLink,
   setLinkUp,
   setLoopbackUp,
   withoutIpv6Address,
@@ -26,10 +25,8 @@ export type ContainerInterface = {
 /** One datagram of the routing family, sent on the host while the container's init waits. */
 export type HostDatagram = {
   readonly messages: Buffer;
-  /** Where the init's pid (u32) is written before sending; undefined: nothing is written. */
-  readonly patchOffset?: number;
-  /** A refusal by the kernel is passed over. */
-  readonly optional: boolean;
+  /** Where the init's pid (u32) is written before sending. */
+  readonly patchOffset: number;
 };
 
 /** What gives a container its network: `hostMessages` in their order, then `initMessages`. */
@@ -57,7 +54,7 @@ export function composeAttachment(
   kernel: { readonly group: number; readonly ipv6: boolean },
 ): Attachment {
   const peers = plans.map((plan, position) => ({ ...plan, index: firstPeerIndex + position }));
-  const hostMessages = peers.flatMap((peer) => {
+  const hostMessages = peers.map((peer) => {
     const create = new NetlinkWriter();
     const patchOffset = createVeth(create, {
       hostName: peer.hostInterface,
@@ -68,13 +65,7 @@ export function composeAttachment(
       bridgeIndex: peer.bridgeIndex,
       ...kernel,
     });
-    // A namespace dies some time after its last process: after a quick restart the old pair may still be there.
-    const stale = new NetlinkWriter();
-    deleteLink(stale, peer.hostInterface);
-    return [
-      { messages: stale.finish(), optional: true },
-      { messages: create.finish(), patchOffset, optional: false },
-    ];
+    return { messages: create.finish(), patchOffset };
   });
   const init = new NetlinkWriter();
   setLoopbackUp(init);

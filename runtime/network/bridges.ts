@@ -78,15 +78,14 @@ export class Bridges {
     await this.#takeBackPorts(index, hostInterfaces);
   }
 
-  /** Index of a bridge in the kernel. */
-  async index(bridge: string): Promise<number> {
-    const known = this.#indexes.get(bridge) ?? (await this.#find(bridge))?.index;
+  /** Index of a bridge in the kernel, as it was seen last. */
+  index(bridge: string): number {
+    const known = this.#indexes.get(bridge);
     if (known === undefined) {
       throw new Error(
         `cannot attach to bridge ${bridge}: it does not exist, repair makes it again`,
       );
     }
-    this.#indexes.set(bridge, known);
     return known;
   }
 
@@ -129,6 +128,7 @@ export class Bridges {
       const report = (field: string, from: string, to: string) =>
         drift.push(bridgeDrift(network.bridge, field, from, to));
       if (link === undefined) {
+        this.#indexes.delete(network.bridge);
         report("link", "absent", "present");
         continue;
       }

@@ -2,7 +2,7 @@ import type { DatabaseSync } from "node:sqlite";
 import type { PortProtocol } from "../container-spec.ts";
 import type { NetworkSpec } from "../runtime.ts";
 import { formatSubnet, parseSubnet, type Subnet } from "./ipv4.ts";
-import type { PortRoute } from "./published-ports.ts";
+import { bindingName, type PortRoute } from "./published-ports.ts";
 
 export type StoredNetwork = NetworkSpec & { readonly bridge: string; readonly subnet: Subnet };
 
@@ -18,34 +18,32 @@ export type StoredPort = PortRoute & { readonly containerId: string };
 /**
  * The inventory. `state` (durable): networks and leases, which must stay the same over a reboot. `live` (gone with
  * the boot): published ports, and what was found and made in this kernel. Rows are written before the kernel is
- * touched: what a crash leaves undone shows as drift.
+ * touched: what a crash leaves undone shows as drift. Read once, then kept in memory beside the rows.
  */
 export class NetworkStore {
   readonly #state: DatabaseSync;
   readonly #live: DatabaseSync;
+  readonly #networks: Map<string, StoredNetwork>;
+  /** Container id -> network -> lease. */
+  readonly #leases = new Map<string, Map<string, StoredLease>>();
+  readonly #ports: Map<string, StoredPort>;
 
   constructor(databases: { readonly state: DatabaseSync; readonly live: DatabaseSync }) {
     this.#state = databases.state;
     this.#live = databases.live;
     this.#state.exec(stateTables);
     this.#live.exec(liveTables);
+    this.#networks = new Map(readNetworks(this.#state).map((network) => [network.name, network]));
+    for (const lease of readLeases(this.#state)) this.#keepLease(lease);
+    this.#ports = new Map(readPorts(this.#live).map((port) => [bindingName(port), port]));
   }
 
   networks(): StoredNetwork[] {
-    return this.#state
-      .prepare("SELECT name, labels, internal, bridge, subnet FROM runtime_network ORDER BY name")
-      .all()
-      .map((row) => ({
-        name: String(row.name),
-        labels: JSON.parse(String(row.labels)),
-        internal: row.internal === 1,
-        bridge: String(row.bridge),
-        subnet: parseSubnet(String(row.subnet)),
-      }));
+    return [...this.#networks.values()];
   }
 
   network(name: string): StoredNetwork | undefined {
-    return this.networks().find((network) => network.name === name);
+    return this.#networks.get(name);
   }
 
   putNetwork(network: StoredNetwork): void {
@@ -61,26 +59,25 @@ export class NetworkStore {
         network.bridge,
         formatSubnet(network.subnet),
       );
+    this.#networks.set(network.name, network);
   }
 
   deleteNetwork(name: string): void {
     this.#state.prepare("DELETE FROM runtime_network WHERE name = ?").run(name);
+    this.#networks.delete(name);
   }
 
-  /** All leases, or those of a container or of a network. */
-  leases(filter: { readonly containerId?: string; readonly network?: string } = {}): StoredLease[] {
-    return this.#state
-      .prepare(
-        `SELECT container_id, network, address, host_interface FROM runtime_network_lease
-         WHERE (?1 IS NULL OR container_id = ?1) AND (?2 IS NULL OR network = ?2)`,
-      )
-      .all(filter.containerId ?? null, filter.network ?? null)
-      .map((row) => ({
-        containerId: String(row.container_id),
-        network: String(row.network),
-        address: String(row.address),
-        hostInterface: String(row.host_interface),
-      }));
+  leases(): StoredLease[] {
+    return [...this.#leases.values()].flatMap((leases) => [...leases.values()]);
+  }
+
+  /** The leases of one container. */
+  leasesOf(containerId: string): StoredLease[] {
+    return [...(this.#leases.get(containerId)?.values() ?? [])];
+  }
+
+  lease(containerId: string, network: string): StoredLease | undefined {
+    return this.#leases.get(containerId)?.get(network);
   }
 
   putLease(lease: StoredLease): void {
@@ -90,29 +87,19 @@ export class NetworkStore {
          VALUES (?, ?, ?, ?)`,
       )
       .run(lease.containerId, lease.network, lease.address, lease.hostInterface);
+    this.#keepLease(lease);
   }
 
   deleteLeases(containerId: string): void {
     this.#state
       .prepare("DELETE FROM runtime_network_lease WHERE container_id = ?")
       .run(containerId);
+    this.#leases.delete(containerId);
   }
 
-  ports(): StoredPort[] {
-    return this.#live
-      .prepare(
-        `SELECT host_ip, protocol, host_port, container_id, address, container_port
-         FROM runtime_network_port`,
-      )
-      .all()
-      .map((row) => ({
-        hostIp: String(row.host_ip),
-        protocol: readProtocol(row.protocol),
-        hostPort: Number(row.host_port),
-        containerId: String(row.container_id),
-        address: String(row.address),
-        containerPort: Number(row.container_port),
-      }));
+  /** By `bindingName`. */
+  ports(): ReadonlyMap<string, StoredPort> {
+    return this.#ports;
   }
 
   /** Both in one transaction. */
@@ -149,6 +136,8 @@ export class NetworkStore {
     } finally {
       this.#live.exec("RELEASE runtime_network_port");
     }
+    for (const port of change.remove) this.#ports.delete(bindingName(port));
+    for (const port of change.add) this.#ports.set(bindingName(port), port);
   }
 
   /** What is to be remembered of this kernel until it reboots. */
@@ -169,6 +158,12 @@ export class NetworkStore {
   clear(): void {
     this.#state.exec("DELETE FROM runtime_network_lease; DELETE FROM runtime_network;");
     this.#live.exec("DELETE FROM runtime_network_port; DELETE FROM runtime_network_kernel;");
+    for (const map of [this.#networks, this.#leases, this.#ports]) map.clear();
+  }
+
+  #keepLease(lease: StoredLease): void {
+    const leases = this.#leases.get(lease.containerId) ?? new Map<string, StoredLease>();
+    this.#leases.set(lease.containerId, leases.set(lease.network, lease));
   }
 }
 
@@ -204,6 +199,48 @@ const liveTables = `
     value TEXT NOT NULL
   ) STRICT;
 `;
+
+function readNetworks(state: DatabaseSync): StoredNetwork[] {
+  return state
+    .prepare("SELECT name, labels, internal, bridge, subnet FROM runtime_network ORDER BY name")
+    .all()
+    .map((row) => ({
+      name: String(row.name),
+      labels: JSON.parse(String(row.labels)),
+      internal: row.internal === 1,
+      bridge: String(row.bridge),
+      subnet: parseSubnet(String(row.subnet)),
+    }));
+}
+
+function readLeases(state: DatabaseSync): StoredLease[] {
+  return state
+    .prepare("SELECT container_id, network, address, host_interface FROM runtime_network_lease")
+    .all()
+    .map((row) => ({
+      containerId: String(row.container_id),
+      network: String(row.network),
+      address: String(row.address),
+      hostInterface: String(row.host_interface),
+    }));
+}
+
+function readPorts(live: DatabaseSync): StoredPort[] {
+  return live
+    .prepare(
+      `SELECT host_ip, protocol, host_port, container_id, address, container_port
+       FROM runtime_network_port`,
+    )
+    .all()
+    .map((row) => ({
+      hostIp: String(row.host_ip),
+      protocol: readProtocol(row.protocol),
+      hostPort: Number(row.host_port),
+      containerId: String(row.container_id),
+      address: String(row.address),
+      containerPort: Number(row.container_port),
+    }));
+}
 
 function readProtocol(value: unknown): PortProtocol {
   if (value === "tcp" || value === "udp") return value;

@@ -2,7 +2,7 @@ import type { DatabaseSync } from "node:sqlite";
 import type { NetworkAttachment, PortBinding } from "../container-spec.ts";
 import type { KernelDrift, Log, NetworkSpec, NetworkStatus } from "../runtime.ts";
 import { AddressLeases } from "./address-leases.ts";
-import { type Attachment, type ContainerInterface, composeAttachment } from "./attachment.ts";
+import { type Attachment, composeAttachment } from "./attachment.ts";
 import { Bridges, gatewayOf } from "./bridges.ts";
 import { Firewall, type FirewallState } from "./firewall.ts";
 import { firewallDrift } from "./firewall-drift.ts";
@@ -11,8 +11,8 @@ import { formatSubnet, parseSubnet } from "./ipv4.ts";
 import type { NetlinkTransact } from "./netlink-message.ts";
 import { bridgeName, linkGroup } from "./network-names.ts";
 import { NetworkStore, type StoredNetwork } from "./network-store.ts";
-import { findConflicts, type PortConflict } from "./port-conflicts.ts";
-import { PortPublisher, type PublishedPort } from "./port-publisher.ts";
+import { findConflicts } from "./port-conflicts.ts";
+import { PortPublisher, type PublishedPorts } from "./port-publisher.ts";
 import { hostProcFiles, type ProcFiles } from "./proc-files.ts";
 
 export type NetworksOptions = {
@@ -29,12 +29,22 @@ export type NetworksOptions = {
 
 export type NetworksObservation = {
   readonly networks: readonly NetworkStatus[];
-  readonly ports: readonly PublishedPort[];
+  readonly publishedPorts: PublishedPorts;
   readonly drift: readonly KernelDrift[];
 };
 
-export function openNetworks(options: NetworksOptions): Networks {
-  return new Networks(options);
+/** The container's part in its networks, by the network's name. */
+export type ContainerLeases = {
+  readonly addresses: Readonly<Record<string, string>>;
+  /** The host's end of each veth pair. */
+  readonly hostInterfaces: Readonly<Record<string, string>>;
+};
+
+/** Reads what the inventory and the kernel have; makes nothing. */
+export async function openNetworks(options: NetworksOptions): Promise<Networks> {
+  const networks = new Networks(options);
+  await networks.open();
+  return networks;
 }
 
 /**
@@ -50,7 +60,9 @@ export class Networks {
   readonly #leases: AddressLeases;
   readonly #ports: PortPublisher;
   #last: Promise<unknown> = Promise.resolve();
-  #ipv6: boolean | undefined;
+  /** Containers that may have left an interface behind: those with a lease when this process began, or attached. */
+  readonly #attachedBefore: Set<string>;
+  #ipv6 = false;
 
   constructor(options: NetworksOptions) {
     const { instance, transact, log } = options;
@@ -77,7 +89,7 @@ export class Networks {
         expectedElements({
           networks: store.networks(),
           leases: store.leases(),
-          ports: store.ports(),
+          ports: [...store.ports().values()],
         }),
       fingerprint: {
         read: () => store.kernelFact(rulesFact),
@@ -86,6 +98,13 @@ export class Networks {
     });
     this.#leases = new AddressLeases({ instance, store, firewall: this.#firewall });
     this.#ports = new PortPublisher({ store, firewall: this.#firewall, transact, log });
+    this.#attachedBefore = new Set(store.leases().map(({ containerId }) => containerId));
+  }
+
+  /** Learns the bridges' indexes; to be awaited before anything else. */
+  async open(): Promise<void> {
+    this.#ipv6 = (await this.#proc.read("/proc/net/if_inet6")) !== undefined;
+    await this.#bridges.observe(this.#store.networks());
   }
 
   list(): NetworkStatus[] {
@@ -116,7 +135,7 @@ export class Networks {
     return this.#alone(async () => {
       const network = this.#store.network(name);
       if (network === undefined) return;
-      const [lease] = this.#store.leases({ network: name });
+      const lease = this.#store.leases().find((held) => held.network === name);
       if (lease !== undefined) {
         const holder = lease.containerId.slice(0, 12);
         throw new Error(
@@ -129,34 +148,50 @@ export class Networks {
     });
   }
 
-  /** The container's address in a network: the same one until `releaseAddresses`. */
-  leaseAddress(containerId: string, network: string): Promise<ContainerInterface> {
-    return this.#alone(() => this.#leases.lease(containerId, network));
+  /**
+   * The container's address in a network, leased when it has none: the same one until `releaseAddresses`. The kernel
+   * learns of a new lease soon, and before `conflicts` resolves.
+   */
+  leaseAddress(containerId: string, network: string): string {
+    const isKnown = this.#store.lease(containerId, network) !== undefined;
+    const address = this.#leases.lease(containerId, network);
+    if (!isKnown) this.#flushSoon();
+    return address;
   }
 
   /** Gives back the container's addresses in all networks. Idempotent. */
-  releaseAddresses(containerId: string): Promise<void> {
-    return this.#alone(() => this.#leases.release(containerId));
+  releaseAddresses(containerId: string): void {
+    this.#leases.release(containerId);
+    this.#attachedBefore.delete(containerId);
+    this.#flushSoon();
   }
 
-  /** What gives the container its interfaces at start; it must hold a lease in each of the networks. */
-  async attachment(
-    containerId: string,
-    attachments: readonly NetworkAttachment[],
-  ): Promise<Attachment> {
+  leases(containerId: string): ContainerLeases {
+    const leases = this.#store.leasesOf(containerId);
+    return {
+      addresses: Object.fromEntries(leases.map(({ network, address }) => [network, address])),
+      hostInterfaces: Object.fromEntries(
+        leases.map(({ network, hostInterface }) => [network, hostInterface]),
+      ),
+    };
+  }
+
+  /**
+   * What gives the container its interfaces at start; it must hold a lease in each of the networks, and `conflicts`
+   * must have resolved since its last run.
+   */
+  attachment(containerId: string, attachments: readonly NetworkAttachment[]): Attachment {
     const interfaces = this.#leases.interfaces(
       containerId,
       attachments.map(({ network }) => network),
     );
-    const plans = await Promise.all(
-      interfaces.map(async (shown) => {
-        const network = this.#store.network(shown.network);
-        if (network === undefined) throw new Error(`cannot attach to network ${shown.network}`);
-        const bridgeIndex = await this.#bridges.index(network.bridge);
-        return { ...shown, bridgeIndex, internal: network.internal };
-      }),
-    );
-    this.#ipv6 ??= (await this.#proc.read("/proc/net/if_inet6")) !== undefined;
+    const plans = interfaces.map((shown) => {
+      const network = this.#store.network(shown.network);
+      if (network === undefined) throw new Error(`network ${shown.network} vanished`);
+      const bridgeIndex = this.#bridges.index(network.bridge);
+      return { ...shown, bridgeIndex, internal: network.internal };
+    });
+    this.#attachedBefore.add(containerId);
     return composeAttachment(plans, { group: linkGroup(this.#options.instance), ipv6: this.#ipv6 });
   }
 
@@ -174,36 +209,50 @@ export class Networks {
   }
 
   /** What the kernel sends where, at this moment. */
-  publishedPorts(): Promise<PublishedPort[]> {
+  publishedPorts(): Promise<PublishedPorts> {
     return this.#alone(() => this.#ports.list());
   }
 
-  /** Bindings that other containers or processes of the host have; `except` names containers to be replaced. */
-  conflicts(
+  /**
+   * Makes the way free for a start: the container's pins are in the kernel, and an interface that its last run left
+   * behind is gone. Throws when another container or a process of the host has one of the bindings, and names it;
+   * the bindings of the containers in `takeOver` do not count.
+   */
+  async conflicts(
+    containerId: string,
     bindings: readonly PortBinding[],
-    options: { readonly except?: readonly string[] } = {},
-  ): Promise<PortConflict[]> {
-    return findConflicts({
+    options: { readonly takeOver?: readonly string[] } = {},
+  ): Promise<void> {
+    const [conflict] = await findConflicts({
       bindings,
-      published: this.#store.ports(),
-      except: new Set(options.except),
+      published: [...this.#store.ports().values()],
+      except: new Set([containerId, ...(options.takeOver ?? [])]),
       proc: this.#proc,
     });
+    if (conflict !== undefined) throw new Error(conflict.message);
+    await this.#alone(() => this.#leases.flush());
+    // A namespace dies some time after its last process: after a quick restart the old pair may still be there.
+    if (!this.#attachedBefore.delete(containerId)) return;
+    for (const { hostInterface } of this.#store.leasesOf(containerId)) {
+      await this.#bridges.remove(hostInterface);
+    }
   }
 
   /** Compares inventory and kernel. Costs three messages when no nft ruleset of the host changed since. */
   observe(): Promise<NetworksObservation> {
     return this.#alone(async () => {
+      await this.#leases.flush();
       const networks = this.#store.networks();
       if (networks.length === 0 && this.#store.kernelFact(rulesFact) === undefined) {
-        return { networks: [], ports: [], drift: [] };
+        return { networks: [], publishedPorts: new Map(), drift: [] };
       }
       const [bridges, state] = await Promise.all([
         this.#bridges.observe(networks),
         this.#firewall.observe(),
       ]);
       const drift = [...bridges, ...firewallDrift(this.#options.instance, state)];
-      return { networks: networks.map(statusOf), ports: this.#ports.read(state.elements), drift };
+      const publishedPorts = this.#ports.read(state.elements);
+      return { networks: networks.map(statusOf), publishedPorts, drift };
     });
   }
 
@@ -246,7 +295,19 @@ export class Networks {
   }
 
   #hostInterfaces(network: StoredNetwork): string[] {
-    return this.#store.leases({ network: network.name }).map((lease) => lease.hostInterface);
+    return this.#store
+      .leases()
+      .filter((lease) => lease.network === network.name)
+      .map((lease) => lease.hostInterface);
+  }
+
+  /** All leases of this turn go in one transaction; a failure is met again, and thrown, by whoever flushes next. */
+  #flushSoon(): void {
+    setImmediate(() => {
+      this.#alone(() => this.#leases.flush()).catch((error: unknown) => {
+        this.#options.log.warn("addresses are not pinned yet", { error: String(error) });
+      });
+    });
   }
 
   #alone<T>(task: () => Promise<T>): Promise<T> {

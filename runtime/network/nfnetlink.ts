@@ -132,11 +132,14 @@ export function nftGet(
   return writer.finish();
 }
 
-/** Asks for all of a kind (`getChain`, `getRule`); the table filters where the kernel knows such a filter. */
-export function nftDump(type: number, family: NftFamily, table: string): Buffer {
+/**
+ * Asks for all of a kind (`getChain`, `getRule`): of a table where the kernel can filter by it, or of all families.
+ */
+export function nftDump(type: number, family: NftFamily | "any", table?: string): Buffer {
   const writer = new NetlinkWriter();
-  begin(writer, type, family, messageFlag.request | messageFlag.dump);
-  return writer.attributeString(1, table).finish();
+  begin(writer, type, family === "any" ? 0 : family, messageFlag.request | messageFlag.dump);
+  if (table !== undefined) writer.attributeString(1, table);
+  return writer.finish();
 }
 
 export function dumpElements(target: SetReference): Buffer {
@@ -175,7 +178,7 @@ export function tableNameOf(attributes: ReadonlyMap<number, Buffer>): string {
   return readText(attributes.get(1));
 }
 
-function begin(writer: NetlinkWriter, type: number, family: NftFamily, flags: number): void {
+function begin(writer: NetlinkWriter, type: number, family: NftFamily | 0, flags: number): void {
   writer
     .begin((subsystem << 8) | type, flags)
     .u8(family)

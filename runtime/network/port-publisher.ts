@@ -8,8 +8,8 @@ import { bindingName, type PortRoute, portElement, readPortElement } from "./pub
 import type { SetName } from "./ruleset.ts";
 import { endUdpFlows } from "./udp-flows.ts";
 
-/** A published port as the kernel has it; `containerId` is undefined for an address that nobody here leased. */
-export type PublishedPort = PortRoute & { readonly containerId: string | undefined };
+/** Container id -> the bindings that the kernel sends to it. */
+export type PublishedPorts = ReadonlyMap<string, readonly PortBinding[]>;
 
 export type PortPublisherOptions = {
   readonly store: NetworkStore;
@@ -39,7 +39,7 @@ export class PortPublisher {
       const port = { hostIp, hostPort, containerPort, protocol, address, containerId };
       wanted.set(bindingName(port), port);
     }
-    const current = new Map(store.ports().map((port) => [bindingName(port), port]));
+    const current = new Map(store.ports());
     const add = [...wanted].flatMap(([name, port]) =>
       isSamePort(current.get(name), port) ? [] : port,
     );
@@ -68,22 +68,29 @@ export class PortPublisher {
     await this.#endStrayFlows([...add, ...remove]);
   }
 
-  async list(): Promise<PublishedPort[]> {
+  async list(): Promise<PublishedPorts> {
     const dumps = await Promise.all(portSets.map((set) => this.#options.firewall.elements(set)));
     return this.read(new Map(portSets.map((set, index) => [set, dumps[index] ?? []])));
   }
 
-  /** The ports among the elements of a dump. */
-  read(elements: ReadonlyMap<SetName, readonly SetElement[]>): PublishedPort[] {
+  /** The ports among the elements of a dump, those to addresses that nobody leased left out. */
+  read(elements: ReadonlyMap<SetName, readonly SetElement[]>): PublishedPorts {
     const owners = new Map(
       this.#options.store.leases().map(({ address, containerId }) => [address, containerId]),
     );
-    return portSets.flatMap((set) =>
-      (elements.get(set) ?? []).flatMap((element) => {
+    const published = new Map<string, PortBinding[]>();
+    for (const set of portSets) {
+      for (const element of elements.get(set) ?? []) {
         const route = readPortElement(set, element);
-        return route === undefined ? [] : { ...route, containerId: owners.get(route.address) };
-      }),
-    );
+        const owner = route === undefined ? undefined : owners.get(route.address);
+        if (route === undefined || owner === undefined) continue;
+        const { address: _address, ...binding } = route;
+        const bindings = published.get(owner);
+        if (bindings === undefined) published.set(owner, [binding]);
+        else bindings.push(binding);
+      }
+    }
+    return published;
   }
 
   /** The change is made already: a failure here must not look like one of it. */
@@ -93,8 +100,7 @@ export class PortPublisher {
       changed.filter(({ protocol }) => protocol === "udp").map(({ hostPort }) => hostPort),
     );
     for (const hostPort of hostPorts) {
-      const keep = store
-        .ports()
+      const keep = [...store.ports().values()]
         .filter((port) => port.protocol === "udp" && port.hostPort === hostPort)
         .map(({ address }) => address);
       try {
