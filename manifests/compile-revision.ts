@@ -1,3 +1,4 @@
+import { setImmediate } from "node:timers/promises";
 import { checkRevision } from "./compose/check-revision.ts";
 import { type LoadedApp, loadApp } from "./compose/load-app.ts";
 import type { CommitSha, CompileResult, FileReader } from "./desired-state.ts";
@@ -27,9 +28,11 @@ export async function compileRevision({
   const root = normalizeRoot(path);
   checkRoot({ files, root, report });
   const loaded: LoadedApp[] = [];
+  const budget = { bytesLeft: revisionBytesMax };
   for (const source of findApps({ files, root, report })) {
-    abort.throwIfAborted();
-    const app = await loadApp({ source, reader, report });
+    // Parsing is work without waits: whoever shares the event loop gets a turn between two apps.
+    await setImmediate(undefined, { signal: abort });
+    const app = await loadApp({ source, reader, budget, report });
     if (app !== undefined) loaded.push(app);
   }
   checkRevision({ loaded, report });
@@ -38,6 +41,9 @@ export async function compileRevision({
   const apps = loaded.map(({ app }) => app).toSorted((a, b) => (a.name < b.name ? -1 : 1));
   return { ok: true, desired: { revision, apps }, warnings };
 }
+
+/** Bytes that all Compose and `.env` files of a revision may have together. */
+const revisionBytesMax = 16 * 1024 * 1024;
 
 /** A path that leads nowhere must not read as "run nothing": that would remove everything. */
 function checkRoot({

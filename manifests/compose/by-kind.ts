@@ -72,6 +72,18 @@ export function unsupported(message: string): {
   return { code: "custom", message, params: { unsupported: true } };
 }
 
+/** Text of which this version supports one value only. */
+export function only<const Value extends string>(
+  value: Value,
+  remedy: string,
+): z.ZodType<Value, string> {
+  return z.string().transform((text, context) => {
+    if (text === value) return value;
+    context.addIssue(unsupported(`${quoteValue(text)}: ${remedy}`));
+    return z.NEVER;
+  });
+}
+
 export function describeValue(value: unknown): string {
   const kind = kindOf(value);
   return kind === "null" ? "null" : `a ${kind}`;

@@ -25,8 +25,9 @@ export function checkModel<Model>({
   const wrongFields = new Set<string>();
   for (const issue of result.error.issues) {
     const issuePath = [...path, ...issue.path.map(pathStep)];
-    const at = locate(root, issuePath);
-    report.error(at, message(issue, issuePath, nodeAt(root, issuePath)));
+    const node = nodeAt(root, issuePath);
+    if (node?.kind !== "scalar" || node.broken !== true)
+      report.error(locate(root, issuePath), message(issue, issuePath, node));
     wrongFields.add(String(issue.path[0]));
   }
   if (typeof values !== "object" || values === null) return undefined;

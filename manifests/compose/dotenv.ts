@@ -143,10 +143,11 @@ function expand({
   readonly variables: ReadonlyMap<string, string>;
   readonly report: Report;
 }): string {
-  return expandTemplate({
+  const expanded = expandTemplate({
     text,
     lookup: (name) => variables.get(name),
     onError: (_offset, message) => report.error(at, message),
     onUnset: (name) => report.warn(at, `the variable ${name} is not set: it stands for nothing`),
   });
+  return expanded ?? "";
 }

@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { byKind, grammar } from "./by-kind.ts";
+import { byKind, grammar, only } from "./by-kind.ts";
 import { Flag, KeyValues } from "./values.ts";
 
 /** A project name as Compose takes it. */
@@ -18,7 +18,7 @@ const objectName = grammar({
 });
 
 const VolumeFields = z.strictObject({
-  driver: z.literal("local", { error: "only the driver local is supported yet" }).optional(),
+  driver: only("local", "local is the only driver").optional(),
   external: Flag.optional(),
   labels: KeyValues.optional(),
   name: objectName.optional(),
@@ -32,7 +32,7 @@ export const VolumeModel = byKind({
 export type VolumeModel = z.infer<typeof VolumeModel>;
 
 const NetworkFields = z.strictObject({
-  driver: z.literal("bridge", { error: "only the driver bridge is supported yet" }).optional(),
+  driver: only("bridge", "bridge is the only driver").optional(),
   internal: Flag.optional(),
   labels: KeyValues.optional(),
   name: objectName.optional(),

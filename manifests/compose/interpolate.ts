@@ -47,6 +47,7 @@ export function interpolate({
         report.warn(positionIn(node, offset), message);
       },
     });
+    if (value === undefined) return { ...node, broken: true };
     return { kind: "scalar", value, text: value, at: node.at };
   }
 

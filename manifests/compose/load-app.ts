@@ -18,6 +18,16 @@ export type LoadedApp = {
   readonly file: FileModel;
 };
 
+/** What all files of a revision together may still use up. */
+export type Budget = { bytesLeft: number };
+
+type LoadRequest = {
+  readonly source: AppSource;
+  readonly reader: FileReader;
+  readonly budget: Budget;
+  readonly report: Report;
+};
+
 /**
  * One app, stage by stage: bytes -> document -> interpolated document -> checked values -> app. Undefined when a stage
  * left nothing for the next one; the reasons are reported. Rejects only when the reader fails.
@@ -25,14 +35,12 @@ export type LoadedApp = {
 export async function loadApp({
   source,
   reader,
+  budget,
   report,
-}: {
-  readonly source: AppSource;
-  readonly reader: FileReader;
-  readonly report: Report;
-}): Promise<LoadedApp | undefined> {
-  const environment = await loadEnvironment({ source, reader, report });
-  const bytes = await readBounded({ file: source.file, bytesMax: yamlBytesMax, reader, report });
+}: LoadRequest): Promise<LoadedApp | undefined> {
+  const environment = await loadEnvironment({ source, reader, budget, report });
+  const limits = { bytesMax: yamlBytesMax, budget };
+  const bytes = await readBounded({ file: source.file, ...limits, reader, report });
   if (bytes === undefined) return undefined;
   const parsed = parseYaml({ file: source.file, bytes, report });
   if (parsed === undefined) return undefined;
@@ -60,15 +68,12 @@ const steering = new Map([
 async function loadEnvironment({
   source,
   reader,
+  budget,
   report,
-}: {
-  readonly source: AppSource;
-  readonly reader: FileReader;
-  readonly report: Report;
-}): Promise<ReadonlyMap<string, string>> {
+}: LoadRequest): Promise<ReadonlyMap<string, string>> {
   const file = source.envFile;
   if (file === undefined) return new Map();
-  const bytes = await readBounded({ file, bytesMax: envFileBytesMax, reader, report });
+  const bytes = await readBounded({ file, bytesMax: envFileBytesMax, budget, reader, report });
   if (bytes === undefined) return new Map();
   const variables = parseDotenv({ file, bytes, report });
   for (const [name, advice] of steering) {
@@ -81,11 +86,13 @@ async function loadEnvironment({
 async function readBounded({
   file,
   bytesMax,
+  budget,
   reader,
   report,
 }: {
   readonly file: string;
   readonly bytesMax: number;
+  readonly budget: Budget;
   readonly reader: FileReader;
   readonly report: Report;
 }): Promise<Uint8Array | undefined> {
@@ -93,7 +100,10 @@ async function readBounded({
   try {
     const bytes = await reader.read(file, bytesMax);
     if (bytes === undefined) report.error(at, "the file is listed but cannot be read");
-    return bytes;
+    budget.bytesLeft -= bytes?.length ?? 0;
+    if (budget.bytesLeft >= 0) return bytes;
+    report.error(at, "the Compose files of the revision are too large together: split it");
+    return undefined;
   } catch (error) {
     if (!(error instanceof Error) || !("code" in error) || error.code !== "EFBIG") throw error;
     report.error(at, `the file is too large: at most ${bytesMax} bytes are allowed`);

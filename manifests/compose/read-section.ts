@@ -19,6 +19,7 @@ export function readSection({
   readonly report: Report;
 }): Record<string, unknown> {
   const values: Record<string, unknown> = Object.create(null);
+  let unknownKeys = 0;
   for (const [key, entry] of node.entries) {
     if (key.startsWith("x-")) continue;
     const rule = section.accepted.get(key);
@@ -33,12 +34,16 @@ export function readSection({
       report.error(entry.keyAt, `not supported yet: ${formatPath(keyPath)}: ${remedy}`);
       continue;
     }
+    unknownKeys += 1;
     const known = [...section.accepted.keys(), ...section.refused.keys()];
-    const message = `${formatPath(keyPath)}: Compose knows no such key${suggestion(key, known)}`;
-    report.error(entry.keyAt, message);
+    const advised = unknownKeys <= suggestionsMax ? suggestion(key, known) : "";
+    report.error(entry.keyAt, `${formatPath(keyPath)}: Compose knows no such key${advised}`);
   }
   return values;
 }
+
+/** A section full of unknown keys is no typing slip. */
+const suggestionsMax = 50;
 
 function readValue({
   node,

@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { byKind, grammar, mapOf } from "./by-kind.ts";
+import { byKind, grammar, mapOf, only } from "./by-kind.ts";
 import { Command } from "./command.ts";
 import { Healthcheck } from "./healthcheck.ts";
 import { ImageReference } from "./image-reference.ts";
@@ -58,9 +58,7 @@ const Networks = byKind({
 const Deploy = byKind({
   null: z.null(),
   mapping: z.strictObject({
-    mode: z
-      .literal("replicated", { error: "replicated is expected: no other mode is supported yet" })
-      .optional(),
+    mode: only("replicated", "replicated is the only mode").optional(),
     replicas: Replicas.optional(),
     resources: z
       .strictObject({

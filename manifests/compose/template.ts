@@ -12,9 +12,9 @@ export type TemplateRequest = {
 /**
  * Replaces `$NAME`, `${NAME}`, `${NAME:-word}`, `${NAME-word}`, `${NAME:?word}`, `${NAME?word}`,
  * `${NAME:+word}`, `${NAME+word}` and `$$` (Compose Specification, "Interpolation"); a word may hold
- * variables again and is looked at only where it is used. After an error the text returned is of no use.
+ * variables again and is looked at only where it is used. Undefined after an error.
  */
-export function expandTemplate(request: TemplateRequest): string {
+export function expandTemplate(request: TemplateRequest): string | undefined {
   if (!request.text.includes("$")) return request.text;
   const reader = { text: request.text, offset: 0 };
   try {
@@ -22,7 +22,7 @@ export function expandTemplate(request: TemplateRequest): string {
   } catch (error) {
     if (!(error instanceof TemplateError)) throw error;
     request.onError(error.offset, error.message);
-    return "";
+    return undefined;
   }
 }
 

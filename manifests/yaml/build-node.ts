@@ -114,10 +114,12 @@ class Builder {
     return entries;
   }
 
+  /** A value that is not written stands where its key does. */
   private buildValue(value: ParsedNode | null, keyAt: Position): Node {
-    return value === null
-      ? { kind: "scalar", value: null, text: "", at: keyAt }
-      : this.build(value);
+    const written =
+      value !== null &&
+      (value.range[0] < value.range[1] || value.tag !== undefined || isAnchored(value));
+    return written ? this.build(value) : { kind: "scalar", value: null, text: "", at: keyAt };
   }
 
   private resolveAlias(name: string, offset: number): Node {
@@ -143,6 +145,10 @@ class Builder {
     if (depth > depthMax) throw new YamlProblem(offset, `nested more than ${depthMax} levels deep`);
     this.sizes.set(node, { nodes, depth });
   }
+}
+
+function isAnchored(node: ParsedNode): boolean {
+  return !isAlias(node) && node.anchor !== undefined;
 }
 
 const stringTag = "tag:yaml.org,2002:str";

@@ -13,6 +13,8 @@ export type ScalarNode = {
   readonly at: Position;
   /** Columns between `at` and the first character of `text`, when the text stands verbatim on one line. */
   readonly textColumn?: number;
+  /** True: its variables could not be filled in, which was reported; nothing else is to be said of it. */
+  readonly broken?: true;
 };
 
 export type SequenceNode = {

@@ -1,0 +1,294 @@
+import test from "ava";
+import { errorsOf } from "./compile.ts";
+
+/** A service called web with an image; the lines begin at line 4, column 5. */
+const web = (lines: string) =>
+  `services:\n  web:\n    image: nginx\n    ${lines}\nvolumes:\n  data:\n`;
+
+/** Lines of a service -> the one error, without its file; § stands for the dollar sign. */
+const refused: readonly (readonly [string, string])[] = [
+  [
+    "build: .",
+    "4:5: not supported yet: services.web.build: build and push the image elsewhere and name it in image",
+  ],
+  [
+    "container_name: x",
+    "4:5: not supported yet: services.web.container_name: containers are named APP-SERVICE-N, remove it",
+  ],
+  ["privileged: true", "4:5: not supported yet: services.web.privileged: remove it"],
+  [
+    "healthcheck: {x-ok: 1, tests: []}",
+    '4:28: services.web.healthcheck.tests: Compose knows no such key; did you mean "test"?',
+  ],
+  [
+    "enviroment: {}",
+    '4:5: services.web.enviroment: Compose knows no such key; did you mean "environment"?',
+  ],
+  [
+    "memLimit: 1m",
+    '4:5: services.web.memLimit: Compose knows no such key; did you mean "mem_limit"?',
+  ],
+  ["zzz: 1", "4:5: services.web.zzz: Compose knows no such key"],
+  ["ports: 80", "4:12: services.web.ports: a list is expected, not a number"],
+  [
+    "ports: [80]",
+    '4:13: not supported yet: services.web.ports[0]: a port that the host chooses: write "HOST:80" with a fixed host port',
+  ],
+  [
+    "ports: ['127.0.0.1::80']",
+    '4:13: not supported yet: services.web.ports[0]: a port that the host chooses: write "HOST:80" with a fixed host port',
+  ],
+  [
+    "ports: ['a:80']",
+    '4:13: services.web.ports[0]: "a" is not a host port: a number from 1 to 65535 or a range such as 8000-8010 is expected',
+  ],
+  [
+    "ports: ['70000:80']",
+    '4:13: services.web.ports[0]: "70000" is not a host port: a number from 1 to 65535 or a range such as 8000-8010 is expected',
+  ],
+  [
+    "ports: ['1.2.3:80:80']",
+    '4:13: services.web.ports[0]: "1.2.3" is not an IP address of the host',
+  ],
+  [
+    "ports: ['80:80/icmp']",
+    '4:13: services.web.ports[0]: "icmp" is not a protocol: tcp or udp is expected',
+  ],
+  [
+    "ports: ['80-82:80-81']",
+    "4:13: services.web.ports[0]: 80-82 and 80-81 are ranges of different lengths",
+  ],
+  [
+    "ports: ['80-82:80']",
+    "4:13: not supported yet: services.web.ports[0]: a choice of host ports (80-82): name the one port to publish 80 on",
+  ],
+  [
+    "ports: ['[::1]:80:80']",
+    "4:13: not supported yet: services.web.ports[0]: the IPv6 host address ::1: use an IPv4 address",
+  ],
+  [
+    "ports: ['80:80', '80:81']",
+    "4:22: app/web: the host port 80/tcp is already published by the same service at app/compose.yaml:4:13",
+  ],
+  [
+    "ports: [{target: 80, published: 80, publish: 80}]",
+    '4:41: services.web.ports[0].publish: Compose knows no such key; did you mean "published"?',
+  ],
+  ["ports: [{published: 80}]", "4:13: services.web.ports[0]: target is missing"],
+  [
+    "volumes: [./x:/x]",
+    '4:15: not supported yet: services.web.volumes[0]: the relative bind mount "./x": nothing is checked out on the host, use a named volume or an absolute path',
+  ],
+  [
+    "volumes: ['~/x:/x']",
+    '4:15: not supported yet: services.web.volumes[0]: "~/x" depends on whose home that is: write the absolute path',
+  ],
+  [
+    "volumes: [dat:/x]",
+    '4:15: services.web.volumes[0]: the volume "dat" is not declared in volumes; did you mean "data"?',
+  ],
+  ["volumes: [data:x]", '4:15: services.web.volumes[0]: the target "x" is not an absolute path'],
+  ["volumes: [data:/]", '4:15: services.web.volumes[0]: the target must not be "/"'],
+  [
+    "volumes: ['data:/x:rw:ro']",
+    '4:15: services.web.volumes[0]: "data:/x:rw:ro" is not a mount: [SOURCE:]TARGET[:ro] is expected',
+  ],
+  [
+    "volumes: ['data:/x:z']",
+    '4:15: not supported yet: services.web.volumes[0]: the option "z": ro, rw and nocopy are there',
+  ],
+  [
+    "volumes: [data:/x, data:/x/]",
+    "4:24: services.web.volumes[1]: another mount of the service is already at /x",
+  ],
+  [
+    "volumes: [{type: image, source: a, target: /x}]",
+    "4:15: not supported yet: services.web.volumes[0]: mounts of type image: use volume, bind or tmpfs",
+  ],
+  [
+    "scale: 2\n    volumes: [/x]",
+    "5:15: not supported yet: services.web.volumes[0]: an anonymous volume with 2 replicas: name the volume",
+  ],
+  [
+    "scale: 2\n    ports: ['80:80']",
+    "5:5: services.web.ports: 2 replicas cannot share the host port 80: publish it from a service with one replica",
+  ],
+  [
+    "scale: 2\n    deploy: {replicas: 3}",
+    "4:5: services.web.scale: 2 differs from 3 in deploy.replicas: keep one of them",
+  ],
+  [
+    "mem_limit: 1m\n    mem_reservation: 2m",
+    "5:5: services.web.mem_reservation: the memory reservation of 2097152 bytes is above the limit of 1048576",
+  ],
+  [
+    "mem_limit: 64q",
+    '4:16: services.web.mem_limit: "64q" is not a size in bytes such as 1048576, 512k, 64m or 2g',
+  ],
+  ["cpus: -1", "4:11: services.web.cpus: -1 is not a number of CPUs from 0 to 4096"],
+  [
+    "stop_grace_period: 10",
+    "4:24: services.web.stop_grace_period: a string is expected, not a number",
+  ],
+  [
+    "stop_grace_period: '10'",
+    '4:24: services.web.stop_grace_period: "10" is not a duration such as 10s, 1m30s or 1.5h (a number needs its unit), at most 24 days',
+  ],
+  [
+    "stop_signal: SIGNOPE",
+    '4:18: services.web.stop_signal: "SIGNOPE" is not a signal such as SIGTERM, SIGRTMIN+3 or 15',
+  ],
+  [
+    "restart: sometimes",
+    '4:14: services.web.restart: "sometimes" is not "no", always, unless-stopped, on-failure or on-failure:N',
+  ],
+  ["restart: false", "4:14: services.web.restart: a string is expected, not a boolean"],
+  ["user: 1000", "4:11: services.web.user: a string is expected, not a number: write it in quotes"],
+  ["working_dir: srv", '4:18: services.web.working_dir: "srv" is not an absolute path'],
+  [
+    "hostname: a_b",
+    '4:15: services.web.hostname: "a_b" is not a host name: letters, digits, dots and hyphens, at most 64',
+  ],
+  ["tty: maybe", '4:10: services.web.tty: "maybe" is not true or false'],
+  [
+    "command: a && b",
+    '4:14: services.web.command: "a && b" has an unquoted &, which needs a shell: use ["sh", "-c", "…"] or quote it',
+  ],
+  ["command: 'a \"b'", '4:14: services.web.command: "a \\"b" has no closing "'],
+  [
+    "environment: [' A=1', 'A =1']",
+    '4:18: services.web.environment: the key "A " is not allowed: no "=" and no white space at its end',
+  ],
+  [
+    "environment: {A: [1]}",
+    "4:22: services.web.environment.A: a string, number, boolean or null is expected",
+  ],
+  [
+    "environment: x",
+    "4:18: services.web.environment: a mapping or a list is expected, not a string",
+  ],
+  [
+    "healthcheck: {test: [echo, hi]}",
+    '4:25: services.web.healthcheck.test: ["CMD", PROGRAM, …], ["CMD-SHELL", TEXT] or ["NONE"] is expected',
+  ],
+  [
+    "healthcheck: {retries: 1.5}",
+    "4:28: services.web.healthcheck.retries: 1.5 is not a whole number from 0 to 1000000",
+  ],
+  [
+    "deploy: {mode: global}",
+    '4:20: not supported yet: services.web.deploy.mode: "global": replicated is the only mode',
+  ],
+  [
+    "deploy: {resources: {limits: {memory: 5}}}",
+    "4:43: services.web.deploy.resources.limits.memory: a string is expected, not a number: write it in quotes",
+  ],
+  [
+    "depends_on: [wbe]",
+    '4:18: services.web.depends_on: there is no service "wbe"; did you mean "web"?',
+  ],
+  [
+    "depends_on: [web]",
+    "4:18: services.web.depends_on: the dependencies go round in a circle: web -> web",
+  ],
+  ["depends_on: {web: {}}", "4:23: services.web.depends_on.web: condition is missing"],
+  [
+    "networks: [front]",
+    '4:16: not supported yet: services.web.networks: the network "front": use the network default, which joins all services of an app',
+  ],
+  [
+    "labels: {a: 1\n",
+    "6:1: not valid YAML: Flow map in block collection must be sufficiently indented and end with a }",
+  ],
+  [
+    "hostname: §{H?set the host}",
+    "4:15: the required variable H is not set: set the host: set it in .env",
+  ],
+  ["hostname: x$-y", '4:16: "$-y" names no variable: write $$ for a literal dollar sign'],
+  [
+    "hostname: 'x§{A!b}'",
+    '4:17: "§{A!b}" is not a variable: one of } :- - :? ? :+ + is expected after the name',
+  ],
+  ["80: x", "4:5: a key must be a string, not a number: write it in quotes"],
+  ["tty: true\n    tty: true", '5:5: the key "tty" is there twice'],
+  ["user: !custom x", "4:19: the tag !custom is unknown: leave it out"],
+  ["ports: !reset []", "4:19: not supported yet: the tag !reset: there is only one file here"],
+  ["<<: [1]", "4:5: << merges mappings, not a number"],
+  ["user: *nobody", "4:11: the alias *nobody has no complete anchor &nobody before it"],
+];
+
+for (const [lines, expected] of refused) {
+  test(`refuses ${lines.replaceAll(/\s+/g, " ")}`, async (t) => {
+    const errors = await errorsOf({ "app/compose.yaml": web(lines.replaceAll("§", "$")) });
+    t.deepEqual(
+      errors.map((error) => error.replace(/^app\/compose\.yaml:/, "")),
+      [expected.replaceAll("§", "$")],
+    );
+  });
+}
+
+/** Whole files -> every error. */
+const documents: readonly (readonly [string, readonly string[]])[] = [
+  ["", ["1:1: the file is empty: a mapping with services is expected"]],
+  ["- a", ["1:1: a mapping with services is expected, not a list"]],
+  ["{}", ["1:1: services is missing"]],
+  ["services:", ["1:1: services: a mapping is expected, not null"]],
+  ["services: {a: {}}", ["1:12: services.a: image is missing"]],
+  ["services: {a: }", ["1:12: services.a: a mapping is expected, not null"]],
+  [
+    "services: {'a b': {image: x}}",
+    ['1:12: services: "a b" is not a name: letters, digits, . _ - are expected, 63 at most'],
+  ],
+  [
+    "service: {}",
+    [
+      '1:1: service: Compose knows no such key; did you mean "services"?',
+      "1:1: services is missing",
+    ],
+  ],
+  [
+    "name: Web\nservices: {}",
+    [
+      '1:7: name: "Web" is not a name for an app: lower-case letters, digits, - and _, beginning with a letter or digit',
+    ],
+  ],
+  [
+    "services: {}\nsecrets: {}",
+    [
+      "2:1: not supported yet: secrets: put the secret into a file on the host and bind-mount it by its absolute path",
+    ],
+  ],
+  [
+    "services: {}\nvolumes: {v: {driver: nfs}}",
+    ['2:23: not supported yet: volumes.v.driver: "nfs": local is the only driver'],
+  ],
+  [
+    "services: {}\n---\nservices: {}",
+    ["3:1: not supported yet: a second YAML document: merge it into the first"],
+  ],
+  [
+    "services: {a: {image: A, tty: 1}, b: {image: x, user: 1}}",
+    [
+      '1:23: services.a.image: "A" is not an image reference such as nginx:1.27 or registry.example:5000/team/web@sha256:…',
+      "1:31: services.a.tty: a boolean or a string is expected, not a number",
+      "1:55: services.b.user: a string is expected, not a number: write it in quotes",
+    ],
+  ],
+  [
+    "services:\n  a: {image: x, depends_on: [b]}\n  b: {image: x, depends_on: {c: {condition: service_healthy}}}\n  c: {image: x, depends_on: [a], healthcheck: {disable: true}}",
+    [
+      '3:30: services.b.depends_on: "c" can never be healthy: its healthcheck is switched off',
+      "4:30: services.c.depends_on: the dependencies go round in a circle: a -> b -> c -> a",
+    ],
+  ],
+];
+
+for (const [text, expected] of documents) {
+  test(`names every error of ${JSON.stringify(text)}`, async (t) => {
+    const errors = await errorsOf({ "app/compose.yaml": text });
+    t.deepEqual(
+      errors.map((error) => error.replace(/^app\/compose\.yaml:/, "")),
+      expected,
+    );
+  });
+}
