@@ -1,0 +1,76 @@
+/* The last operation of an init: becoming the payload. */
+#include <errno.h>
+#include <limits.h>
+#include <paths.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "channel.h"
+#include "process.h"
+#include "program.h"
+
+void process_reset_signals(void) {
+  struct sigaction standard = {.sa_handler = SIG_DFL};
+  sigset_t none;
+  for (int number = 1; number < NSIG; number++) sigaction(number, &standard, NULL);
+  sigemptyset(&none);
+  sigprocmask(SIG_SETMASK, &none, NULL);
+}
+
+/* NULL-terminated, as execve wants it; NULL without memory. */
+static char **string_list(struct wire_reader *payload) {
+  uint32_t count = wire_u32(payload);
+  char **list = calloc((size_t)count + 1, sizeof *list);
+  if (list == NULL) return NULL;
+  for (uint32_t i = 0; i < count; i++) list[i] = (char *)(uintptr_t)wire_string(payload);
+  return list;
+}
+
+static const char *search_path_of(char *const *environment) {
+  for (; *environment != NULL; environment++) {
+    if (strncmp(*environment, "PATH=", 5) == 0) return *environment + 5;
+  }
+  return _PATH_STDPATH;
+}
+
+/* Like execvpe, but without a shell for files of no known format. Returns -errno of the most telling failure. */
+static int search_and_exec(const char *name, char **arguments, char **environment) {
+  char candidate[PATH_MAX];
+  size_t name_length = strlen(name);
+  bool denied = false;
+  for (const char *at = search_path_of(environment);; at++) {
+    size_t length = strcspn(at, ":");
+    if (length + name_length + 2 <= sizeof candidate) {
+      memcpy(candidate, at, length);
+      candidate[length] = '/';
+      memcpy(candidate + (length == 0 ? 0 : length + 1), name, name_length + 1);
+      execve(candidate, arguments, environment);
+      if (errno == EACCES) denied = true;
+      else if (errno != ENOENT && errno != ENOTDIR) return -errno;
+    }
+    at += length;
+    if (*at == '\0') return denied ? -EACCES : -ENOENT;
+  }
+}
+
+int op_exec(struct program *program, struct wire_reader *payload) {
+  char **arguments = string_list(payload);
+  char **environment = string_list(payload);
+  if (arguments == NULL || environment == NULL) return -ENOMEM;
+  program->failure.stage = BERTH_STAGE_EXEC;
+  if (arguments[0] == NULL) return program_fails(program, -EINVAL, "empty command");
+  const char *name = arguments[0];
+  int error = process_seal_descriptors(program);
+  if (error < 0) return error;
+  umask(program->umask);
+  process_reset_signals();
+  error = channel_send_kind(program->channel, CHANNEL_EXEC);
+  if (error < 0) _exit(127);
+  if (*name == '\0') return program_fails(program, -ENOENT, name);
+  if (strchr(name, '/') == NULL) return program_fails(program, search_and_exec(name, arguments, environment), name);
+  execve(name, arguments, environment);
+  return program_fails(program, -errno, name);
+}

@@ -1,0 +1,159 @@
+#include "program-schema.h"
+
+#include <errno.h>
+#include <stdio.h>
+
+/* Letters of `fields`: w u32, q u64, l a slot, n a slot or BERTH_SLOT_NONE, s a string, b bytes,
+ * (…) a list of the fields in the brackets. */
+static const struct operation_schema schemas[] = {
+    [BERTH_OP_MKDIR] = {"wws", IN_HOST, op_mkdir},
+    [BERTH_OP_WRITE_FILE] = {"wwsb", IN_HOST, op_write_file},
+    [BERTH_OP_OPEN] = {"lnws", IN_HOST, op_open},
+    [BERTH_OP_OPEN_TREE] = {"lnwqws", IN_HOST, op_open_tree},
+    [BERTH_OP_MOUNT_SETATTR] = {"lwqqqn", IN_HOST | IN_INIT, op_mount_setattr},
+    [BERTH_OP_FSOPEN] = {"lsq(wssn)", IN_HOST | IN_INIT, op_fsopen},
+    [BERTH_OP_USER_NAMESPACE] = {"lss", IN_HOST, op_user_namespace},
+    [BERTH_OP_NETLINK] = {"wwwb", IN_HOST | IN_INIT, op_netlink},
+    [BERTH_OP_CGROUP_ATTACH] = {"s", IN_HOST, op_cgroup_attach},
+    [BERTH_OP_UNLINK] = {"ws", IN_HOST, op_unlink},
+    [BERTH_OP_CLONE] = {"qn", IN_HOST, op_clone},
+    [BERTH_OP_ID_MAP] = {"ss", IN_HOST, op_id_map},
+    [BERTH_OP_CHILD_NAMESPACE] = {"ls", IN_HOST, op_child_namespace},
+    [BERTH_OP_PASS_FDS] = {"", IN_HOST, op_pass_fds},
+    [BERTH_OP_NOTIFY] = {"", IN_HOST, op_notify},
+    [BERTH_OP_INIT_BEGIN] = {"", IN_HOST, NULL},
+    [BERTH_OP_JOIN] = {"w", IN_HOST, op_join},
+    [BERTH_OP_CHILD_OOM_SCORE] = {"w", IN_HOST, op_child_oom_score},
+    [BERTH_OP_CHILD_RLIMIT] = {"wqq", IN_HOST, op_child_rlimit},
+    [BERTH_OP_CGROUP_DEVICES] = {"sb", IN_HOST, op_cgroup_devices},
+    [BERTH_OP_TAKE_FDS] = {"", IN_INIT, op_take_fds},
+    [BERTH_OP_AWAIT] = {"", IN_INIT, op_await},
+    [BERTH_OP_ATTACH_ROOT] = {"ls", IN_INIT, op_attach_root},
+    [BERTH_OP_MOUNT] = {"lwws", IN_INIT, op_mount},
+    [BERTH_OP_MAKE_DIR] = {"ws", IN_INIT, op_make_dir},
+    [BERTH_OP_MAKE_SYMLINK] = {"ss", IN_INIT, op_make_symlink},
+    [BERTH_OP_READ_ONLY] = {"s", IN_INIT, op_read_only},
+    [BERTH_OP_MASK] = {"lls", IN_INIT, op_mask},
+    [BERTH_OP_PIVOT] = {"", IN_INIT, op_pivot},
+    [BERTH_OP_ROOT_READ_ONLY] = {"", IN_INIT, op_root_read_only},
+    [BERTH_OP_HOSTNAME] = {"ss", IN_INIT, op_hostname},
+    [BERTH_OP_SYSCTL] = {"ss", IN_INIT, op_sysctl},
+    [BERTH_OP_RLIMIT] = {"wqq", IN_INIT, op_rlimit},
+    [BERTH_OP_UNSHARE] = {"q", IN_INIT, op_unshare},
+    [BERTH_OP_SESSION] = {"", IN_INIT, op_session},
+    [BERTH_OP_TTY] = {"ww", IN_INIT, op_tty},
+    [BERTH_OP_KEYRING] = {"", IN_INIT, op_keyring},
+    [BERTH_OP_UMASK] = {"w", IN_INIT, op_umask},
+    [BERTH_OP_IDS] = {"ww(w)", IN_INIT, op_ids},
+    [BERTH_OP_CAPABILITIES] = {"qqqqq", IN_INIT, op_capabilities},
+    [BERTH_OP_NO_NEW_PRIVS] = {"", IN_INIT, op_no_new_privs},
+    [BERTH_OP_SECCOMP] = {"wb", IN_INIT, op_seccomp},
+    [BERTH_OP_CHDIR] = {"ws", IN_INIT, op_chdir},
+    [BERTH_OP_REAP] = {"", IN_INIT, op_reap},
+    [BERTH_OP_EXEC] = {"(s)(s)", IN_INIT, op_exec},
+    [BERTH_OP_HOLD] = {"", IN_INIT, op_hold},
+    [BERTH_OP_PRIVATE_MOUNTS] = {"", IN_INIT, op_private_mounts},
+    [BERTH_OP_BIND_FROM_ROOT] = {"lws", IN_INIT, op_bind_from_root},
+};
+
+const struct operation_schema *operation_schema_of(uint16_t op) {
+  if (op >= sizeof schemas / sizeof schemas[0] || schemas[op].fields == NULL) return NULL;
+  return &schemas[op];
+}
+
+static void check_field(struct wire_reader *payload, char field) {
+  uint32_t value;
+  switch (field) {
+    case 'w': wire_u32(payload); break;
+    case 'q': wire_u64(payload); break;
+    case 's': wire_string(payload); break;
+    case 'b': wire_bytes(payload, &value); break;
+    case 'l':
+      if (wire_u32(payload) >= BERTH_SLOTS) payload->broken = true;
+      break;
+    case 'n':
+      value = wire_u32(payload);
+      if (value >= BERTH_SLOTS && value != BERTH_SLOT_NONE) payload->broken = true;
+      break;
+    default: payload->broken = true; break;
+  }
+}
+
+/* Every item takes at least four bytes, so a huge count ends where the payload does. */
+static const char *check_list(struct wire_reader *payload, const char *fields) {
+  const char *end = fields;
+  for (uint32_t left = wire_u32(payload); left > 0 && !payload->broken; left--) {
+    for (const char *field = fields; *field != ')'; field++) check_field(payload, *field);
+  }
+  while (*end != ')') end++;
+  return end;
+}
+
+static bool fields_fit(struct wire_reader payload, const char *fields) {
+  for (const char *field = fields; *field != '\0'; field++) {
+    if (*field == '(') field = check_list(&payload, field + 1);
+    else check_field(&payload, *field);
+  }
+  return wire_is_done(&payload);
+}
+
+static int malformed(struct failure *failure, uint16_t op, const char *why) {
+  failure->op = op;
+  failure->error = EBADMSG;
+  snprintf(failure->object, sizeof failure->object, "program");
+  snprintf(failure->detail, sizeof failure->detail, "%s", why);
+  return -EBADMSG;
+}
+
+bool program_next(struct wire_reader *program, struct operation *operation) {
+  if (program->broken || program->at == program->end) return false;
+  operation->op = wire_u16(program);
+  operation->flags = wire_u16(program);
+  uint32_t length = wire_u32(program);
+  if (program->broken || (size_t)(program->end - program->at) < length) {
+    program->broken = true;
+    return false;
+  }
+  operation->payload = wire_reader_of(program->at, length);
+  program->at += length;
+  return true;
+}
+
+/* CLONE, JOIN and INIT_BEGIN give a program its shape, EXEC ends it. */
+static const char *shape_error(enum program_kind kind, unsigned clones, unsigned joins, bool begun, uint16_t last) {
+  if (kind == PROGRAM_RUN) return clones + joins > 0 || begun ? "a RUN program starts no process" : NULL;
+  if (!begun) return "INIT_BEGIN is missing";
+  if (kind == PROGRAM_START && (clones != 1 || joins != 0)) return "a START program has one CLONE";
+  if (kind == PROGRAM_EXEC && (clones != 0 || joins != 1)) return "an EXEC program has one JOIN";
+  return last == BERTH_OP_EXEC ? NULL : "the last operation is not EXEC";
+}
+
+int program_check(enum program_kind kind, const uint8_t *bytes, size_t length, struct failure *failure) {
+  struct wire_reader program = wire_reader_of(bytes, length);
+  struct operation operation = {0};
+  unsigned clones = 0, joins = 0;
+  bool begun = false;
+  while (program_next(&program, &operation)) {
+    const struct operation_schema *schema = operation_schema_of(operation.op);
+    if (schema == NULL) return malformed(failure, operation.op, "unknown operation");
+    if ((schema->where & (begun ? IN_INIT : IN_HOST)) == 0) {
+      return malformed(failure, operation.op, "operation on the wrong side of INIT_BEGIN");
+    }
+    if ((operation.flags & ~(BERTH_OPF_OPTIONAL | BERTH_OPF_MAY_BE_ABSENT)) != 0) {
+      return malformed(failure, operation.op, "unknown flags of an operation");
+    }
+    if (!fields_fit(operation.payload, schema->fields)) {
+      return malformed(failure, operation.op, "fields do not fit the operation");
+    }
+    clones += operation.op == BERTH_OP_CLONE;
+    joins += operation.op == BERTH_OP_JOIN;
+    begun = begun || operation.op == BERTH_OP_INIT_BEGIN;
+    /* Nothing can follow the payload, and what needs a child comes after it. */
+    if (operation.op == BERTH_OP_EXEC && program.at != program.end) {
+      return malformed(failure, operation.op, "EXEC is not the last operation");
+    }
+  }
+  if (program.broken) return malformed(failure, operation.op, "operation longer than the program");
+  const char *wrong = shape_error(kind, clones, joins, begun, operation.op);
+  return wrong == NULL ? 0 : malformed(failure, 0, wrong);
+}

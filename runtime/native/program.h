@@ -1,0 +1,99 @@
+/* Carrying out a program: the list of operations that protocol.h describes. */
+#ifndef BERTH_PROGRAM_H
+#define BERTH_PROGRAM_H
+
+#include <sys/types.h>
+
+#include "wire.h"
+
+/* One operation as it lies in the message. */
+struct operation {
+  uint16_t op;
+  uint16_t flags;
+  struct wire_reader payload;
+};
+
+/* Where a program may come from: it decides which operations it must and may hold. */
+enum program_kind { PROGRAM_RUN, PROGRAM_START, PROGRAM_EXEC };
+
+/*
+ * Checks a whole program before any of it is carried out: every payload has exactly the fields of its operation,
+ * slots are in range, host operations come before INIT_BEGIN and init operations after it, START holds one CLONE
+ * and EXEC one JOIN, and both end with EXEC. Returns 0, or -EBADMSG with `failure` filled in.
+ */
+int program_check(enum program_kind kind, const uint8_t *bytes, size_t length, struct failure *failure);
+
+/* The next operation of a checked program; false at its end. */
+bool program_next(struct wire_reader *program, struct operation *operation);
+
+/* State that the operations of one program share. One process owns it; CLONE gives the child its own copy. */
+struct program {
+  uint32_t id;              /* of the request */
+  struct wire_reader rest;  /* operations still to be done */
+  void *mapping;            /* the message that holds them, for who wants to give it back */
+  size_t mapping_bytes;
+  struct failure failure;   /* filled in by the operation that fails */
+  int slots[BERTH_SLOTS];   /* descriptors, -1 where empty */
+  int report_fd;            /* where NETLINK_REPLY goes; -1: nowhere */
+
+  /* The supervisor's side. */
+  int stdio[3];             /* the child's ends; -1: what the supervisor has there, /dev/null */
+  int container_pidfd;      /* JOIN: first process of the container */
+  pid_t child;              /* as the host sees it; 0 before CLONE */
+  int child_pidfd;
+  int channel;              /* to the child, or in the child to the supervisor */
+  uint64_t clone_flags;
+  uint32_t root_uid;        /* the host's id of the container's root, once ID_MAP ran */
+  uint32_t root_gid;
+
+  /* The init's side. */
+  bool is_init;
+  bool is_first;            /* first process of a container, not of an EXEC */
+  bool holds;               /* START_HOLD was asked for */
+  bool has_terminal;
+  bool descriptors_sealed;  /* close_range has run */
+  int root_fd;              /* the container's root */
+  int attach_fd;            /* the host directory of ATTACH_ROOT, opened before host ids are given up */
+  int proc_fd;              /* private procfs of SYSCTL */
+  mode_t umask;             /* the payload's, set right before exec */
+};
+
+void program_init(struct program *program, uint32_t id, const uint8_t *bytes, size_t length);
+/* Closes every descriptor that the program still owns, but those that point to the child. */
+void program_release(struct program *program);
+
+/*
+ * Carries out host operations: of a RUN all of them, else those up to INIT_BEGIN. Returns 0 or -errno with
+ * program->failure filled in. In the child that CLONE or JOIN makes it never returns: the child carries out the
+ * init's operations and either becomes the payload or reports its failure and ends.
+ */
+int program_run_host(struct program *program, uint32_t stage);
+
+/* Puts a descriptor into a slot, closing what was there; -EBADMSG when there is no such slot. */
+int program_fill_slot(struct program *program, uint32_t slot, int fd);
+/* The descriptor of a filled slot, or -EBADF. */
+int program_slot(const struct program *program, uint32_t slot);
+
+/* Makes the payload's pipes its root's: it may open /dev/stdout again, and pipefs asks for the owner then. */
+void program_give_stdio(const struct program *program);
+
+/* Name what an operation acts on, for the failure that it may become. They return `error` for convenience. */
+int program_fails(struct program *program, int error, const char *object);
+void program_detail(struct program *program, const char *detail);
+
+/* Every operation: reads its payload (checked before), acts, returns 0 or -errno. */
+typedef int operation_function(struct program *program, struct wire_reader *payload);
+
+operation_function op_mkdir, op_write_file, op_open, op_unlink, op_cgroup_attach, op_cgroup_devices;
+operation_function op_child_oom_score, op_child_rlimit, op_id_map, op_child_namespace;
+operation_function op_open_tree, op_mount_setattr, op_fsopen;
+operation_function op_user_namespace, op_clone, op_join, op_pass_fds, op_notify;
+operation_function op_netlink;
+operation_function op_take_fds, op_await, op_hold, op_unshare;
+operation_function op_private_mounts, op_attach_root, op_mount, op_make_dir, op_make_symlink, op_read_only;
+operation_function op_mask, op_pivot, op_root_read_only, op_bind_from_root, op_sysctl;
+operation_function op_hostname, op_rlimit, op_keyring, op_umask, op_ids, op_capabilities;
+operation_function op_no_new_privs, op_seccomp, op_chdir, op_exec;
+operation_function op_tty, op_session, op_reap;
+
+#endif

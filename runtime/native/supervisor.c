@@ -1,0 +1,192 @@
+/* How a supervisor comes up: it places its container, or leaves nothing behind. */
+#include "supervisor.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "channel.h"
+#include "cleanup.h"
+#include "kernel-abi.h"
+#include "supervisor-state.h"
+
+/* Away from the agent's session, terminal and descriptors; 0, 1 and 2 are /dev/null. */
+static int detach(int report_fd) {
+  static const int ignored[] = {SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGPIPE, SIGUSR1, SIGUSR2};
+  setsid();
+  umask(0);
+  prctl(PR_SET_NAME, "berth-super");
+  signal(SIGCHLD, SIG_DFL);
+  for (size_t i = 0; i < sizeof ignored / sizeof ignored[0]; i++) signal(ignored[i], SIG_IGN);
+  int moved = report_fd;
+  if (report_fd != 3) {
+    moved = dup3(report_fd, 3, O_CLOEXEC);
+    if (moved < 0) return -errno;
+  }
+  sys_close_range(4, ~0U, 0);
+  OWNED_FD null = open("/dev/null", O_RDWR | O_CLOEXEC);
+  if (null < 0) return -errno;
+  for (int fd = 0; fd < 3; fd++) {
+    if (dup2(null, fd) < 0) return -errno;
+  }
+  return moved;
+}
+
+/* bind(2) gives the socket's file the mode of the socket, less the umask. */
+static int open_socket(struct supervisor *supervisor, const char *path) {
+  struct sockaddr_un address = {.sun_family = AF_UNIX};
+  if (strlen(path) >= sizeof address.sun_path) return -ENAMETOOLONG;
+  memcpy(address.sun_path, path, strlen(path) + 1);
+  int error = place_open(&supervisor->socket_place, path);
+  if (error < 0) return error;
+  OWNED_FD fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+  if (fd < 0 || fchmod(fd, 0600) < 0) return -errno;
+  /* What lies there is of a supervisor that was killed: two for one container are never started. */
+  if (unlink(path) < 0 && errno != ENOENT) return -errno;
+  if (bind(fd, (struct sockaddr *)&address, sizeof address) < 0 || listen(fd, 64) < 0) return -errno;
+  supervisor->listener = steal_fd(&fd);
+  return 0;
+}
+
+static int open_stdio(struct supervisor *supervisor, struct program *program, uint32_t flags) {
+  int error = 0;
+  if ((flags & BERTH_START_TTY) != 0) return 0;
+  if ((flags & BERTH_START_STDIN) != 0) error = open_pipe(1, &supervisor->stdin_fd, &program->stdio[0]);
+  for (int i = 0; i < 2 && error == 0; i++) {
+    error = open_pipe(0, &supervisor->streams[i].fd, &program->stdio[i + 1]);
+  }
+  return error;
+}
+
+/* Done while the init is busy with its mounts. */
+static int open_files(struct supervisor *supervisor, const struct start_request *request, struct failure *failure) {
+  const char *path = request->exit_path;
+  int error = place_open(&supervisor->exit_place, path);
+  if (error == 0) {
+    path = request->log_path;
+    error = log_file_open(&supervisor->log, path, request->log_bytes_max, request->log_files_max);
+  }
+  if (error == 0) {
+    path = request->socket_path;
+    error = open_socket(supervisor, path);
+  }
+  if (error == 0) return 0;
+  *failure = (struct failure){.stage = BERTH_STAGE_SUPERVISOR, .error = -error};
+  snprintf(failure->object, sizeof failure->object, "%s", path);
+  return error;
+}
+
+static int ended_early(struct failure *failure) {
+  *failure = (struct failure){.stage = BERTH_STAGE_INIT, .error = ECHILD};
+  snprintf(failure->object, sizeof failure->object, "container");
+  snprintf(failure->detail, sizeof failure->detail, "its first process ended while it was set up");
+  return -ECHILD;
+}
+
+/* Until the child has become the payload, is held, or has failed. */
+static int wait_for_child(struct supervisor *supervisor, struct failure *failure) {
+  struct channel_message message;
+  for (;;) {
+    int got = channel_receive(supervisor->channel, &message, 0);
+    if (got <= 0) break;
+    if (message.kind == CHANNEL_EXEC) supervisor->is_ready = true;
+    if (message.kind == CHANNEL_FAILED) {
+      *failure = message.body.failure;
+      return -failure->error;
+    }
+    if (message.kind == CHANNEL_HELD) {
+      set_nonblocking(supervisor->channel);
+      return 0;
+    }
+    if (message.kind == CHANNEL_TERMINAL && message.fd_count == 1 && supervisor->terminal < 0) {
+      set_nonblocking(message.fds[0]);
+      supervisor->terminal = message.fds[0];
+      supervisor->streams[0].fd = message.fds[0];
+    }
+  }
+  if (!supervisor->is_ready) return ended_early(failure);
+  drop_fd(&supervisor->channel);
+  supervisor->state = CONTAINER_RUNNING;
+  return 0;
+}
+
+static int place_container(struct supervisor *supervisor, struct start_request *request, struct program *program) {
+  int error = open_stdio(supervisor, program, request->flags);
+  if (error < 0) {
+    program->failure = (struct failure){.stage = BERTH_STAGE_SUPERVISOR, .error = -error};
+    return error;
+  }
+  error = program_run_host(program, BERTH_STAGE_SUPERVISOR);
+  program_release(program);
+  supervisor->pid = program->child;
+  supervisor->pidfd = program->child_pidfd;
+  supervisor->channel = program->channel;
+  supervisor->clone_flags = program->clone_flags;
+  supervisor->root_uid = program->root_uid;
+  supervisor->root_gid = program->root_gid;
+  if (error == 0) error = open_files(supervisor, request, &program->failure);
+  if (error == 0) error = wait_for_child(supervisor, &program->failure);
+  return error;
+}
+
+/* Leaves no process and no socket behind. */
+static _Noreturn void give_up(struct supervisor *supervisor, const struct program *program, int report_fd) {
+  if (supervisor->pid > 0) {
+    sys_pidfd_send_signal(supervisor->pidfd, SIGKILL);
+    exit_status_of_child(supervisor->pid);
+  }
+  if (supervisor->listener >= 0) unlinkat(supervisor->socket_place.directory, supervisor->socket_place.name, 0);
+  wire_send_failure(report_fd, program->id, &program->failure);
+  _exit(1);
+}
+
+/* The agent may be gone by now; the container runs nevertheless, and the next agent finds the socket. */
+static void report_started(const struct supervisor *supervisor, uint32_t id, int report_fd) {
+  uint8_t bytes[32];
+  struct wire_writer body = wire_writer_of(bytes, sizeof bytes);
+  wire_put_started(&body, supervisor->pid);
+  wire_send(report_fd, id, BERTH_MSG_STARTED, bytes, body.length);
+  close(report_fd);
+}
+
+static void initialize(struct supervisor *supervisor) {
+  supervisor->pidfd = supervisor->channel = supervisor->stdin_fd = supervisor->terminal = -1;
+  supervisor->listener = supervisor->log.fd = -1;
+  supervisor->exit_place = supervisor->socket_place = supervisor->log.place = NO_PLACE;
+  supervisor->streams[0] = (struct stream){.fd = -1, .number = 1};
+  supervisor->streams[1] = (struct stream){.fd = -1, .number = 2};
+}
+
+_Noreturn void supervisor_run(struct start_request *request, int report_fd) {
+  static struct supervisor supervisor;
+  struct program program;
+  initialize(&supervisor);
+  program_init(&program, request->id, request->program, request->program_bytes);
+  program.failure.stage = BERTH_STAGE_SUPERVISOR;
+  program.is_first = true;
+  program.holds = (request->flags & BERTH_START_HOLD) != 0;
+  program.mapping = request->mapping;
+  program.mapping_bytes = request->mapping_bytes;
+  program.report_fd = report_fd = detach(report_fd);
+  if (report_fd < 0) _exit(1);
+  supervisor.lines = mmap(NULL, sizeof supervisor.lines[0] * 2, PROT_READ | PROT_WRITE,
+                          MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (supervisor.lines == MAP_FAILED) {
+    program.failure.error = ENOMEM;
+    give_up(&supervisor, &program, report_fd);
+  }
+  if (place_container(&supervisor, request, &program) < 0) give_up(&supervisor, &program, report_fd);
+  supervisor.start_time = process_start_time(supervisor.pid);
+  report_started(&supervisor, request->id, report_fd);
+  munmap(request->mapping, request->mapping_bytes);
+  supervisor_loop(&supervisor);
+}
