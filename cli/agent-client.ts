@@ -141,8 +141,10 @@ function explain(error: NodeJS.ErrnoException, context: Context): Error {
     case "ENOENT":
     case "ECONNREFUSED":
       return new AgentAbsentError(
-        `cannot reach the agent because none answers on ${socketPath}: start it with 'systemctl start berth' ` +
-          `or 'berth agent ${spelled === "" ? "" : `${spelled} `}--repo URL_OR_PATH'`,
+        `cannot reach the agent because none answers on ${socketPath}: start it with ` +
+          (spelled === ""
+            ? "'systemctl start berth' or 'berth agent --repo URL_OR_PATH'"
+            : `'berth agent ${spelled} --repo URL_OR_PATH'`),
       );
     case "EACCES":
       return new CliError(

@@ -18,14 +18,19 @@ export function createProgressLine(): ProgressLine {
   return {
     show(text) {
       clear();
-      stderr.write(cut(printable(text), (stderr.columns ?? 80) - 1));
+      stderr.write(cut(printable(text), columnsOf(stderr) - 1));
     },
     clear,
   };
 }
 
+/** A terminal without a window says 0. */
+function columnsOf({ columns }: NodeJS.WriteStream): number {
+  return columns > 0 ? columns : 80;
+}
+
 function cut(text: string, columns: number): string {
   let shorter = text;
-  while (displayWidth(shorter) > columns) shorter = shorter.slice(0, -1);
+  while (shorter !== "" && displayWidth(shorter) > columns) shorter = shorter.slice(0, -1);
   return shorter;
 }

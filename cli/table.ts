@@ -14,9 +14,10 @@ export function formatTable(
   rows: readonly (readonly Cell[])[],
 ): string {
   const cleaned = rows.map((row) => row.map(clean));
-  const widths = headings.map((heading, column) =>
-    Math.max(heading.length, ...cleaned.map((row) => displayWidth(row[column]?.text ?? ""))),
-  );
+  const widths = headings.map((heading, column) => {
+    if (column === headings.length - 1) return 0;
+    return Math.max(heading.length, ...cleaned.map((row) => displayWidth(row[column]?.text ?? "")));
+  });
   const heading = headings.map((text, column) => pad(text, widths[column] ?? 0));
   const lines = cleaned.map((row) =>
     row.map(({ text, color }, column) => {
