@@ -3,7 +3,7 @@ import { pipeline } from "node:stream/promises";
 import { constants, createGunzip, createZstdDecompress } from "node:zlib";
 import { ImageError } from "./image-error.ts";
 import { EXPANSION_CHECKED_FROM_BYTES, EXPANSION_RATIO_MAX } from "./image-limits.ts";
-import { onFailure } from "./stream-failure.ts";
+import { onFailure } from "./stream-ends.ts";
 
 export type Compression = "none" | "gzip" | "zstd";
 

@@ -23,7 +23,7 @@ const DockerConfig = z.object({
 });
 
 /** `$DOCKER_CONFIG/config.json`, else `~/.docker/config.json`. */
-export function dockerConfigPath(environment: NodeJS.ProcessEnv = process.env): string {
+function dockerConfigPath(environment: NodeJS.ProcessEnv = process.env): string {
   const directory = environment.DOCKER_CONFIG || join(environment.HOME || homedir(), ".docker");
   return join(directory, "config.json");
 }

@@ -62,7 +62,7 @@ export function imageFailure(
 }
 
 /** The first of `codes` that the error or one of its causes carries. */
-export function findCode(error: unknown, codes: readonly string[]): string | undefined {
+function findCode(error: unknown, codes: readonly string[]): string | undefined {
   let current = error;
   for (let depth = 0; depth < 8 && current instanceof Error; depth += 1) {
     const code = "code" in current ? current.code : undefined;

@@ -13,7 +13,7 @@ import { LAYER_ID_BASE } from "./layer-ids.ts";
 import { SharedJobs } from "./shared-jobs.ts";
 import { Slots } from "./slots.ts";
 import type { StoreLayout } from "./store-layout.ts";
-import { onFailure } from "./stream-failure.ts";
+import { onFailure, tracked } from "./stream-ends.ts";
 import type { Unpacker, UnpackOutcome } from "./unpacker.ts";
 import { StreamMeter, verified } from "./verified-stream.ts";
 
@@ -97,8 +97,8 @@ export class LayerStore {
     const meter = new StreamMeter();
     const teardown = new AbortController();
     const abort = AbortSignal.any([order.abort, teardown.signal]);
-    const compressed = observed(await this.#compressed(order, name, abort), order);
-    const plain = decompressed(compressed, { name, bytesMax: LAYER_BYTES_MAX, abort });
+    const compressed = tracked(observed(await this.#compressed(order, name, abort), order));
+    const plain = decompressed(compressed.stream, { name, bytesMax: LAYER_BYTES_MAX, abort });
     let streamFailure: unknown;
     const tar = onFailure(meter.pass(plain), (error) => {
       streamFailure = error;
@@ -121,6 +121,8 @@ export class LayerStore {
       throw streamFailure ?? notUnpackable(name, error);
     } finally {
       teardown.abort();
+      await tar.return(undefined);
+      await compressed.ended();
     }
   }
 

@@ -15,6 +15,8 @@ const DOCUMENT_DEADLINE_MS = 60_000;
 const BLOB_DEADLINE_BASE_MS = 300_000;
 /** Slower than this on average and the registry is taken for one that stalls on purpose. */
 const BLOB_BYTES_PER_SECOND_MIN = 16 * 1024;
+/** Node's timers fire at once beyond it. */
+const TIMER_MS_MAX = 2 ** 31 - 1;
 const BLOB_ATTEMPTS_MAX = 5;
 const ERROR_BODY_BYTES_MAX = 64 * 1024;
 
@@ -86,11 +88,9 @@ export class RegistryClient {
     blob: { readonly digest: Digest; readonly size: number },
     abort: AbortSignal,
   ): AsyncGenerator<Buffer> {
-    const deadlineMs = BLOB_DEADLINE_BASE_MS + (blob.size / BLOB_BYTES_PER_SECOND_MIN) * 1000;
-    const deadline = AbortSignal.any([
-      abort,
-      AbortSignal.timeout(Math.min(deadlineMs, 2 ** 31 - 1)),
-    ]);
+    const sendingMs = Math.ceil((blob.size / BLOB_BYTES_PER_SECOND_MIN) * 1000);
+    const deadlineMs = Math.min(BLOB_DEADLINE_BASE_MS + sendingMs, TIMER_MS_MAX);
+    const deadline = AbortSignal.any([abort, AbortSignal.timeout(deadlineMs)]);
     let offset = 0;
     for (let attempt = 1; ; attempt += 1) {
       try {

@@ -1,0 +1,60 @@
+import { existsSync, mkdtempSync, readdirSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { DatabaseSync } from "node:sqlite";
+import { helperPath } from "../../runtime/helper-path.ts";
+import type { ImageStore } from "../../runtime/images/image-store.ts";
+import { openImageStore } from "../../runtime/images/open-image-store.ts";
+import { Launcher } from "../../runtime/launcher.ts";
+import { LayerUnpacker } from "../../runtime/layer-unpacker.ts";
+
+export type StoreBench = {
+  readonly root: string;
+  readonly images: string;
+  readonly store: ImageStore;
+  readonly state: DatabaseSync;
+  /** Opens the store again over the same directory and database, as after a crash. */
+  reopen(): Promise<ImageStore>;
+  /** Names in `blobs/sha256`, `layers` and `incoming`, sorted. */
+  content(): { blobs: string[]; layers: string[]; incoming: string[] };
+};
+
+const silent = { debug() {}, info() {}, warn() {}, error() {} };
+
+/** A store of its own over the real helper; everything of it is gone afterwards. */
+export async function withStore(
+  work: (bench: StoreBench) => Promise<void>,
+  root: string = mkdtempSync(join(tmpdir(), "bt-images-")),
+): Promise<void> {
+  const launcher = new Launcher({ helperPath, log: silent });
+  const state = new DatabaseSync(join(root, "state.db"));
+  const unpacker = new LayerUnpacker(launcher, join(root, "run"));
+  const images = join(root, "lib", "images");
+  const open = (): Promise<ImageStore> =>
+    openImageStore({
+      libDir: join(root, "lib"),
+      state,
+      log: silent,
+      insecureRegistries: [],
+      now: () => Date.now(),
+      unpacker,
+    });
+  const list = (name: string): string[] =>
+    existsSync(join(images, name)) ? readdirSync(join(images, name)).toSorted() : [];
+  try {
+    await launcher.open();
+    const store = await open();
+    const content = () => ({
+      blobs: list("blobs/sha256"),
+      layers: list("layers"),
+      incoming: list("incoming"),
+    });
+    await work({ root, images, store, state, reopen: open, content });
+  } finally {
+    state.close();
+    await launcher.close();
+    rmSync(root, { recursive: true, force: true });
+  }
+}
+
+export const soon = (): AbortSignal => AbortSignal.timeout(60_000);
