@@ -6,8 +6,9 @@ import { collectDiagnostics, type Report } from "./diagnostics.ts";
 import { findApps, normalizeRoot } from "./find-apps.ts";
 
 /**
- * Compiles a commit into what a host shall run. Every directory below `path` with a Compose file is an app.
- * Mistakes never throw: all of them come back, sorted by file, line and column. Rejects when the reader fails or `abort` fires.
+ * Compiles a commit into what a host shall run. Every directory below `path` with a Compose
+ * file is an app. Mistakes never throw: all of them come back, sorted by file, line and column.
+ * Rejects when the reader fails or `abort` fires.
  */
 export async function compileRevision({
   revision,

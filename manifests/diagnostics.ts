@@ -12,7 +12,10 @@ export type DiagnosticLists = {
   readonly warnings: readonly Diagnostic[];
 };
 
-/** `finish` returns both lists without doubles, sorted by file, line, column, message, and bounded. */
+/**
+ * `finish` returns both lists without doubles, sorted by file, line, column, message, and
+ * bounded.
+ */
 export function collectDiagnostics(): { readonly report: Report; finish(): DiagnosticLists } {
   const errors = new Map<string, Diagnostic>();
   const warnings = new Map<string, Diagnostic>();

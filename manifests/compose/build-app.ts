@@ -7,8 +7,9 @@ import type { FileModel } from "./read-file.ts";
 import type { Lookup } from "./template.ts";
 
 /**
- * The app that a checked file describes. Reports what only shows when its parts are seen together: references that lead
- * nowhere, cycles, contradictions. The result is of use only when nothing was reported.
+ * The app that a checked file describes. Reports what only shows when its parts are seen
+ * together: references that lead nowhere, cycles, contradictions. The result is of use only
+ * when nothing was reported.
  */
 export function buildApp({
   name,

@@ -8,7 +8,10 @@ import type { Lookup } from "./template.ts";
 
 const stopGraceMsDefault = 10_000;
 
-/** One service of the desired state, with Compose's defaults. Reports fields that contradict each other. */
+/**
+ * One service of the desired state, with Compose's defaults. Reports fields that contradict
+ * each other.
+ */
 export function buildService({
   name,
   model,
@@ -58,7 +61,10 @@ export function buildService({
   };
 }
 
-/** Key and host name part of the anonymous volume that a service has at `target`: the same for every revision. */
+/**
+ * Key and host name part of the anonymous volume that a service has at `target`: the same for
+ * every revision.
+ */
 export function anonymousVolume(service: string, target: string): { key: string; suffix: string } {
   const digest = createHash("sha256").update(target).digest("hex").slice(0, 12);
   return { key: `${service}:${target}`, suffix: `${service}_${digest}` };

@@ -4,8 +4,9 @@ import { quoteValue } from "../diagnostics.ts";
 export type Kind = "null" | "boolean" | "number" | "string" | "list" | "mapping";
 
 /**
- * A schema that picks one of several by the kind of the value (`null`, `string`, `list`, …), so that an error says which kinds
- * are expected, or what is wrong within the chosen one, with its path.
+ * A schema that picks one of several by the kind of the value (`null`, `string`, `list`, …), so
+ * that an error says which kinds are expected, or what is wrong within the chosen one, with its
+ * path.
  */
 export function byKind<const Choices extends Partial<Record<Kind, z.ZodType>>>(
   choices: Choices,
@@ -84,7 +85,7 @@ export function only<const Value extends string>(
   });
 }
 
-export function describeValue(value: unknown): string {
+function describeValue(value: unknown): string {
   const kind = kindOf(value);
   return kind === "null" ? "null" : `a ${kind}`;
 }
@@ -93,7 +94,10 @@ type OutputOf<Choices> = {
   [K in keyof Choices]: Choices[K] extends z.ZodType<infer Output> ? Output : never;
 }[keyof Choices];
 
-/** Hands the issues of a nested parse on to the outer one, which puts its own path before theirs. */
+/**
+ * Hands the issues of a nested parse on to the outer one, which puts its own path before
+ * theirs.
+ */
 function copyIssues(
   error: z.ZodError,
   {

@@ -5,8 +5,8 @@ import { locateName, type Position } from "../yaml/node.ts";
 import type { FileModel } from "./read-file.ts";
 
 /**
- * Checks that dependencies exist, can be met and form no cycle. Returns the services without the dependencies that
- * are not required and not there.
+ * Checks that dependencies exist, can be met and form no cycle. Returns the services without
+ * the dependencies that are not required and not there.
  */
 export function checkDependencies({
   services,

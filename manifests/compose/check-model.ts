@@ -3,9 +3,10 @@ import type { Report } from "../diagnostics.ts";
 import { describeNode, formatPath, locate, type Node, nodeAt, type Path } from "../yaml/node.ts";
 
 /**
- * Checks plain values by a schema and reports every issue where the value stands in the file: `path` is where `values`
- * came from below `root`. Fields that are wrong are left out of the model, so that the others can be checked
- * further; undefined when nothing can be made of the rest.
+ * Checks plain values by a schema and reports every issue where the value stands in the file:
+ * `path` is where `values` came from below `root`. Fields that are wrong are left out of the
+ * model, so that the others can be checked further; undefined when nothing can be made of the
+ * rest.
  */
 export function checkModel<Model>({
   schema,
@@ -45,6 +46,8 @@ function message(issue: z.core.$ZodIssue, path: Path, node: Node | undefined): s
   if (node === undefined)
     return `${formatPath(path.slice(0, -1))}: ${String(path.at(-1))} is missing`;
   if (issue.code === "invalid_type") {
+    if (issue.expected === "number" && node.kind === "scalar" && typeof node.value === "number")
+      return `${place}: ${node.text} is not a finite number`;
     const expected = expectedWords.get(issue.expected) ?? `a ${issue.expected}`;
     const quotes =
       issue.expected === "string" && node.kind === "scalar" && node.value !== null

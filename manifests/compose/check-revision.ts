@@ -3,7 +3,10 @@ import type { Report } from "../diagnostics.ts";
 import { locate, type Position } from "../yaml/node.ts";
 import type { LoadedApp } from "./load-app.ts";
 
-/** What only shows when all apps of a revision are seen together: names and host ports that two of them want. */
+/**
+ * What only shows when all apps of a revision are seen together: names and host ports that two
+ * of them want.
+ */
 export function checkRevision({
   loaded,
   report,
@@ -31,7 +34,10 @@ type Claim = {
   readonly at: Position;
 };
 
-/** Two ports clash when number and protocol are the same and the addresses are, or one is every address. */
+/**
+ * Two ports clash when number and protocol are the same and the addresses are, or one is every
+ * address.
+ */
 function checkPorts({
   loaded,
   report,

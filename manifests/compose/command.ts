@@ -3,8 +3,9 @@ import { quoteValue } from "../diagnostics.ts";
 import { byKind } from "./by-kind.ts";
 
 /**
- * A command as an argument list. A string is split as a shell splits words, but no shell runs it; null means that the
- * image's own stays, an empty string or list that the image's is dropped.
+ * A command as an argument list. A string is split as a shell splits words, but no shell runs
+ * it; null means that the image's own stays, an empty string or list that the image's is
+ * dropped.
  */
 export const Command = byKind({
   null: z.null(),
@@ -19,7 +20,7 @@ export const Command = byKind({
 export type Command = z.infer<typeof Command>;
 
 /** The words, or what is wrong. */
-export function splitWords(text: string): string[] | string {
+function splitWords(text: string): string[] | string {
   const words: string[] = [];
   let word: string | undefined;
   let quote = "";

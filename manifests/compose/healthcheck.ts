@@ -25,7 +25,10 @@ const Test = byKind({
   }),
 });
 
-/** `test: []` keeps the image's test with the timing given here; `["NONE"]` switches the image's off. */
+/**
+ * `test: []` keeps the image's test with the timing given here; `["NONE"]` switches the image's
+ * off.
+ */
 export const Healthcheck = byKind({
   mapping: z
     .strictObject({

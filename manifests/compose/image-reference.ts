@@ -1,7 +1,10 @@
 import type { z } from "zod";
 import { byKind, grammar } from "./by-kind.ts";
 
-/** `[HOST[:PORT]/]NAME[:TAG][@DIGEST]` after the grammar of the distribution project; kept as written. */
+/**
+ * `[HOST[:PORT]/]NAME[:TAG][@DIGEST]` after the grammar of the distribution project; kept as
+ * written.
+ */
 export const ImageReference = byKind({
   string: grammar({
     parse: (text) => (text.length <= lengthMax && reference.test(text) ? text : undefined),

@@ -3,8 +3,9 @@ import type { Entry, Node, Position, ScalarNode } from "../yaml/node.ts";
 import { expandTemplate, type Lookup } from "./template.ts";
 
 /**
- * Replaces the variables in every string value (never in a key). Values keep their positions, and a node
- * that several aliases share is expanded once and stays shared. Unset variables are warned of once each.
+ * Replaces the variables in every string value (never in a key). Values keep their positions,
+ * and a node that several aliases share is expanded once and stays shared. Unset variables are
+ * warned of once each.
  */
 export function interpolate({
   root,

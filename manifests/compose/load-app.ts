@@ -29,8 +29,9 @@ type LoadRequest = {
 };
 
 /**
- * One app, stage by stage: bytes -> document -> interpolated document -> checked values -> app. Undefined when a stage
- * left nothing for the next one; the reasons are reported. Rejects only when the reader fails.
+ * One app, stage by stage: bytes -> document -> interpolated document -> checked values -> app.
+ * Undefined when a stage left nothing for the next one; the reasons are reported. Rejects only
+ * when the reader fails.
  */
 export async function loadApp({
   source,
@@ -111,7 +112,10 @@ async function readBounded({
   }
 }
 
-/** The top-level `name`, else the directory's, lower-cased and stripped of other characters as Compose does. */
+/**
+ * The top-level `name`, else the directory's, lower-cased and stripped of other characters as
+ * Compose does.
+ */
 function nameApp({
   root,
   source,

@@ -17,7 +17,10 @@ export type FileModel = {
   readonly networks: ReadonlyMap<string, NetworkModel | undefined>;
 };
 
-/** Checks an interpolated document: keys, kinds, grammars. What needs more than one value comes later. */
+/**
+ * Checks an interpolated document: keys, kinds, grammars. What needs more than one value comes
+ * later.
+ */
 export function readFile({
   root,
   report,

@@ -5,7 +5,8 @@ import type { KeyRule, Section } from "./sections.ts";
 
 /**
  * Turns a mapping into plain values for the schemas, without the keys that are refused, unknown
- * (both reported at the key) or extensions (`x-…`). Objects have no prototype, so that no key means anything.
+ * (both reported at the key) or extensions (`x-…`). Objects have no prototype, so that no key
+ * means anything.
  */
 export function readSection({
   node,

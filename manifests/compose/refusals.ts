@@ -1,6 +1,6 @@
 /**
- * Keys of the Compose Specification that this version refuses, each with what to do instead; an empty text
- * means that nothing but leaving the key out helps.
+ * Keys of the Compose Specification that this version refuses, each with what to do instead; an
+ * empty text means that nothing but leaving the key out helps.
  */
 export const topLevelRefusals: Readonly<Record<string, string>> = {
   configs: "put the content into the image or a volume",

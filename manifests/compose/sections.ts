@@ -1,8 +1,8 @@
 import { serviceRefusals, topLevelRefusals } from "./refusals.ts";
 
 /**
- * How the value of an accepted key is read: `value` as it stands; `texts` as a free mapping or list whose
- * scalars keep the text Compose prints; or as one, a list, or a mapping of sections.
+ * How the value of an accepted key is read: `value` as it stands; `texts` as a free mapping or
+ * list whose scalars keep the text Compose prints; or as one, a list, or a mapping of sections.
  */
 export type KeyRule =
   | "value"
@@ -11,7 +11,10 @@ export type KeyRule =
   | { readonly listOf: Section }
   | { readonly mapOf: Section };
 
-/** The keys that Compose knows in one kind of mapping: those read here, and those refused, with what to do. */
+/**
+ * The keys that Compose knows in one kind of mapping: those read here, and those refused, with
+ * what to do.
+ */
 export type Section = {
   readonly accepted: ReadonlyMap<string, KeyRule>;
   readonly refused: ReadonlyMap<string, string>;

@@ -91,9 +91,15 @@ const StopSignal = grammar({
   expected: "a signal such as SIGTERM, SIGRTMIN+3 or 15",
 });
 
+const signals =
+  "ABRT|ALRM|BUS|CHLD|CLD|CONT|FPE|HUP|ILL|INT|IO|IOT|KILL|PIPE|POLL|PROF|PWR|QUIT|SEGV|" +
+  "STKFLT|STOP|SYS|TERM|TRAP|TSTP|TTIN|TTOU|URG|USR1|USR2|VTALRM|WINCH|XCPU|XFSZ";
+
 /** The signals of Linux with and without SIG, the real-time ones, and numbers from 1 to 64. */
-const signalPattern =
-  /^(?:(?:SIG)?(?:ABRT|ALRM|BUS|CHLD|CLD|CONT|FPE|HUP|ILL|INT|IO|IOT|KILL|PIPE|POLL|PROF|PWR|QUIT|SEGV|STKFLT|STOP|SYS|TERM|TRAP|TSTP|TTIN|TTOU|URG|USR1|USR2|VTALRM|WINCH|XCPU|XFSZ|RTMIN(?:\+[0-9]{1,2})?|RTMAX(?:-[0-9]{1,2})?)|[1-9]|[1-5][0-9]|6[0-4])$/i;
+const signalPattern = new RegExp(
+  `^(?:(?:SIG)?(?:${signals}|RTMIN(?:\\+[0-9]{1,2})?|RTMAX(?:-[0-9]{1,2})?)|[1-9]|[1-5][0-9]|6[0-4])$`,
+  "i",
+);
 
 const User = grammar({
   parse: (text) => (/^[^\s:]+(?::[^\s:]+)?$/.test(text) ? text : undefined),

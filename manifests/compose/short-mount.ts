@@ -2,7 +2,10 @@ import { quoteValue } from "../diagnostics.ts";
 import { unsupported } from "./by-kind.ts";
 import type { MountIssue, MountWish } from "./mount-wish.ts";
 
-/** `TARGET`, `SOURCE:TARGET` or `SOURCE:TARGET:OPTIONS`: what begins like a path is a bind mount, the rest a volume. */
+/**
+ * `TARGET`, `SOURCE:TARGET` or `SOURCE:TARGET:OPTIONS`: what begins like a path is a bind
+ * mount, the rest a volume.
+ */
 export function parseShortMount(text: string): MountWish | MountIssue {
   const parts = text.split(":");
   const [first = "", second, options, ...rest] = parts;

@@ -10,9 +10,10 @@ export type TemplateRequest = {
 };
 
 /**
- * Replaces `$NAME`, `${NAME}`, `${NAME:-word}`, `${NAME-word}`, `${NAME:?word}`, `${NAME?word}`,
- * `${NAME:+word}`, `${NAME+word}` and `$$` (Compose Specification, "Interpolation"); a word may hold
- * variables again and is looked at only where it is used. Undefined after an error.
+ * Replaces `$NAME`, `${NAME}`, `${NAME:-word}`, `${NAME-word}`, `${NAME:?word}`,
+ * `${NAME?word}`, `${NAME:+word}`, `${NAME+word}` and `$$` (Compose Specification,
+ * "Interpolation"); a word may hold variables again and is looked at only where it is used.
+ * Undefined after an error.
  */
 export function expandTemplate(request: TemplateRequest): string | undefined {
   if (!request.text.includes("$")) return request.text;

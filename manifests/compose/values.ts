@@ -63,7 +63,10 @@ export const ByteSize = byKind({
 });
 export type ByteSize = z.infer<typeof ByteSize>;
 
-/** `1h2m3.5s`, `250ms`, `0`: milliseconds, as Go writes durations, plus `d` and `w`. At most 24 days. */
+/**
+ * `1h2m3.5s`, `250ms`, `0`: milliseconds, as Go writes durations, plus `d` and `w`. At most 24
+ * days.
+ */
 export const Duration = byKind({
   string: grammar({
     parse: parseDurationMs,

@@ -14,8 +14,8 @@ export class YamlProblem extends Error {
 }
 
 /**
- * Turns the library's tree into ours: scalars by Compose's rules, aliases and `<<` merge keys resolved, keys unique strings.
- * Aliased nodes are shared, not copied. Throws YamlProblem.
+ * Turns the library's tree into ours: scalars by Compose's rules, aliases and `<<` merge keys
+ * resolved, keys unique strings. Aliased nodes are shared, not copied. Throws YamlProblem.
  */
 export function buildNode({
   root,

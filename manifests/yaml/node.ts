@@ -11,9 +11,15 @@ export type ScalarNode = {
   /** What Compose prints for the value where it wants text: `1.10` is `1.1`, `0755` is `493`. */
   readonly text: string;
   readonly at: Position;
-  /** Columns between `at` and the first character of `text`, when the text stands verbatim on one line. */
+  /**
+   * Columns between `at` and the first character of `text`, when the text stands verbatim on
+   * one line.
+   */
   readonly textColumn?: number;
-  /** True: its variables could not be filled in, which was reported; nothing else is to be said of it. */
+  /**
+   * True: its variables could not be filled in, which was reported; nothing else is to be said
+   * of it.
+   */
   readonly broken?: true;
 };
 

@@ -8,8 +8,9 @@ import type { Node, Position } from "./node.ts";
 export const yamlBytesMax = 1024 * 1024;
 
 /**
- * Parses one YAML 1.2 document. Reports what is wrong and returns undefined then. Never throws: the input is bounded in bytes,
- * depth, documents, aliases and in the nodes that the aliases stand for.
+ * Parses one YAML 1.2 document. Reports what is wrong and returns undefined then. Never throws:
+ * the input is bounded in bytes, depth, documents, aliases and in the nodes that the aliases
+ * stand for.
  */
 export function parseYaml({
   file,
@@ -42,7 +43,7 @@ export function parseYaml({
       report.error(positionAt(error.offset), error.message);
       return undefined;
     }
-    // The parser is a library fed with hostile text: whatever it throws says that it cannot read this file.
+    // The library is fed with hostile text: whatever it throws says that it cannot read it.
     const reason = error instanceof Error ? error.message : String(error);
     report.error({ file, line: 1, column: 1 }, `not valid YAML: ${reason}`);
     return undefined;
@@ -80,7 +81,10 @@ function decode({
   return undefined;
 }
 
-/** Feeds the parser lexeme by lexeme, so that nesting without end is noticed while it is still cheap. */
+/**
+ * Feeds the parser lexeme by lexeme, so that nesting without end is noticed while it is still
+ * cheap.
+ */
 function composeDocuments(source: string, lines: LineCounter): readonly Document.Parsed[] {
   lines.addNewLine(0);
   const parser = new Parser(lines.addNewLine);

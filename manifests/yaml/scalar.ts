@@ -63,7 +63,10 @@ function decimal(source: string): { value: number; text: string } | undefined {
   return { value, text: goText(value) };
 }
 
-/** Go prints exponents below 1e-4 with at least two digits; JavaScript does so below 1e-6, with one. */
+/**
+ * Go prints exponents below 1e-4 with at least two digits; JavaScript does so below 1e-6, with
+ * one.
+ */
 function goText(value: number): string {
   const magnitude = Math.abs(value);
   if (magnitude === 0 || magnitude >= 1e-4) return Object.is(value, -0) ? "-0" : String(value);
