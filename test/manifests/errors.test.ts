@@ -126,6 +126,7 @@ const refused: readonly (readonly [string, string])[] = [
     '4:16: services.web.mem_limit: "64q" is not a size in bytes such as 1048576, 512k, 64m or 2g',
   ],
   ["cpus: -1", "4:11: services.web.cpus: -1 is not a number of CPUs from 0 to 4096"],
+  ["cpus: .inf", "4:11: services.web.cpus: +Inf is not a finite number"],
   [
     "stop_grace_period: 10",
     "4:24: services.web.stop_grace_period: a string is expected, not a number",
