@@ -29,7 +29,7 @@ int main(int argc, char **argv) {
     say(2, "usage: berth-helper launcher|version\n");
     return 2;
   }
-  int error = seal_self(argv);
+  int error = seal_self(argv[1]);
   if (error < 0) {
     snprintf(text, sizeof text, "berth-helper: cannot seal itself in memory because: %s\n", strerror(-error));
     say(2, text);
