@@ -91,11 +91,12 @@ export function createCore(options: CoreOptions): Core {
     images: runtime.images,
     clock,
     random,
-    onResult: ({ reference, durationMs, error }) => {
+    onResult: ({ reference, durationMs, bytes, error }) => {
       meters.step("pull-image", error === undefined ? "done" : "retryable", durationMs);
+      meters.pull(error === undefined ? "pulled" : "failed", bytes, durationMs);
       const kind = error === undefined ? "image.pulled" : "image.pull-failed";
       const message = error === undefined ? `${reference} was pulled` : describeError(error);
-      events.record({ kind, target: reference, message, fields: { durationMs } });
+      events.record({ kind, target: reference, message, fields: { durationMs, bytes } });
       wake("image pulled");
     },
   });

@@ -98,6 +98,7 @@ async function startContainer(core: Core, step: StepOf<"start-container">): Prom
   // An operator may have stopped it since the plan was made.
   if (wanted !== undefined && isStoppedByHand(wanted, byHand)) return;
   supervisor.expectRunning(id);
+  core.index.started(id, core.clock.now());
   const { startedAtMs } = await runtime.startContainer(id);
   core.started(id, startedAtMs);
   const message = `${name} was started`;

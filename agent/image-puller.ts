@@ -1,4 +1,4 @@
-import type { ImageStore } from "../runtime/images/image-store.ts";
+import type { ImageStore, PullProgress } from "../runtime/images/image-store.ts";
 import { backoffMs } from "./backoff.ts";
 import type { Clock } from "./clock.ts";
 import { describeError } from "./log.ts";
@@ -10,6 +10,8 @@ export type PullState =
 export type PullResult = {
   readonly reference: string;
   readonly durationMs: number;
+  /** What came over the network. */
+  readonly bytes: number;
   readonly error?: Error;
 };
 
@@ -87,11 +89,16 @@ export class ImagePuller {
   async #pull(reference: string): Promise<void> {
     const { images, clock, random, onResult } = this.#options;
     const startedAtMs = clock.now();
+    const byLayer = new Map<string, number>();
+    const onProgress = ({ layer, phase, bytesDone }: PullProgress) => {
+      if (phase === "download" && layer !== undefined) byLayer.set(layer, bytesDone);
+    };
+    const bytes = () => [...byLayer.values()].reduce((sum, count) => sum + count, 0);
     try {
-      await images.pull(reference, { abort: this.#close.signal });
+      await images.pull(reference, { abort: this.#close.signal, onProgress });
       this.#states.delete(reference);
       this.#failures.delete(reference);
-      onResult({ reference, durationMs: clock.now() - startedAtMs });
+      onResult({ reference, durationMs: clock.now() - startedAtMs, bytes: bytes() });
     } catch (cause) {
       if (this.#close.signal.aborted) return;
       const failures = (this.#failures.get(reference) ?? 0) + 1;
@@ -100,7 +107,7 @@ export class ImagePuller {
       const error = cause instanceof Error ? cause : new Error(String(cause));
       const retryAtMs = clock.now() + delay;
       this.#states.set(reference, { kind: "failed", error: describeError(error), retryAtMs });
-      onResult({ reference, durationMs: clock.now() - startedAtMs, error });
+      onResult({ reference, durationMs: clock.now() - startedAtMs, bytes: bytes(), error });
     }
   }
 }

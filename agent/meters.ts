@@ -1,24 +1,37 @@
+import type { AgentMetrics } from "../metrics/agent-metrics.ts";
 import type { StepOutcome } from "./apply.ts";
 import type { StepKind } from "./step.ts";
 
 /** What the loop tells its metrics. */
 export type Meters = {
   step(kind: StepKind, outcome: StepOutcome, durationMs: number): void;
-  round(result: "ok" | "failed", durationMs: number): void;
-  fetched(result: "ok" | "failed", durationMs: number): void;
+  pull(result: "pulled" | "failed", bytes: number, durationMs: number): void;
+  round(result: "changed" | "unchanged" | "failed", durationMs: number): void;
+  fetched(result: "ok" | "failed"): void;
   drift(kind: string): void;
   hold(figures: HeldFigures): void;
 };
 
 export type HeldFigures = {
-  readonly wantedRevision: string | null;
-  readonly runningRevision: string | null;
   readonly containersWanted: number;
   readonly containersRunning: number;
-  readonly ready: boolean;
-  readonly apps: readonly {
-    readonly name: string;
-    readonly revision: string;
-    readonly verdict: string;
-  }[];
+  readonly apps: readonly { readonly name: string; readonly revision: string }[];
 };
+
+/** Puts them into the agent's Prometheus series. What only waits, or was not tried, is no result of a step. */
+export function createMeters(metrics: AgentMetrics): Meters {
+  return {
+    step(kind, outcome, durationMs) {
+      if (outcome === "waiting" || outcome === "skipped") return;
+      metrics.stepped({ kind, result: outcome === "done" ? "ok" : "failed", durationMs });
+    },
+    pull: (result, bytes, durationMs) => metrics.pulled({ result, bytes, durationMs }),
+    round: (result, durationMs) => metrics.reconciled({ result, durationMs }),
+    fetched: (result) => metrics.fetched(result),
+    drift: (kind) => metrics.drifted(kind),
+    hold({ containersWanted, containersRunning, apps }) {
+      metrics.setContainers({ wanted: containersWanted, running: containersRunning });
+      metrics.setRevisions(new Map(apps.map(({ name, revision }) => [name, revision])));
+    },
+  };
+}

@@ -65,6 +65,11 @@ export class ReconcileLoop {
     return this.#round;
   }
 
+  /** The number of the newest round, finished or not: whatever is wished for now is seen by the next one. */
+  get roundsBegun(): number {
+    return this.#number;
+  }
+
   /** Returns the function that ends it. */
   onRound(listener: (round: Round) => void): () => void {
     this.#listeners.add(listener);
@@ -112,7 +117,7 @@ export class ReconcileLoop {
   }
 
   #idleMs(): number {
-    if (this.#round === undefined && this.#failures === 0) return 0;
+    if (this.#round === undefined && this.#failures === 0 && !this.#paused) return 0;
     const waits = [driftCheckMs];
     if (this.#failures > 0) {
       const random = this.#core.random();
@@ -126,15 +131,18 @@ export class ReconcileLoop {
   async #guardedRound(reasons: readonly string[], abort: AbortSignal): Promise<void> {
     const { clock, log, meters } = this.#core;
     const startedAtMs = clock.now();
-    let ok = false;
+    let result: "changed" | "unchanged" | "failed" = "failed";
     try {
       this.#round = await this.#runRound(abort);
-      ok = !this.#round.results.some(({ outcome }) => isTrouble(outcome));
+      const outcomes = this.#round.results.map(({ outcome }) => outcome);
+      if (!outcomes.some(isTrouble)) {
+        result = outcomes.includes("done") ? "changed" : "unchanged";
+      }
     } catch (error) {
       log.error("reconcile failed", { error, reasons });
     }
-    this.#failures = ok ? 0 : this.#failures + 1;
-    meters.round(ok ? "ok" : "failed", clock.now() - startedAtMs);
+    this.#failures = result === "failed" ? this.#failures + 1 : 0;
+    meters.round(result, clock.now() - startedAtMs);
     if (this.#round === undefined) return;
     for (const listener of this.#listeners) listener(this.#round);
   }
@@ -222,18 +230,12 @@ export class ReconcileLoop {
   }
 
   #figures(actual: ActualState, apps: readonly AppStanding[]): HeldFigures {
-    const { enforcement, state } = this.#core;
-    const wantedRevision = enforcement.desired()?.revision ?? null;
-    const runningRevision = state.fact("revision.running") ?? null;
+    const wanted = this.#core.enforcement.wanted();
     return {
-      wantedRevision,
-      runningRevision,
-      containersWanted: enforcement.wanted().apps.flatMap(({ containers }) => containers).length,
+      containersWanted: wanted.apps.flatMap(({ containers }) => containers).length,
       containersRunning: actual.containers.filter(({ status }) => status.state === "running")
         .length,
-      ready:
-        wantedRevision === runningRevision && apps.every(({ verdict }) => verdict === "healthy"),
-      apps: apps.map(({ name, revision, verdict }) => ({ name, revision, verdict })),
+      apps: apps.map(({ name, revision }) => ({ name, revision })),
     };
   }
 }

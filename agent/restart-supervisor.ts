@@ -131,10 +131,12 @@ export class RestartSupervisor {
   }
 
   async #restart(container: IndexedContainer, backoffMs: number): Promise<void> {
-    const { runtime, events, onStarted, onChange, log } = this.#options;
+    const { runtime, events, index, clock, onStarted, onChange, log } = this.#options;
     const { id, name, app } = container;
     const count = this.restarts(id).count + 1;
     this.#setRecord(id, { count, backoffMs });
+    // It may end before its start is known: then it ran for no time, not since its earlier start.
+    index.started(id, clock.now());
     try {
       const { startedAtMs } = await runtime.startContainer(id);
       this.#pending.delete(id);

@@ -97,7 +97,7 @@ export class SourceLoop {
     try {
       const sha = await this.#source.fetch(abort);
       const fetchedAtMs = clock.now();
-      meters.fetched("ok", fetchedAtMs - startedAtMs);
+      meters.fetched("ok");
       this.#reachable(fetchedAtMs);
       if (sha === this.#state.seen) return;
       await this.#look(sha, abort);
@@ -105,7 +105,7 @@ export class SourceLoop {
       state.setFact("source.fetched-at-ms", String(fetchedAtMs));
     } catch (error) {
       if (abort.aborted) return;
-      meters.fetched("failed", clock.now() - startedAtMs);
+      meters.fetched("failed");
       const text = describeError(error);
       const unreachableSinceMs = this.#state.unreachableSinceMs ?? startedAtMs;
       if (this.#state.error !== text) log.warn("cannot fetch", { error: text });

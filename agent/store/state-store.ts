@@ -193,12 +193,14 @@ function markMethods(database: DatabaseSync) {
 
 function factMethods(database: DatabaseSync) {
   const select = database.prepare("SELECT value FROM agent_facts WHERE key = ?");
+  const remove = database.prepare("DELETE FROM agent_facts WHERE key = ?");
   return {
     fact(key: FactKey): string | undefined {
       const row = select.get(key);
       return row === undefined ? undefined : String(row.value);
     },
     setFact: (key: FactKey, value: string): void => setFact(database, key, value),
+    forgetFact: (key: FactKey): void => void remove.run(key),
   };
 }
 

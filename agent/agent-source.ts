@@ -1,0 +1,57 @@
+import type { Log } from "../runtime/runtime.ts";
+import type { Settings } from "./settings.ts";
+import { openGitMirror } from "./source/git-mirror.ts";
+import { watchRepository } from "./source/watch-repository.ts";
+import type { SourceLoop } from "./source-loop.ts";
+import { changedFields } from "./watched-settings.ts";
+
+type Mirror = ReturnType<typeof openGitMirror>;
+
+const fetchTimeoutMs = 120_000;
+
+export function openSource(settings: Settings, libDir: string): Mirror {
+  return openGitMirror({ repo: settings.repo, ref: settings.ref, libDir, fetchTimeoutMs });
+}
+
+/** Watches the repository while it is a local one, also after the settings named another. */
+export class SourceWatch {
+  readonly #options: {
+    readonly loop: SourceLoop;
+    readonly libDir: string;
+    readonly log: Log;
+  };
+  #watcher: { close(): Promise<void> } | undefined;
+
+  constructor(options: { readonly loop: SourceLoop; readonly libDir: string; readonly log: Log }) {
+    this.#options = options;
+  }
+
+  watch(mirror: Mirror): void {
+    const { loop, log } = this.#options;
+    if (mirror.localPath === undefined) return;
+    const onChange = () => loop.hint();
+    this.#watcher = watchRepository({ path: mirror.localPath, log, onChange });
+  }
+
+  async changed(now: Settings, before: Settings): Promise<void> {
+    const { loop, libDir, log } = this.#options;
+    const changed = changedFields(before, now);
+    if (!["repo", "ref", "path", "host"].some((field) => changed.includes(field))) {
+      loop.hint();
+      return;
+    }
+    try {
+      const mirror = openSource(now, libDir);
+      await this.close();
+      loop.replaceSource(mirror);
+      this.watch(mirror);
+    } catch (error) {
+      log.error("source not changed, the earlier one stays", { error });
+    }
+  }
+
+  async close(): Promise<void> {
+    await this.#watcher?.close();
+    this.#watcher = undefined;
+  }
+}

@@ -1,0 +1,110 @@
+import { randomBytes } from "node:crypto";
+import { existsSync } from "node:fs";
+import { join } from "node:path";
+import type { Runtime } from "../runtime/runtime.ts";
+import { applySteps, type Executors } from "./apply.ts";
+import { systemClock } from "./clock.ts";
+import { diffState } from "./diff.ts";
+import { createLog } from "./log.ts";
+import { actualState } from "./observe.ts";
+import { openStores, type Stores } from "./open-stores.ts";
+import { planSteps } from "./plan.ts";
+
+const parallelMax = 8;
+
+/**
+ * Stops containers (dependents first), removes everything that the instance owns in the kernel, and forgets which
+ * apps are held. Images stay; volumes stay unless asked for.
+ */
+export async function takeDown(options: {
+  readonly runtime: Runtime;
+  readonly stores: Pick<Stores, "state" | "live">;
+  readonly volumes: boolean;
+  readonly abort: AbortSignal;
+}): Promise<void> {
+  const { runtime, stores, volumes, abort } = options;
+  const actual = actualState(await runtime.observe(), {
+    health: () => "none",
+    restarts: () => ({ count: 0, backoffMs: 0 }),
+    restartPending: () => false,
+    lostAtBoot: new Set(),
+    byHand: new Map(),
+    completed: new Map(),
+  });
+  const wanted = { apps: [] };
+  const difference = { ...diffState(wanted, actual), drift: [] };
+  const newContainerId = () => randomBytes(32).toString("hex");
+  await applySteps({
+    steps: planSteps({ difference, wanted, actual, newContainerId }),
+    executors: removingExecutors(runtime),
+    live: stores.live,
+    clock: systemClock,
+    parallelMax,
+    abort,
+    // What could not be removed in order is removed, or reported, by destroy.
+    onResult: () => {},
+  });
+  await runtime.destroy({ volumes, abort });
+  const { state } = stores;
+  state.setEnforcedApps(
+    [],
+    state.enforcedApps().map(({ app }) => app.name),
+  );
+  for (const { name } of state.byHandMarks()) state.unmarkByHand(name);
+  for (const name of state.completed().keys()) state.unmarkCompleted(name);
+  state.forgetFact("revision.running");
+}
+
+/** `berth down` where no agent runs. */
+export async function downWithoutAgent(options: {
+  readonly libDir: string;
+  readonly runDir: string;
+  readonly instance: string;
+  readonly volumes: boolean;
+}): Promise<void> {
+  const { libDir, runDir, instance, volumes } = options;
+  if (!existsSync(join(libDir, "state.db"))) return;
+  const log = createLog({
+    level: "warn",
+    format: "logfmt",
+    write: (line) => process.stderr.write(line),
+    now: Date.now,
+  });
+  const stores = openStores({ libDir, runDir, now: Date.now });
+  try {
+    const { openRuntime } = await import("../runtime/open-runtime.ts");
+    const runtime = await openRuntime({
+      libDir,
+      runDir,
+      instance,
+      state: stores.stateDatabase,
+      live: stores.liveDatabase,
+      log,
+      addressPool: "10.210.0.0/16",
+      insecureRegistries: [],
+      now: Date.now,
+    });
+    await takeDown({ runtime, stores, volumes, abort: new AbortController().signal });
+  } finally {
+    stores.close();
+  }
+}
+
+/** A plan for "nothing is wanted" only ever removes. */
+function removingExecutors(runtime: Runtime): Executors {
+  const never = () => Promise.reject(new Error("cannot make anything on the way down"));
+  return {
+    "pull-image": never,
+    "create-network": never,
+    "create-volume": never,
+    "await-condition": never,
+    "create-container": never,
+    "start-container": never,
+    repair: never,
+    "remove-network": ({ network }) => runtime.removeNetwork(network),
+    "stop-container": async ({ id, graceMs }, { abort }) => {
+      await runtime.stopContainer(id, { graceMs, abort });
+    },
+    "remove-container": ({ id }) => runtime.removeContainer(id),
+  };
+}

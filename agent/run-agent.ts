@@ -1,0 +1,190 @@
+import { randomBytes } from "node:crypto";
+import { readFileSync } from "node:fs";
+import { access } from "node:fs/promises";
+import { join } from "node:path";
+import { type AgentMetrics, createAgentMetrics } from "../metrics/agent-metrics.ts";
+import { createContainerMetrics } from "../metrics/container-metrics.ts";
+import { detectCgroups } from "../runtime/cgroups/cgroup-host.ts";
+import { hostFeatures } from "../runtime/doctor.ts";
+import { openRuntime } from "../runtime/open-runtime.ts";
+import type { Log, Runtime } from "../runtime/runtime.ts";
+import type { AgentOptions } from "./agent-options.ts";
+import { openSource, SourceWatch } from "./agent-source.ts";
+import { startApi } from "./api/start-api.ts";
+import { systemClock } from "./clock.ts";
+import { type Core, createCore } from "./core.ts";
+import { createControl } from "./create-control.ts";
+import { readHostListeners } from "./host-listeners.ts";
+import { createLog } from "./log.ts";
+import { createMeters } from "./meters.ts";
+import { openStores, type Stores } from "./open-stores.ts";
+import { ReconcileLoop } from "./reconcile.ts";
+import { recover } from "./recover.ts";
+import { createServiceManager } from "./service-manager.ts";
+import { loadSettings, type Settings } from "./settings.ts";
+import { SourceLoop } from "./source-loop.ts";
+import { type WatchedSettings, watchSettings } from "./watched-settings.ts";
+
+/**
+ * The agent of one host, until the signal (or `down`). Containers are left running. Rejects when it cannot start:
+ * another agent holds the directories, the host lacks a feature, the repository's address is not allowed.
+ */
+export async function runAgent(options: AgentOptions, abort: AbortSignal): Promise<void> {
+  const settings = await loadSettings(options);
+  const log = createLog({
+    ...settings.log,
+    write: (line) => process.stderr.write(line),
+    now: Date.now,
+  });
+  const closers = new Closers(log);
+  try {
+    const stores = openStores({ ...options, now: Date.now });
+    closers.add(() => stores.close());
+    await requireFeatures(options.libDir);
+    const runtime = await openAgentRuntime({ options, settings, stores, log });
+    closers.add(() => runtime.close());
+    await serve({ options, settings, stores, runtime, log, closers, abort });
+  } finally {
+    await closers.close();
+    log.info("agent ended");
+  }
+}
+
+type Parts = {
+  readonly options: AgentOptions;
+  readonly settings: Settings;
+  readonly stores: Stores;
+  readonly runtime: Runtime;
+  readonly log: Log;
+  readonly closers: Closers;
+  readonly abort: AbortSignal;
+};
+
+async function serve(parts: Parts): Promise<void> {
+  const { options, settings, stores, runtime, log, closers, abort } = parts;
+  const metrics = createAgentMetrics({ version: readVersion() });
+  const mirror = openSource(settings, options.libDir);
+  const watched = watchSettings({
+    agentOptions: options,
+    initial: settings,
+    log,
+    onChange: (now, before) => void sourceWatch.changed(now, before),
+  });
+  closers.add(() => watched.close());
+  const core = createAgentCore(parts, metrics, watched);
+  closers.add(() => core.close());
+  await recover(core, { rebooted: stores.rebooted });
+  const loop = new ReconcileLoop(core);
+  const source = new SourceLoop(core, mirror);
+  const sourceWatch = new SourceWatch({ loop: source, libDir: options.libDir, log });
+  sourceWatch.watch(mirror);
+  closers.add(() => sourceWatch.close());
+  const containerMetrics = createContainerMetrics({
+    onRestart: (cause) => log.warn("metrics thread was started anew", { error: cause }),
+  });
+  closers.add(() => containerMetrics.close());
+  const ending = new AbortController();
+  const end = (reason: string) => ending.abort(new Error(reason));
+  const control = createControl({
+    ...{ core, loop, source, containerMetrics, end },
+    instance: options.instance,
+    cgroups: detectCgroups(),
+    renderAgentMetrics: () => metrics.render(),
+  });
+  const { listen } = settings;
+  const socketPath = join(options.runDir, "agent.sock");
+  const api = await startApi({ control, socketPath, listen, log });
+  closers.add(() => api.close());
+  const stop = AbortSignal.any([abort, ending.signal]);
+  const loops = [loop.run(stop), source.run(stop)];
+  closers.add(() => Promise.all(loops));
+  const manager = createServiceManager({ runtime, log, environment: process.env });
+  await manager.ready();
+  log.info("agent serves", { repo: mirror.displayUrl, ref: mirror.ref, port: api.port });
+  await whenAborted(stop);
+  await manager.stopping();
+}
+
+function createAgentCore(parts: Parts, metrics: AgentMetrics, watched: WatchedSettings): Core {
+  const { stores, runtime, log } = parts;
+  return createCore({
+    ...{ runtime, log },
+    ...{ state: stores.state, live: stores.live, events: stores.events },
+    clock: systemClock,
+    random: Math.random,
+    newContainerId: () => randomBytes(32).toString("hex"),
+    host: {
+      listeners: readHostListeners,
+      pathExists: (path) =>
+        access(path).then(
+          () => true,
+          () => false,
+        ),
+    },
+    meters: createMeters(metrics),
+    settings: () => watched.current(),
+  });
+}
+
+function openAgentRuntime({
+  options,
+  settings,
+  stores,
+  log,
+}: Pick<Parts, "options" | "settings" | "stores" | "log">): Promise<Runtime> {
+  const { libDir, runDir, instance } = options;
+  return openRuntime({
+    ...{ libDir, runDir, instance, log },
+    state: stores.stateDatabase,
+    live: stores.liveDatabase,
+    addressPool: settings.addressPool,
+    insecureRegistries: settings.insecureRegistries,
+    now: Date.now,
+  });
+}
+
+async function requireFeatures(libDir: string): Promise<void> {
+  const missing = (await hostFeatures({ libDir })).filter(({ ok, required }) => required && !ok);
+  if (missing.length === 0) return;
+  const lines = missing.map(
+    ({ name, detail, fix }) => `${name}: ${detail}; ${fix ?? "no fix known"}`,
+  );
+  throw new Error(`cannot start the agent because this host lacks ${lines.join(" | ")}`);
+}
+
+function readVersion(): string {
+  const text = readFileSync(new URL("../package.json", import.meta.url), "utf8");
+  // Our own file: it has a version.
+  return (JSON.parse(text) as { version: string }).version;
+}
+
+function whenAborted(signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    if (signal.aborted) resolve();
+    else signal.addEventListener("abort", () => resolve(), { once: true });
+  });
+}
+
+/** Closes what was opened, the last first; a failure is logged and does not keep the rest open. */
+class Closers {
+  readonly #log: Log;
+  readonly #closers: (() => unknown)[] = [];
+
+  constructor(log: Log) {
+    this.#log = log;
+  }
+
+  add(close: () => unknown): void {
+    this.#closers.push(close);
+  }
+
+  async close(): Promise<void> {
+    for (const close of this.#closers.reverse()) {
+      try {
+        await close();
+      } catch (error) {
+        this.#log.warn("cannot close a part of the agent", { error });
+      }
+    }
+  }
+}
