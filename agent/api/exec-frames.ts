@@ -8,7 +8,7 @@
  */
 export const EXEC_PROTOCOL = "berth-exec/1";
 export const STDIN_WINDOW_BYTES = 262_144;
-export const FRAME_DATA_BYTES_MAX = 65_536;
+const FRAME_DATA_BYTES_MAX = 65_536;
 const OPEN_BYTES_MAX = 1_048_576;
 const HEADER_BYTES = 5;
 

@@ -1,7 +1,7 @@
 import type { IncomingMessage } from "node:http";
 import { RequestError } from "./api-error.ts";
 
-export const BODY_BYTES_MAX = 262_144;
+const BODY_BYTES_MAX = 262_144;
 
 /** The request's JSON body; an absent one is `{}`. Refuses what is larger than `BODY_BYTES_MAX` while it arrives. */
 export async function readJsonBody(request: IncomingMessage): Promise<unknown> {

@@ -28,7 +28,7 @@ ${status.apps.map(renderApp).join("\n")}
 }
 
 /** Text as HTML shows it, in an element or a quoted attribute. */
-export function escapeHtml(text: string): string {
+function escapeHtml(text: string): string {
   return text.replace(/[&<>"']/g, (character) => `&#${character.charCodeAt(0)};`);
 }
 

@@ -103,9 +103,13 @@ type Terminal = {
 
 /** A shell command on a terminal of its own, made by script(1). */
 function openTerminal(t: ExecutionContext, command: string): Terminal {
-  const child: ChildProcessWithoutNullStreams = spawn("script", ["-qefc", command, "/dev/null"], {
-    env: { PATH: process.env.PATH, TERM: "xterm", SHELL: "/bin/sh" },
-  });
+  const child: ChildProcessWithoutNullStreams = spawn(
+    "/usr/bin/script",
+    ["-qefc", command, "/dev/null"],
+    {
+      env: { PATH: process.env.PATH, TERM: "xterm", SHELL: "/bin/sh" },
+    },
+  );
   t.teardown(() => child.kill("SIGKILL"));
   let seen = "";
   child.stdout.on("data", (chunk: Buffer) => {
