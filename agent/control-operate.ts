@@ -107,15 +107,18 @@ function requireRunning(container: ActualContainer, purpose: string): void {
 }
 
 function isEnding(signal: string, container: ActualContainer): boolean {
-  const plain = (text: string) => text.toUpperCase().replace(/^SIG/, "");
   const numbers: Readonly<Record<string, string>> = {
     "2": "INT",
     "3": "QUIT",
     "9": "KILL",
     "15": "TERM",
   };
-  const name = numbers[signal] ?? plain(signal);
+  const name = numbers[signal] ?? plainSignal(signal);
   const { stopSignal } = container.status.spec;
-  const own = stopSignal === undefined ? [] : [plain(stopSignal)];
+  const own = stopSignal === undefined ? [] : [plainSignal(stopSignal)];
   return ["KILL", "TERM", "INT", "QUIT", "ABRT", ...own].includes(name);
+}
+
+function plainSignal(text: string): string {
+  return text.toUpperCase().replace(/^SIG/, "");
 }

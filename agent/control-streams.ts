@@ -12,7 +12,7 @@ export async function* followEvents(
 ): AsyncGenerator<AgentEvent> {
   const { follow, abort } = options;
   const queue: AgentEvent[] = [];
-  let wake = () => {};
+  let wake: () => void = doNothing;
   const unsubscribe = core.events.subscribe((event) => {
     queue.push(event);
     if (queue.length > queuedEventsMax) queue.shift();
@@ -25,7 +25,8 @@ export async function* followEvents(
     yield* recorded;
     // Subscribed before reading: what came in between is in both.
     const lastId = recorded.at(-1)?.id ?? 0;
-    while (follow && !abort.aborted) {
+    if (!follow) return;
+    while (!abort.aborted) {
       const event = queue.shift();
       if (event !== undefined) {
         if (event.id > lastId) yield event;
@@ -83,3 +84,5 @@ function statsBetween(context: ControlContext, before: Samples, now: Samples): C
   }
   return stats.sort((a, b) => (a.name < b.name ? -1 : 1));
 }
+
+function doNothing(): void {}

@@ -2,7 +2,7 @@ import type { Log, Runtime } from "../runtime/runtime.ts";
 import type { Clock } from "./clock.ts";
 import { type ContainerIndex, createContainerIndex } from "./container-index.ts";
 import { Enforcement } from "./enforcement.ts";
-import { HealthMonitor } from "./health/health-monitor.ts";
+import { type HealthChange, HealthMonitor } from "./health/health-monitor.ts";
 import { createHostView, type HostView } from "./host-view.ts";
 import { ImagePuller } from "./image-puller.ts";
 import { createKeyedLock, type KeyedLock } from "./keyed-lock.ts";
@@ -11,7 +11,7 @@ import type { Meters } from "./meters.ts";
 import type { PreflightHost } from "./preflight.ts";
 import { RestartSupervisor } from "./restart-supervisor.ts";
 import type { Settings } from "./settings.ts";
-import type { EventLog } from "./store/event-log.ts";
+import type { EventLog, NewEvent } from "./store/event-log.ts";
 import type { LiveStore } from "./store/live-store.ts";
 import type { StateStore } from "./store/state-store.ts";
 
@@ -58,19 +58,8 @@ export function createCore(options: CoreOptions): Core {
     runtime,
     clock,
     log,
-    onChange: ({ containerId, from, to, output }) => {
-      const container = index.find(containerId);
-      const target = container?.name ?? containerId;
-      const message = `${target} is ${to}`;
-      const app = container?.app;
-      const fields = { from, to, output };
-      events.record({
-        kind: "container.health",
-        target,
-        message,
-        fields,
-        ...(app === undefined ? {} : { app }),
-      });
+    onChange: (change) => {
+      events.record(healthEvent(change, index));
       wake("health changed");
     },
   });
@@ -82,7 +71,14 @@ export function createCore(options: CoreOptions): Core {
     health.watch(id, startedAtMs, wanted?.service.healthcheck);
   };
   const supervisor = new RestartSupervisor({
-    ...{ runtime, index, locks, live, state, events, clock, log },
+    runtime,
+    index,
+    locks,
+    live,
+    state,
+    events,
+    clock,
+    log,
     wanted: (name) => enforcement.container(name),
     onStarted: started,
     onChange: wake,
@@ -103,7 +99,14 @@ export function createCore(options: CoreOptions): Core {
   const view = createHostView({ runtime, state, live, enforcement, index, health, supervisor });
   const core: Core = {
     ...options,
-    ...{ enforcement, index, locks, health, supervisor, puller, view, started },
+    enforcement,
+    index,
+    locks,
+    health,
+    supervisor,
+    puller,
+    view,
+    started,
     wake: () => {},
     close() {
       puller.close();
@@ -112,4 +115,19 @@ export function createCore(options: CoreOptions): Core {
     },
   };
   return core;
+}
+
+function healthEvent(
+  { containerId, from, to, output }: HealthChange,
+  index: ContainerIndex,
+): NewEvent {
+  const container = index.find(containerId);
+  const target = container?.name ?? containerId;
+  return {
+    kind: "container.health",
+    target,
+    message: `${target} is ${to}`,
+    fields: { from, to, output },
+    ...(container === undefined ? {} : { app: container.app }),
+  };
 }

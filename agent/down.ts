@@ -33,7 +33,6 @@ export async function takeDown(options: {
   });
   const wanted = { apps: [] };
   const difference = { ...diffState(wanted, actual), drift: [] };
-  const newContainerId = () => randomBytes(32).toString("hex");
   await applySteps({
     steps: planSteps({ difference, wanted, actual, newContainerId }),
     executors: removingExecutors(runtime),
@@ -92,7 +91,6 @@ export async function downWithoutAgent(options: {
 
 /** A plan for "nothing is wanted" only ever removes. */
 function removingExecutors(runtime: Runtime): Executors {
-  const never = () => Promise.reject(new Error("cannot make anything on the way down"));
   return {
     "pull-image": never,
     "create-network": never,
@@ -107,4 +105,12 @@ function removingExecutors(runtime: Runtime): Executors {
     },
     "remove-container": ({ id }) => runtime.removeContainer(id),
   };
+}
+
+function never(): Promise<void> {
+  return Promise.reject(new Error("cannot make anything on the way down"));
+}
+
+function newContainerId(): string {
+  return randomBytes(32).toString("hex");
 }

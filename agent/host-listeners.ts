@@ -62,6 +62,6 @@ function parseAddress(hex: string): string | undefined | "other" {
   const mapped = words.length === 4 && words[2] === "FFFF0000";
   if (words.length === 4 && !mapped) return "other";
   const word = words.at(-1) ?? "";
-  const bytes = (word.match(/../g) ?? []).reverse().map((byte) => Number.parseInt(byte, 16));
+  const bytes = (word.match(/../g) ?? []).toReversed().map((byte) => Number.parseInt(byte, 16));
   return bytes.every((byte) => byte === 0) ? undefined : bytes.join(".");
 }

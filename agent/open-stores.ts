@@ -47,7 +47,10 @@ export function openStores(options: {
     return {
       state: createStateStore(stateDatabase),
       live: createLiveStore(liveDatabase),
-      ...{ events, stateDatabase, liveDatabase, rebooted },
+      events,
+      stateDatabase,
+      liveDatabase,
+      rebooted,
       close() {
         events.flush();
         liveDatabase.close();

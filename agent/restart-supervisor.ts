@@ -96,7 +96,7 @@ export class RestartSupervisor {
 
   close(): void {
     this.#close.abort(new Error("the agent ends"));
-    for (const id of [...this.#pending.keys()]) this.#cancel(id);
+    for (const id of this.#pending.keys()) this.#cancel(id);
   }
 
   #answer(container: IndexedContainer, exit: ExitRecord, ranForMs: number): void {

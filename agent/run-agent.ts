@@ -86,7 +86,11 @@ async function serve(parts: Parts): Promise<void> {
   const ending = new AbortController();
   const end = (reason: string) => ending.abort(new Error(reason));
   const control = createControl({
-    ...{ core, loop, source, containerMetrics, end },
+    core,
+    loop,
+    source,
+    containerMetrics,
+    end,
     instance: options.instance,
     cgroups: detectCgroups(),
     renderAgentMetrics: () => metrics.render(),
@@ -108,8 +112,11 @@ async function serve(parts: Parts): Promise<void> {
 function createAgentCore(parts: Parts, metrics: AgentMetrics, watched: WatchedSettings): Core {
   const { stores, runtime, log } = parts;
   return createCore({
-    ...{ runtime, log },
-    ...{ state: stores.state, live: stores.live, events: stores.events },
+    runtime,
+    log,
+    state: stores.state,
+    live: stores.live,
+    events: stores.events,
     clock: systemClock,
     random: Math.random,
     newContainerId: () => randomBytes(32).toString("hex"),
@@ -134,7 +141,10 @@ function openAgentRuntime({
 }: Pick<Parts, "options" | "settings" | "stores" | "log">): Promise<Runtime> {
   const { libDir, runDir, instance } = options;
   return openRuntime({
-    ...{ libDir, runDir, instance, log },
+    libDir,
+    runDir,
+    instance,
+    log,
     state: stores.stateDatabase,
     live: stores.liveDatabase,
     addressPool: settings.addressPool,
@@ -179,7 +189,7 @@ class Closers {
   }
 
   async close(): Promise<void> {
-    for (const close of this.#closers.reverse()) {
+    for (const close of this.#closers.toReversed()) {
       try {
         await close();
       } catch (error) {

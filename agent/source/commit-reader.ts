@@ -101,16 +101,18 @@ async function readObject(
   return content.subarray(0, entry.sizeBytes);
 }
 
+function doNothing(): void {}
+
 type ByteQueue = { takeLine(): Promise<string>; take(count: number): Promise<Buffer> };
 
 function byteQueue(child: ChildProcessWithoutNullStreams): ByteQueue {
   let chunks: Buffer[] = [];
-  let length = 0;
+  const held = { bytes: 0 };
   let ended: Error | undefined;
-  let wake = () => {};
+  let wake: () => void = doNothing;
   child.stdout.on("data", (chunk: Buffer) => {
     chunks.push(chunk);
-    length += chunk.length;
+    held.bytes += chunk.length;
     wake();
   });
   const end = (error: Error) => {
@@ -131,10 +133,13 @@ function byteQueue(child: ChildProcessWithoutNullStreams): ByteQueue {
     return joined;
   };
   const take = async (count: number) => {
-    while (length < count) await more();
+    for (;;) {
+      if (held.bytes >= count) break;
+      await more();
+    }
     const joined = all();
     chunks = [joined.subarray(count)];
-    length -= count;
+    held.bytes -= count;
     return joined.subarray(0, count);
   };
   return {
@@ -143,7 +148,7 @@ function byteQueue(child: ChildProcessWithoutNullStreams): ByteQueue {
       for (;;) {
         const newline = all().indexOf(10);
         if (newline >= 0) return (await take(newline + 1)).toString("utf8", 0, newline);
-        if (length > headerBytesMax) throw new Error("cannot read git's answer: line too long");
+        if (held.bytes > headerBytesMax) throw new Error("cannot read git's answer: line too long");
         await more();
       }
     },
