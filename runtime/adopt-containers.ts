@@ -3,7 +3,7 @@ import { join } from "node:path";
 import type { ContainerContext } from "./container-context.ts";
 import { pathsOf } from "./container-context.ts";
 import type { ContainerSpec } from "./container-spec.ts";
-import { killOrphan, readExitFile, recordExit, removeCgroupSoon } from "./container-watch.ts";
+import { killOrphan, recordExit, removeCgroupSoon } from "./container-watch.ts";
 import { readStoredSpec } from "./create-container.ts";
 import type { InventoryEntry } from "./inventory.ts";
 import type { ExitRecord } from "./runtime.ts";
@@ -11,7 +11,7 @@ import type { SupervisorState } from "./supervisor-client.ts";
 
 /** What adoption asks of the life of containers. */
 export type Adopter = {
-  watch(id: string): Promise<SupervisorState>;
+  watch(id: string): Promise<SupervisorState | false>;
   publish(spec: ContainerSpec): Promise<void>;
   remove(id: string): Promise<void>;
   ended(id: string, exit: ExitRecord): void;
@@ -35,30 +35,33 @@ async function adoptEntry(
   const { spec, phase } = entry;
   if (phase === "creating" || phase === "removing") return adopter.remove(spec.id);
   if (phase !== "starting" && phase !== "running") return;
-  const state = await adopter.watch(spec.id).catch(() => undefined);
-  if (state === undefined || state.phase === "ended") {
-    if (state === undefined) await adoptEnded(context, adopter, entry);
+  let state: SupervisorState | false;
+  try {
+    state = await adopter.watch(spec.id);
+  } catch {
+    await adoptOrphan(context, adopter, entry);
     return;
   }
+  if (state === false || state.phase === "ended") return;
   const startedAtMs = entry.startedAtMs ?? context.now();
   context.inventory.put({ ...entry, phase: "running", process: state.process, startedAtMs });
   await adopter.publish(spec);
 }
 
-async function adoptEnded(
+/** Neither a supervisor nor a record of an end: nobody can tell how it went. */
+async function adoptOrphan(
   context: ContainerContext,
   adopter: Adopter,
   entry: InventoryEntry,
 ): Promise<void> {
   const { id } = entry.spec;
-  const said = readExitFile(pathsOf(context, id).exitFile);
-  if (said === undefined) await killOrphan(context, id);
-  if (said === undefined && entry.phase === "starting") {
-    context.inventory.put({ spec: entry.spec, createdAtMs: entry.createdAtMs, phase: "created" });
-    await removeCgroupSoon(context, id);
+  await killOrphan(context, id);
+  if (entry.phase === "running") {
+    adopter.ended(id, recordExit(context, id, undefined));
     return;
   }
-  adopter.ended(id, recordExit(context, id, said));
+  context.inventory.put({ spec: entry.spec, createdAtMs: entry.createdAtMs, phase: "created" });
+  await removeCgroupSoon(context, id);
 }
 
 /** live.db ends with the boot, the writable layers do not: what was created before is found by its spec. */

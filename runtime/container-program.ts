@@ -64,6 +64,7 @@ export function compileContainer(plan: StartPlan): Buffer {
     layerDirs: plan.layerDirs,
     writableDir: plan.writableDir,
     storeIds,
+    idBase: plan.idBase,
   });
   const mounts = prepareMounts(program, plan.mounts, storeIds);
   const system = prepareSystemMounts(program, plan.cgroup);

@@ -21,9 +21,20 @@ export class ContainerWatch {
     this.#onExit = onExit;
   }
 
-  /** Connects to the supervisor and watches. Rejects when none listens. */
-  async watch(id: string): Promise<SupervisorState> {
-    const { client, state } = await SupervisorClient.connect(pathsOf(this.#context, id).socket);
+  /**
+   * Connects to the supervisor and watches; false when the container has ended by now, which is told as any other end.
+   * Rejects when there is neither a supervisor nor a record of an end.
+   */
+  async watch(id: string): Promise<SupervisorState | false> {
+    const { socket, exitFile } = pathsOf(this.#context, id);
+    const connected = await SupervisorClient.connect(socket).catch((error: unknown) => {
+      const exit = readExitFile(exitFile);
+      if (exit === undefined) throw error;
+      this.#onExit(id, recordExit(this.#context, id, exit));
+      return undefined;
+    });
+    if (connected === undefined) return false;
+    const { client, state } = connected;
     this.#clients.set(id, client);
     const end = client.ended.then((exit) => this.#settle(id, client, exit));
     this.#ends.set(id, end);

@@ -131,6 +131,10 @@ export class HostOperations extends OperationList {
     return this.op(op.copyTree, {}, (w) => w.u32(source).u32(destination));
   }
 
+  fileSystemIds(uid: number, gid: number): this {
+    return this.op(op.fsIds, {}, (w) => w.u32(uid).u32(gid));
+  }
+
   clone(cloneFlags: number, cgroup: Slot | null): this {
     return this.op(op.clone, {}, (w) => w.u64(cloneFlags).u32(cgroup ?? SLOT_NONE));
   }

@@ -57,6 +57,7 @@ export const op = {
   childRlimit: 19,
   cgroupDevices: 20,
   copyTree: 21,
+  fsIds: 22,
   takeFds: 32,
   await: 33,
   attachRoot: 34,

@@ -41,6 +41,8 @@ export function prepareOverlay(
     /** Holds `upper` and `work`. */
     readonly writableDir: string;
     readonly storeIds: Slot;
+    /** Host id of the container's root: who makes the overlay's own directories. */
+    readonly idBase: number;
   },
 ): Slot {
   const parameters: FsParameter[] = [];
@@ -64,7 +66,10 @@ export function prepareOverlay(
     { kind: "fd", key: "upperdir", slot: upper },
     { kind: "fd", key: "workdir", slot: work },
   );
-  program.fsopen(root, "overlay", noDev, parameters);
+  program
+    .fileSystemIds(source.idBase, source.idBase)
+    .fsopen(root, "overlay", noDev, parameters)
+    .fileSystemIds(0, 0);
   return root;
 }
 

@@ -8,22 +8,26 @@ export class WireWriter {
   #length = 0;
 
   u8(value: number): this {
-    this.#buffer.writeUInt8(value, this.#reserve(1));
+    const at = this.#reserve(1);
+    this.#buffer.writeUInt8(value, at);
     return this;
   }
 
   u16(value: number): this {
-    this.#buffer.writeUInt16LE(value, this.#reserve(2));
+    const at = this.#reserve(2);
+    this.#buffer.writeUInt16LE(value, at);
     return this;
   }
 
   u32(value: number): this {
-    this.#buffer.writeUInt32LE(value, this.#reserve(4));
+    const at = this.#reserve(4);
+    this.#buffer.writeUInt32LE(value, at);
     return this;
   }
 
   u64(value: bigint | number): this {
-    this.#buffer.writeBigUInt64LE(BigInt(value), this.#reserve(8));
+    const at = this.#reserve(8);
+    this.#buffer.writeBigUInt64LE(BigInt(value), at);
     return this;
   }
 
@@ -34,8 +38,9 @@ export class WireWriter {
     }
     const length = Buffer.byteLength(value);
     this.u32(length);
-    this.#buffer.write(value, this.#reserve(length + 1), "utf8");
-    this.#buffer[this.#length - 1] = 0;
+    const at = this.#reserve(length + 1);
+    this.#buffer.write(value, at, "utf8");
+    this.#buffer[at + length] = 0;
     return this;
   }
 

@@ -51,7 +51,7 @@ int op_open(struct program *program, struct wire_reader *payload) {
   if (base_slot != BERTH_SLOT_NONE) {
     base = program_slot(program, base_slot);
     if (base < 0) return program_fails(program, base, path);
-    resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS;
+    resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS;
   }
   int fd = sys_openat2(base, path, flags, mode, resolve);
   return fd < 0 ? program_fails(program, -errno, path) : program_fill_slot(program, slot, fd);

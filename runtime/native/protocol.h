@@ -123,6 +123,7 @@
 #define BERTH_OP_CGROUP_DEVICES 20 /* str cgroup2 directory, bytes: eBPF program of type CGROUP_DEVICE */
 #define BERTH_OP_COPY_TREE 21  /* u32 slot of a source directory, u32 slot of an empty one: what is in it, with ids,
                                   modes, times, xattrs and links; nothing when the source's slot is empty */
+#define BERTH_OP_FS_IDS 22     /* u32 uid, u32 gid: the ids with which the supervisor acts on file systems from here on */
 
 /* Operations of the init (after INIT_BEGIN). Paths are inside the new root unless said otherwise, and are
  * resolved with RESOLVE_IN_ROOT from the root's descriptor. FSOPEN, MOUNT_SETATTR and NETLINK (without patch or

@@ -59,6 +59,11 @@ export async function withRuntime(work: (bench: Bench) => Promise<void>): Promis
       },
     });
   } finally {
+    // Most payloads are a PID 1 that does not obey SIGTERM.
+    for (const { spec, state } of (await runtime.observe()).containers) {
+      if (state !== "running" && state !== "paused") continue;
+      await runtime.stopContainer(spec.id, { graceMs: 0, abort: AbortSignal.timeout(10_000) });
+    }
     await runtime.destroy({ volumes: true, abort: AbortSignal.timeout(20_000) });
     for (const database of databases) database.close();
     rmSync(root, { recursive: true, force: true });

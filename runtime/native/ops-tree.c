@@ -1,0 +1,38 @@
+/* Operations on the content of directories, and the ids with which file systems are acted on. */
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/securebits.h>
+#include <stdio.h>
+#include <sys/fsuid.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+
+#include "copy-tree.h"
+#include "program.h"
+
+int op_copy_tree(struct program *program, struct wire_reader *payload) {
+  int source = program_slot(program, wire_u32(payload));
+  int destination = program_slot(program, wire_u32(payload));
+  char object[sizeof program->failure.object];
+  if (source < 0) return 0;
+  if (destination < 0) return program_fails(program, destination, "destination");
+  mode_t mask = umask(0);
+  int error = copy_tree(source, destination, object, sizeof object);
+  umask(mask);
+  return error < 0 ? program_fails(program, error, object) : 0;
+}
+
+/* Overlay makes directories with the ids of whoever mounts it, and on an idmapped mount an id without a mapping
+ * cannot own anything. Leaving id 0 must not cost the capabilities that follow the file system id. */
+int op_fs_ids(struct program *program, struct wire_reader *payload) {
+  uid_t uid = wire_u32(payload);
+  gid_t gid = wire_u32(payload);
+  char object[32];
+  snprintf(object, sizeof object, "%u:%u", uid, gid);
+  if (prctl(PR_SET_SECUREBITS, SECBIT_NO_SETUID_FIXUP) < 0) return program_fails(program, -errno, object);
+  setfsgid(gid);
+  setfsuid(uid);
+  int error = setfsuid((uid_t)-1) == (int)uid && setfsgid((gid_t)-1) == (int)gid ? 0 : -EPERM;
+  if (prctl(PR_SET_SECUREBITS, 0) < 0 && error == 0) error = -errno;
+  return error < 0 ? program_fails(program, error, object) : 0;
+}
