@@ -129,6 +129,7 @@ int launcher_run(void) {
   static struct launcher launcher;
   prctl(PR_SET_NAME, "berth-launcher");
   prctl(PR_SET_DUMPABLE, 0);
+  if (chdir("/") < 0) return 1;
   set_signals();
   for (size_t i = 0; i < JOBS_MAX; i++) launcher.jobs[i].fd = -1;
   while (!launcher.is_over) {

@@ -5,6 +5,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -67,6 +68,9 @@ int op_exec(struct program *program, struct wire_reader *payload) {
   if (error < 0) return error;
   umask(program->umask);
   process_reset_signals();
+  /* A container does not outlive its supervisor: nobody would take its output or learn of its end. Set here,
+   * because a change of ids has reset it; if the supervisor was gone before, the channel tells. */
+  if (program->is_first) prctl(PR_SET_PDEATHSIG, SIGKILL);
   error = channel_send_kind(program->channel, CHANNEL_EXEC);
   if (error < 0) _exit(127);
   if (*name == '\0') return program_fails(program, -ENOENT, name);

@@ -121,41 +121,58 @@ bool program_next(struct wire_reader *program, struct operation *operation) {
   return true;
 }
 
-/* CLONE, JOIN and INIT_BEGIN give a program its shape, EXEC ends it. */
-static const char *shape_error(enum program_kind kind, unsigned clones, unsigned joins, bool begun, uint16_t last) {
-  if (kind == PROGRAM_RUN) return clones + joins > 0 || begun ? "a RUN program starts no process" : NULL;
-  if (!begun) return "INIT_BEGIN is missing";
-  if (kind == PROGRAM_START && (clones != 1 || joins != 0)) return "a START program has one CLONE";
-  if (kind == PROGRAM_EXEC && (clones != 0 || joins != 1)) return "an EXEC program has one JOIN";
-  return last == BERTH_OP_EXEC ? NULL : "the last operation is not EXEC";
+/* How often each operation that shapes a program occurs in it. */
+struct shape {
+  unsigned clones, joins, begins;
+  unsigned notifies, awaits, passes, takes;
+  uint16_t last;
+};
+
+static void add_to_shape(struct shape *shape, uint16_t op) {
+  shape->clones += op == BERTH_OP_CLONE;
+  shape->joins += op == BERTH_OP_JOIN;
+  shape->begins += op == BERTH_OP_INIT_BEGIN;
+  shape->notifies += op == BERTH_OP_NOTIFY;
+  shape->awaits += op == BERTH_OP_AWAIT;
+  shape->passes += op == BERTH_OP_PASS_FDS;
+  shape->takes += op == BERTH_OP_TAKE_FDS;
+  shape->last = op;
+}
+
+/* An AWAIT that nobody answers would leave supervisor and init waiting for each other. */
+static const char *shape_error(enum program_kind kind, const struct shape *shape) {
+  if (kind == PROGRAM_RUN) {
+    return shape->clones + shape->joins + shape->begins > 0 ? "a RUN program starts no process" : NULL;
+  }
+  if (shape->begins != 1) return "INIT_BEGIN is missing";
+  if (kind == PROGRAM_START && (shape->clones != 1 || shape->joins != 0)) return "a START program has one CLONE";
+  if (kind == PROGRAM_EXEC && (shape->clones != 0 || shape->joins != 1)) return "an EXEC program has one JOIN";
+  if (shape->notifies != shape->awaits) return "as many NOTIFY as AWAIT are needed";
+  if (shape->passes != shape->takes) return "as many PASS_FDS as TAKE_FDS are needed";
+  return shape->last == BERTH_OP_EXEC ? NULL : "the last operation is not EXEC";
+}
+
+static const char *operation_error(const struct operation *operation, bool begun) {
+  const struct operation_schema *schema = operation_schema_of(operation->op);
+  if (schema == NULL) return "unknown operation";
+  if ((schema->where & (begun ? IN_INIT : IN_HOST)) == 0) return "operation on the wrong side of INIT_BEGIN";
+  if ((operation->flags & ~(BERTH_OPF_OPTIONAL | BERTH_OPF_MAY_BE_ABSENT)) != 0) return "unknown operation flags";
+  return fields_fit(operation->payload, schema->fields) ? NULL : "fields do not fit the operation";
 }
 
 int program_check(enum program_kind kind, const uint8_t *bytes, size_t length, struct failure *failure) {
   struct wire_reader program = wire_reader_of(bytes, length);
   struct operation operation = {0};
-  unsigned clones = 0, joins = 0;
-  bool begun = false;
+  struct shape shape = {0};
   while (program_next(&program, &operation)) {
-    const struct operation_schema *schema = operation_schema_of(operation.op);
-    if (schema == NULL) return malformed(failure, operation.op, "unknown operation");
-    if ((schema->where & (begun ? IN_INIT : IN_HOST)) == 0) {
-      return malformed(failure, operation.op, "operation on the wrong side of INIT_BEGIN");
+    const char *wrong = operation_error(&operation, shape.begins > 0);
+    if (wrong == NULL && operation.op == BERTH_OP_EXEC && program.at != program.end) {
+      wrong = "EXEC is not the last operation";
     }
-    if ((operation.flags & ~(BERTH_OPF_OPTIONAL | BERTH_OPF_MAY_BE_ABSENT)) != 0) {
-      return malformed(failure, operation.op, "unknown flags of an operation");
-    }
-    if (!fields_fit(operation.payload, schema->fields)) {
-      return malformed(failure, operation.op, "fields do not fit the operation");
-    }
-    clones += operation.op == BERTH_OP_CLONE;
-    joins += operation.op == BERTH_OP_JOIN;
-    begun = begun || operation.op == BERTH_OP_INIT_BEGIN;
-    /* Nothing can follow the payload, and what needs a child comes after it. */
-    if (operation.op == BERTH_OP_EXEC && program.at != program.end) {
-      return malformed(failure, operation.op, "EXEC is not the last operation");
-    }
+    if (wrong != NULL) return malformed(failure, operation.op, wrong);
+    add_to_shape(&shape, operation.op);
   }
   if (program.broken) return malformed(failure, operation.op, "operation longer than the program");
-  const char *wrong = shape_error(kind, clones, joins, begun, operation.op);
+  const char *wrong = shape_error(kind, &shape);
   return wrong == NULL ? 0 : malformed(failure, 0, wrong);
 }

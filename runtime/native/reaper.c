@@ -28,6 +28,7 @@ static void reap_all(pid_t payload) {
 /* Keeps nothing but the right to signal the payload, and no descriptor: pipes end when the payload's do. */
 static _Noreturn void reap(struct program *program, pid_t payload, const sigset_t *all) {
   prctl(PR_SET_NAME, "berth-init");
+  prctl(PR_SET_PDEATHSIG, SIGKILL);
   prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
   process_keep_only((uint64_t)1 << CAP_KILL);
   sys_close_range(0, ~0U, 0);
