@@ -2,6 +2,7 @@ import { randomUUID } from "node:crypto";
 import { renameSync } from "node:fs";
 import { lstat, readdir } from "node:fs/promises";
 import { join } from "node:path";
+import type { Log } from "../runtime.ts";
 import type { ContentPins } from "./content-pins.ts";
 import { type Digest, digestHex, isDigest } from "./digest.ts";
 import type { ImageRecords } from "./image-records.ts";
@@ -13,6 +14,7 @@ export type CollectorParts = {
   readonly records: ImageRecords;
   readonly pins: ContentPins;
   readonly unpacker: Unpacker;
+  readonly log: Log;
 };
 
 /**
@@ -46,15 +48,33 @@ export async function collectContent(parts: CollectorParts): Promise<number> {
     moveAside({ from: layout.blobs, name, to: layout.incoming }, blobTrash);
   }
   for (const path of blobTrash) bytes += (await lstat(path)).size;
-  for (const path of [...trash, ...blobTrash]) await parts.unpacker.removeTree(path);
+  for (const path of [...trash, ...blobTrash]) {
+    await removeOrLeave(path, parts.unpacker, parts.log);
+  }
   return bytes;
 }
 
-/** What a crash leaves aside is removed when the store is opened. */
-export async function emptyIncoming(layout: StoreLayout, unpacker: Unpacker): Promise<number> {
+/**
+ * What a crash leaves aside is removed when the store is opened. What cannot be, stays for the next time: a killed
+ * agent's unpacking child may live a moment longer than the agent and still write there.
+ */
+export async function emptyIncoming(
+  layout: StoreLayout,
+  unpacker: Unpacker,
+  log: Log,
+): Promise<number> {
   const names = await readdir(layout.incoming);
-  for (const name of names) await unpacker.removeTree(join(layout.incoming, name));
+  for (const name of names) await removeOrLeave(join(layout.incoming, name), unpacker, log);
   return names.length;
+}
+
+async function removeOrLeave(path: string, unpacker: Unpacker, log: Log): Promise<void> {
+  try {
+    await unpacker.removeTree(path);
+  } catch (error) {
+    const cause = error instanceof Error ? error.message : String(error);
+    log.warn("leftover of the image store not removed yet", { path, cause });
+  }
 }
 
 function moveAside(

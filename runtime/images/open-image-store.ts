@@ -37,10 +37,10 @@ export async function openImageStore(options: ImageStoreOptions): Promise<ImageS
   const { state, log, now, unpacker } = options;
   const layout = await makeStoreLayout(options.libDir);
   const records = new ImageRecords(state);
-  const leftovers = await emptyIncoming(layout, unpacker);
+  const leftovers = await emptyIncoming(layout, unpacker, log);
   await forgetBrokenImages(layout, records, log);
   const pins = new ContentPins();
-  const bytes = await collectContent({ layout, records, pins, unpacker });
+  const bytes = await collectContent({ layout, records, pins, unpacker, log });
   if (leftovers > 0 || bytes > 0) log.info("image store tidied", { leftovers, bytes });
   const blobs = new BlobStore(layout);
   const layers = new LayerStore({ layout, blobs, records, unpacker });
@@ -55,6 +55,7 @@ export async function openImageStore(options: ImageStoreOptions): Promise<ImageS
     now,
     pins,
     unpacker,
+    log,
     registry,
   });
 }
