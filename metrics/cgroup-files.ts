@@ -132,7 +132,7 @@ const v2MemoryFiles: readonly FileRow[] = [
   ],
   [
     "memory.stat",
-    keyedNumbers({
+    keyedInBothScopes({
       anon: ["memoryRss"],
       file: ["memoryCache"],
       file_mapped: ["memoryMappedFile"],
@@ -174,6 +174,17 @@ export function cgroupFiles(dirs: CgroupDirs): readonly CgroupFile[] {
   add(v1.pids ?? unified, pidsFiles);
   add(unified, pressureFiles);
   return files;
+}
+
+/** cgroup2 counts page faults with those of all descendants; cAdvisor shows that number under both scopes. */
+function keyedInBothScopes(wanted: KeyedFigures): Parser {
+  const read = keyedNumbers(wanted);
+  return (bytes, length, reading) => {
+    read(bytes, length, reading);
+    const { values } = reading;
+    values[figureIndex.ownPageFaults] = values[figureIndex.pageFaults] ?? Number.NaN;
+    values[figureIndex.ownMajorPageFaults] = values[figureIndex.majorPageFaults] ?? Number.NaN;
+  };
 }
 
 function converted(figure: Figure, convert: (value: number) => number): Parser {

@@ -1,10 +1,16 @@
-/** Metrics of containers, under the names that cAdvisor gives them, read from cgroups by a thread of their own. */
+/** Metrics of containers, under the names that cAdvisor gives them, read from cgroups when they are asked for. */
 import { availableParallelism, totalmem } from "node:os";
 import type { ContainerSample, ContainerTarget } from "./container-target.ts";
+import { MetricsInline } from "./metrics-inline.ts";
 import { MetricsThread } from "./metrics-thread.ts";
 import type { MetricsAnswer, MetricsQuestion } from "./worker-messages.ts";
 
 export type ContainerMetricsOptions = {
+  /**
+   * Up to this many containers are read on the caller's thread (some 0.05 ms each), more on a thread of their own,
+   * which takes 12 MiB. Default 40.
+   */
+  readonly inlineContainersMax?: number;
   /** Told when the thread has to be started anew. */
   readonly onRestart?: (cause: Error) => void;
 };
@@ -20,19 +26,21 @@ export type ContainerMetrics = {
   close(): Promise<void>;
 };
 
-/** Starts nothing before the first question. A thread that dies is replaced once for each question. */
+const inlineContainersMaxDefault = 40;
+
+/** Opens and starts nothing before the first question. A thread that dies is replaced once for each question. */
 export function createContainerMetrics(options: ContainerMetricsOptions = {}): ContainerMetrics {
-  return new ThreadedMetrics(options);
+  return new MetricsOfContainers(options);
 }
 
-class ThreadedMetrics implements ContainerMetrics {
+class MetricsOfContainers implements ContainerMetrics {
   readonly #options: ContainerMetricsOptions;
   readonly #machine = { memoryBytes: totalmem(), cpuCores: availableParallelism() };
-  #thread: MetricsThread | undefined;
+  #reader: MetricsThread | MetricsInline | undefined;
   #isClosed = false;
   /** containerId -> target as JSON. */
   #wanted = new Map<string, string>();
-  /** What the present thread has been told. */
+  /** What the present reader has been told. */
   #told = new Map<string, string>();
   #rendering: Promise<Uint8Array> | undefined;
 
@@ -65,28 +73,34 @@ class ThreadedMetrics implements ContainerMetrics {
 
   async close(): Promise<void> {
     this.#isClosed = true;
-    await this.#thread?.close();
+    await this.#reader?.close();
   }
 
   async #ask(kind: MetricsQuestion["kind"]): Promise<MetricsAnswer> {
-    const thread = this.#livingThread();
+    const reader = this.#livingReader();
     try {
-      return await thread.ask({ kind, ...this.#changes() });
+      return await reader.ask({ kind, ...this.#changes() });
     } catch (error) {
-      if (!thread.hasEnded || this.#isClosed) throw error;
+      if (!reader.hasEnded || this.#isClosed) throw error;
       this.#options.onRestart?.(error instanceof Error ? error : new Error(String(error)));
-      const next = this.#livingThread();
-      return next.ask({ kind, ...this.#changes() });
+      return this.#livingReader().ask({ kind, ...this.#changes() });
     }
   }
 
-  #livingThread(): MetricsThread {
+  /** A thread that was needed once stays. */
+  #livingReader(): MetricsThread | MetricsInline {
     if (this.#isClosed) throw new Error("cannot read metrics because they were closed");
-    if (!this.#thread || this.#thread.hasEnded) {
-      this.#thread = new MetricsThread({ machine: this.#machine });
-      this.#told = new Map();
-    }
-    return this.#thread;
+    const max = this.#options.inlineContainersMax ?? inlineContainersMaxDefault;
+    const wantsThread = this.#wanted.size > max;
+    const present = this.#reader;
+    if (present && !present.hasEnded && (present.usesThread || !wantsThread)) return present;
+    // What ended has nothing left to close, and reading inline leaves nothing under way.
+    if (present && !present.hasEnded) void present.close();
+    this.#reader = wantsThread
+      ? new MetricsThread({ machine: this.#machine })
+      : new MetricsInline(this.#machine);
+    this.#told = new Map();
+    return this.#reader;
   }
 
   /** Messages arrive in order, so what was sent counts as told. */

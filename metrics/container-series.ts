@@ -3,7 +3,7 @@ import { ContainerReader, hasQuota } from "./container-reader.ts";
 import type { ContainerSample, ContainerTarget } from "./container-target.ts";
 import type { DeviceNames } from "./device-names.ts";
 import { type ExpositionBuffer, labelPairs, seriesPrefix } from "./exposition.ts";
-import type { Family, FigureSeries, KnownValue } from "./families.ts";
+import type { Family, KnownValue, NumberedFamily, NumberedSeries } from "./families.ts";
 import {
   deviceColumns,
   type Figure,
@@ -25,9 +25,9 @@ export class ContainerSeries {
   #interfaces: Rows = new Map();
   #seenAtMs = 0;
   /** All of a sample line before its value. */
-  readonly #prefixes = new Map<FigureSeries | Family, Uint8Array>();
-  /** The same for families with a series for each device, interface or state. */
-  readonly #keyedPrefixes = new Map<Family, Map<string, Uint8Array>>();
+  #prefixes: (Uint8Array | undefined)[] = [];
+  /** The same for the other families: by device, interface or state, then by the family's slot. */
+  readonly #keyedPrefixes = new Map<string, (Uint8Array | undefined)[]>();
 
   constructor(target: ContainerTarget) {
     this.#target = target;
@@ -44,7 +44,7 @@ export class ContainerSeries {
     const labels = ownLabels(target);
     if (labels !== this.#labels) {
       this.#labels = labels;
-      this.#prefixes.clear();
+      this.#prefixes = [];
       this.#keyedPrefixes.clear();
     }
     if (JSON.stringify(target.cgroupDirs) !== JSON.stringify(this.#target.cgroupDirs)) {
@@ -78,19 +78,20 @@ export class ContainerSeries {
   }
 
   /** Writes each sample of the family that has a value now. */
-  write(family: Family, devices: DeviceNames, out: ExpositionBuffer): void {
+  write(numbered: NumberedFamily, devices: DeviceNames, out: ExpositionBuffer): void {
+    const { family, series } = numbered;
     const reading = this.#reading;
-    if (family.kind === "known") this.#writeKnown(family, family.value, out);
+    if (family.kind === "known") this.#writeKnown(numbered, family.value, out);
     if (!reading || (family.needsQuota && !hasQuota(reading.values))) return;
     if (family.kind === "figures") {
-      for (const series of family.series) this.#writeFigure(family, series, reading, out);
+      for (const one of series) this.#writeFigure(family, one, reading, out);
     } else if (family.kind === "device") {
       const column = deviceColumns.indexOf(family.column);
       const labels = (device: string): string => labelPairs({ device: devices.nameOf(device) });
-      this.#writeRows(family, reading.devices, column, labels, out);
+      this.#writeRows(numbered, reading.devices, column, labels, out);
     } else if (family.kind === "interface") {
       const column = interfaceColumns.indexOf(family.column);
-      this.#writeRows(family, this.#interfaces, column, interfaceLabels, out);
+      this.#writeRows(numbered, this.#interfaces, column, interfaceLabels, out);
     }
   }
 
@@ -114,22 +115,22 @@ export class ContainerSeries {
 
   #writeFigure(
     family: Family,
-    series: FigureSeries,
+    series: NumberedSeries,
     reading: Reading,
     out: ExpositionBuffer,
   ): void {
     const value = reading.values[figureIndex[series.figure]];
     if (value === undefined || Number.isNaN(value)) return;
-    let prefix = this.#prefixes.get(series);
+    let prefix = this.#prefixes[series.slot];
     if (!prefix) {
       prefix = seriesPrefix(family.name, this.#labels, series.labels ?? "");
-      this.#prefixes.set(series, prefix);
+      this.#prefixes[series.slot] = prefix;
     }
     out.sample(prefix, value, family.decimals);
   }
 
   #writeRows(
-    family: Family,
+    numbered: NumberedFamily,
     rows: Rows,
     column: number,
     labels: (key: string) => string,
@@ -138,31 +139,35 @@ export class ContainerSeries {
     for (const [key, row] of rows) {
       const value = row[column];
       if (value === undefined || Number.isNaN(value)) continue;
-      out.sample(this.#keyedPrefix(family, key, labels), value, family.decimals);
+      out.sample(this.#keyedPrefix(numbered, key, labels), value, numbered.family.decimals);
     }
   }
 
-  #writeKnown(family: Family, known: KnownValue, out: ExpositionBuffer): void {
+  #writeKnown(numbered: NumberedFamily, known: KnownValue, out: ExpositionBuffer): void {
     const value = this.#known(known);
     if (value === undefined) return;
     const { state } = this.#target;
     const prefix =
       known === "state"
-        ? this.#keyedPrefix(family, state, () => labelPairs({ state }))
-        : this.#keyedPrefix(family, "", () => "");
-    out.sample(prefix, value, family.decimals);
+        ? this.#keyedPrefix(numbered, `state ${state}`, () => labelPairs({ state }))
+        : this.#keyedPrefix(numbered, "", () => "");
+    out.sample(prefix, value, numbered.family.decimals);
   }
 
-  #keyedPrefix(family: Family, key: string, labels: (key: string) => string): Uint8Array {
-    let ofFamily = this.#keyedPrefixes.get(family);
-    if (!ofFamily) {
-      ofFamily = new Map();
-      this.#keyedPrefixes.set(family, ofFamily);
+  #keyedPrefix(
+    { family, slot }: NumberedFamily,
+    key: string,
+    labels: (key: string) => string,
+  ): Uint8Array {
+    let ofKey = this.#keyedPrefixes.get(key);
+    if (!ofKey) {
+      ofKey = [];
+      this.#keyedPrefixes.set(key, ofKey);
     }
-    let prefix = ofFamily.get(key);
+    let prefix = ofKey[slot];
     if (!prefix) {
       prefix = seriesPrefix(family.name, this.#labels, labels(key));
-      ofFamily.set(key, prefix);
+      ofKey[slot] = prefix;
     }
     return prefix;
   }

@@ -32,25 +32,25 @@ export class ContainerSet {
     this.#containers.delete(containerId);
   }
 
-  /** Reads every container, then writes all families: a copy of the bytes. */
+  /** Reads every container, then writes all families. The caller owns the bytes. */
   render(nowMs: number): Uint8Array<ArrayBuffer> {
     this.#readAll(nowMs);
     const out = this.#out;
-    out.truncate(0);
     const { memoryBytes, cpuCores } = this.#machine;
     this.#writeSingle("machine_memory_bytes", "Memory of this machine.", memoryBytes);
     this.#writeSingle("machine_cpu_cores", "CPUs of this machine.", cpuCores);
     const failed = this.#failures > 0 ? 1 : 0;
     this.#writeSingle("container_scrape_error", "1 if some container could not be read.", failed);
-    for (const family of families) {
+    for (const numbered of families) {
+      const { name, type, help } = numbered.family;
       const before = out.length;
-      out.header(family.name, family.type, family.help);
+      out.header(name, type, help);
       const withHeader = out.length;
       for (const container of this.#containers.values())
-        container.write(family, this.#devices, out);
+        container.write(numbered, this.#devices, out);
       if (out.length === withHeader) out.truncate(before);
     }
-    return out.copy();
+    return out.take();
   }
 
   /** Figures of each container that runs, by its id. */

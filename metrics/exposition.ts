@@ -1,4 +1,4 @@
-/** Prometheus text exposition format 0.0.4, written as bytes into a buffer that is used again. */
+/** Prometheus text exposition format 0.0.4, written as bytes. */
 
 export type MetricType = "counter" | "gauge";
 
@@ -48,9 +48,12 @@ export class ExpositionBuffer {
     this.#length += bytes.length;
   }
 
-  /** A copy that the caller may hand to another thread. */
-  copy(): Uint8Array<ArrayBuffer> {
-    return this.#bytes.slice(0, this.#length);
+  /** All that was written, to keep or to hand to another thread; the buffer begins anew, with room for as much. */
+  take(): Uint8Array<ArrayBuffer> {
+    const taken = this.#bytes.subarray(0, this.#length);
+    this.#bytes = new Uint8Array(Math.ceil(this.#length * 1.1));
+    this.#length = 0;
+    return taken;
   }
 
   #number(number: number, decimals: number): void {

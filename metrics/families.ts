@@ -34,7 +34,7 @@ export type Family = {
 const microseconds = 6;
 const milliseconds = 3;
 
-export const families: readonly Family[] = [
+const unnumbered: readonly Family[] = [
   known(
     "last_seen",
     "gauge",
@@ -168,6 +168,18 @@ export const families: readonly Family[] = [
   spec("memory_reservation_limit_bytes", "Memory reservation, 0 without one.", "memoryReservation"),
 ];
 
+/** A series that every container can have, with its place in an array of all of them. */
+export type NumberedSeries = FigureSeries & { readonly slot: number };
+
+/** `slot`: the family's place among all; `series`: empty for families whose series differ from container to container. */
+export type NumberedFamily = {
+  readonly family: Family;
+  readonly slot: number;
+  readonly series: readonly NumberedSeries[];
+};
+
+export const families: readonly NumberedFamily[] = numbered();
+
 function figures(
   name: string,
   type: MetricType,
@@ -241,4 +253,16 @@ function pressure(name: string, help: string, figure: Figure): Family {
 
 function spec(name: string, help: string, figure: Figure): Family {
   return figures(`spec_${name}`, "gauge", help, 0, [{ figure }]);
+}
+
+function numbered(): readonly NumberedFamily[] {
+  let seriesSlot = 0;
+  return unnumbered.map((family, slot) => ({
+    family,
+    slot,
+    series:
+      family.kind === "figures"
+        ? family.series.map((series) => ({ ...series, slot: seriesSlot++ }))
+        : [],
+  }));
 }

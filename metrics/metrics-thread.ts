@@ -11,6 +11,7 @@ const answerTimeoutMs = 10_000;
 
 /** One thread from its start to its end; after that every question fails. */
 export class MetricsThread {
+  readonly usesThread = true;
   readonly #worker: Worker;
   readonly #ready: Promise<unknown>;
   readonly #waiting = new Map<number, Waiting>();
