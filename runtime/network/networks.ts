@@ -1,31 +1,17 @@
-import type { DatabaseSync } from "node:sqlite";
 import type { NetworkAttachment, PortBinding } from "../container-spec.ts";
-import type { KernelDrift, Log, NetworkSpec, NetworkStatus } from "../runtime.ts";
-import { AddressLeases } from "./address-leases.ts";
+import type { KernelDrift, NetworkSpec, NetworkStatus } from "../runtime.ts";
+import type { AddressLeases } from "./address-leases.ts";
 import { type Attachment, composeAttachment } from "./attachment.ts";
-import { Bridges, gatewayOf } from "./bridges.ts";
-import { Firewall, type FirewallState } from "./firewall.ts";
+import { type Bridges, gatewayOf } from "./bridges.ts";
+import type { Firewall, FirewallState } from "./firewall.ts";
 import { firewallDrift } from "./firewall-drift.ts";
-import { expectedElements } from "./firewall-elements.ts";
-import { formatSubnet, parseSubnet } from "./ipv4.ts";
-import type { NetlinkTransact } from "./netlink-message.ts";
-import { bridgeName, linkGroup } from "./network-names.ts";
-import { NetworkStore, type StoredNetwork } from "./network-store.ts";
+import { formatSubnet } from "./ipv4.ts";
+import { linkGroup } from "./network-names.ts";
+import { type NetworksOptions, networkParts, planNetwork, rulesFact } from "./network-parts.ts";
+import type { NetworkStore, StoredNetwork } from "./network-store.ts";
 import { findConflicts } from "./port-conflicts.ts";
-import { PortPublisher, type PublishedPorts } from "./port-publisher.ts";
-import { hostProcFiles, type ProcFiles } from "./proc-files.ts";
-
-export type NetworksOptions = {
-  readonly state: DatabaseSync;
-  readonly live: DatabaseSync;
-  readonly instance: string;
-  /** Where new networks take their /24 from: `10.210.0.0/16`. */
-  readonly addressPool: string;
-  readonly transact: NetlinkTransact;
-  readonly log: Log;
-  /** /proc of the network namespace that `transact` acts on; the host's own when left out. */
-  readonly proc?: ProcFiles;
-};
+import type { PortPublisher, PublishedPorts } from "./port-publisher.ts";
+import type { ProcFiles } from "./proc-files.ts";
 
 export type NetworksObservation = {
   readonly networks: readonly NetworkStatus[];
@@ -65,40 +51,15 @@ export class Networks {
   #ipv6 = false;
 
   constructor(options: NetworksOptions) {
-    const { instance, transact, log } = options;
-    const group = linkGroup(instance);
-    const store = new NetworkStore(options);
-    const proc = options.proc ?? hostProcFiles;
+    const parts = networkParts(options);
     this.#options = options;
-    this.#proc = proc;
-    this.#store = store;
-    this.#bridges = new Bridges({
-      group,
-      transact,
-      proc,
-      facts: {
-        read: (key) => store.kernelFact(key),
-        write: (key, value) => store.putKernelFact(key, value),
-      },
-    });
-    this.#firewall = new Firewall({
-      instance,
-      group,
-      transact,
-      expected: () =>
-        expectedElements({
-          networks: store.networks(),
-          leases: store.leases(),
-          ports: [...store.ports().values()],
-        }),
-      fingerprint: {
-        read: () => store.kernelFact(rulesFact),
-        write: (value) => store.putKernelFact(rulesFact, value),
-      },
-    });
-    this.#leases = new AddressLeases({ instance, store, firewall: this.#firewall });
-    this.#ports = new PortPublisher({ store, firewall: this.#firewall, transact, log });
-    this.#attachedBefore = new Set(store.leases().map(({ containerId }) => containerId));
+    this.#proc = parts.proc;
+    this.#store = parts.store;
+    this.#bridges = parts.bridges;
+    this.#firewall = parts.firewall;
+    this.#leases = parts.leases;
+    this.#ports = parts.ports;
+    this.#attachedBefore = new Set(parts.store.leases().map(({ containerId }) => containerId));
   }
 
   /** Learns the bridges' indexes; to be awaited before anything else. */
@@ -115,7 +76,10 @@ export class Networks {
   ensureNetwork(spec: NetworkSpec): Promise<NetworkStatus> {
     return this.#alone(async () => {
       const known = this.#store.network(spec.name);
-      const network = known === undefined ? await this.#plan(spec) : { ...known, ...spec };
+      const network =
+        known === undefined
+          ? await planNetwork(spec, this.#options, this.#store.networks(), this.#bridges)
+          : { ...known, ...spec };
       this.#store.putNetwork(network);
       try {
         await this.#bridges.ensure(network, this.#hostInterfaces(network));
@@ -280,20 +244,6 @@ export class Networks {
     });
   }
 
-  async #plan(spec: NetworkSpec): Promise<StoredNetwork> {
-    const networks = this.#store.networks();
-    const subnet = await this.#bridges.freeSubnet(
-      parseSubnet(this.#options.addressPool),
-      networks.map((network) => network.subnet),
-    );
-    for (let attempt = 0; ; attempt += 1) {
-      const bridge = bridgeName(this.#options.instance, spec.name, attempt);
-      if (networks.some((network) => network.bridge === bridge)) continue;
-      const { name, labels, internal } = spec;
-      return { name, labels, internal, bridge, subnet };
-    }
-  }
-
   #hostInterfaces(network: StoredNetwork): string[] {
     return this.#store
       .leases()
@@ -316,8 +266,6 @@ export class Networks {
     return result;
   }
 }
-
-const rulesFact = "rules";
 
 function statusOf(network: StoredNetwork): NetworkStatus {
   const { name, labels, internal, bridge } = network;

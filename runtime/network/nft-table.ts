@@ -12,12 +12,15 @@ import {
 import {
   type ChainDefinition,
   chainDefinitions,
+  dataType,
   type SetDefinition,
   setDefinitions,
 } from "./ruleset.ts";
 
 const [setConcatenation, setInterval, setMap] = [0x80, 0x4, 0x8];
 const typeBits = 6;
+/** NFTNL_UDATA_SET_KEYBYTEORDER = host: without it nft lists the interface names backwards. */
+const keyInHostOrder = Buffer.of(0, 4, 1, 0, 0, 0);
 const policyAccept = 1;
 const listElement = 1;
 const chainName = 3;
@@ -117,6 +120,9 @@ function newSet(batch: NftBatch, table: string, set: SetDefinition, id: number):
       );
     }
     writer.attributeU32be(10, id);
+    if (set.key.length === 1 && set.key[0]?.id === dataType.interface.id) {
+      writer.attributeBytes(13, keyInHostOrder);
+    }
   });
 }
 
