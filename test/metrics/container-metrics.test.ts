@@ -228,7 +228,8 @@ test("an OOM kill is counted, and added to those of earlier runs", async (t) => 
   await removeSoon(cgroup);
 });
 
-test("a thread that dies is replaced, told everything again, and reported", async (t) => {
+// Serial: it watches every thread that this process starts.
+test.serial("a thread that dies is replaced, told everything again, and reported", async (t) => {
   const cgroup = cgroupFor(t);
   if (!cgroup) return;
   const workers: Worker[] = [];
