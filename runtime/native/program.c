@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/fsuid.h>
 #include <unistd.h>
 
 #include "channel.h"
@@ -28,6 +29,8 @@ void program_init(struct program *program, uint32_t id, const uint8_t *bytes, si
 }
 
 void program_release(struct program *program) {
+  setfsgid(getegid());
+  setfsuid(geteuid());
   for (size_t slot = 0; slot < BERTH_SLOTS; slot++) {
     if (program->slots[slot] >= 0) drop_fd(&program->slots[slot]);
   }

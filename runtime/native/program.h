@@ -59,7 +59,8 @@ struct program {
 };
 
 void program_init(struct program *program, uint32_t id, const uint8_t *bytes, size_t length);
-/* Closes every descriptor that the program still owns, but those that point to the child. */
+/* Closes every descriptor that the program still owns, but those that point to the child, and ends what FS_IDS has
+ * begun. */
 void program_release(struct program *program);
 
 /*
