@@ -1,0 +1,144 @@
+import { createHash } from "node:crypto";
+import { DatabaseSync } from "node:sqlite";
+import { type Core, createCore } from "../../agent/core.ts";
+import type { HostListener } from "../../agent/host-listeners.ts";
+import { ReconcileLoop } from "../../agent/reconcile.ts";
+import { recover } from "../../agent/recover.ts";
+import type { Settings } from "../../agent/settings.ts";
+import { createEventLog } from "../../agent/store/event-log.ts";
+import { createLiveStore, liveMigrations } from "../../agent/store/live-store.ts";
+import { inTransaction } from "../../agent/store/open-database.ts";
+import { createStateStore, stateMigrations } from "../../agent/store/state-store.ts";
+import type { DesiredState } from "../../manifests/desired-state.ts";
+import { SimulatedClock } from "./simulated-clock.ts";
+import { SimulatedRuntime } from "./simulated-runtime.ts";
+
+const silent = { debug() {}, info() {}, warn() {}, error() {} };
+const noMeters = { step() {}, pull() {}, round() {}, fetched() {}, drift() {}, hold() {} };
+
+/** One host: the real loop and the real stores on a simulated clock and runtime. */
+export class SimulatedHost {
+  readonly clock = new SimulatedClock();
+  readonly runtime = new SimulatedRuntime(() => this.clock.now());
+  readonly missingPaths = new Set<string>();
+  listeners: HostListener[] = [];
+  settings: Settings = {
+    repo: "/repo",
+    ref: "main",
+    path: ".",
+    host: "sim",
+    poll: { kind: "every", intervalMs: 30_000 },
+    listen: null,
+    windows: [],
+    insecureRegistries: [],
+    addressPool: "10.210.0.0/16",
+    log: { level: "info", format: "logfmt" },
+  };
+  readonly #stateDatabase = migrated(stateMigrations);
+  #liveDatabase = migrated(liveMigrations);
+  #ids = 0;
+  #agent:
+    | { core: Core; loop: ReconcileLoop; stop: AbortController; run: Promise<void> }
+    | undefined;
+
+  get core(): Core {
+    return this.#running().core;
+  }
+
+  get loop(): ReconcileLoop {
+    return this.#running().loop;
+  }
+
+  async startAgent(options: { readonly rebooted?: boolean } = {}): Promise<void> {
+    const { clock, runtime } = this;
+    const core = createCore({
+      runtime,
+      clock,
+      state: createStateStore(this.#stateDatabase),
+      live: createLiveStore(this.#liveDatabase),
+      events: createEventLog(this.#stateDatabase, () => clock.now()),
+      random: () => 0,
+      newContainerId: () =>
+        createHash("sha256")
+          .update(`${++this.#ids}`)
+          .digest("hex"),
+      host: {
+        listeners: async () => this.listeners,
+        pathExists: async (path) => !this.missingPaths.has(path),
+      },
+      log: silent,
+      meters: noMeters,
+      settings: () => this.settings,
+    });
+    await recover(core, { rebooted: options.rebooted ?? false });
+    const loop = new ReconcileLoop(core);
+    const stop = new AbortController();
+    this.#agent = { core, loop, stop, run: loop.run(stop.signal) };
+    await clock.advance(0);
+  }
+
+  /** Like kill -9 between two instructions: nothing is closed in order. */
+  async killAgent(): Promise<void> {
+    const { core, stop, run } = this.#running();
+    stop.abort();
+    core.close();
+    await run;
+    // A dead process hears no exits and its timers never fire.
+    this.runtime.forgetListeners();
+    core.events.flush();
+    this.#agent = undefined;
+  }
+
+  async reboot(): Promise<void> {
+    await this.killAgent();
+    this.runtime.loseEverythingRunning();
+    this.#liveDatabase = migrated(liveMigrations);
+    await this.startAgent({ rebooted: true });
+  }
+
+  /** A commit that compiled is accepted, and the loop told. */
+  async commit(desired: DesiredState): Promise<void> {
+    this.core.enforcement.accept(desired, this.clock.now());
+    this.core.puller.forgetFailures();
+    this.loop.trigger("source moved");
+    await this.clock.advance(0);
+  }
+
+  /** What was done to the runtime since the last question. */
+  takeCalls(): string[] {
+    return this.runtime.calls.splice(0);
+  }
+
+  app(name: string) {
+    return this.loop.last?.apps.find((entry) => entry.name === name);
+  }
+
+  state(name: string): string | undefined {
+    return this.runtime.status(name)?.state;
+  }
+
+  #running() {
+    if (this.#agent === undefined) throw new Error("no agent runs");
+    return this.#agent;
+  }
+}
+
+/** `work` on a host with an agent; the agent is ended also when it fails. */
+export async function withHost(work: (host: SimulatedHost) => Promise<void>): Promise<void> {
+  const host = new SimulatedHost();
+  host.runtime.addImage("web:1");
+  await host.startAgent();
+  try {
+    await work(host);
+  } finally {
+    await host.killAgent();
+  }
+}
+
+function migrated(scripts: readonly string[]): DatabaseSync {
+  const database = new DatabaseSync(":memory:");
+  inTransaction(database, () => {
+    for (const script of scripts) database.exec(script);
+  });
+  return database;
+}

@@ -1,0 +1,302 @@
+import { PassThrough } from "node:stream";
+import type { ContainerSpec } from "../../runtime/container-spec.ts";
+import type { Image, ImageStore } from "../../runtime/images/image-store.ts";
+import type {
+  ContainerState,
+  ContainerStatus,
+  ExitListener,
+  ExitRecord,
+  KernelDrift,
+  NetworkSpec,
+  NetworkStatus,
+  ProcessSession,
+  Runtime,
+  VolumeSpec,
+} from "../../runtime/runtime.ts";
+
+type Simulated = {
+  readonly spec: ContainerSpec;
+  readonly createdAtMs: number;
+  state: ContainerState;
+  startedAtMs?: number;
+  exit?: ExitRecord;
+};
+
+/**
+ * A runtime without a kernel, for the loop's tests: containers are records, an image is a name. `calls` lists what
+ * was done, in order; `fail` makes the next matching call reject.
+ */
+export class SimulatedRuntime implements Runtime {
+  readonly calls: string[] = [];
+  readonly images: ImageStore;
+  readonly imagesHere = new Map<string, Image>();
+  /** References that a pull would find. */
+  readonly registry = new Set<string>();
+  drift: KernelDrift[] = [];
+  /** Exit code of the healthcheck in a container, by container name. */
+  readonly probes = new Map<string, number>();
+  readonly #containers = new Map<string, Simulated>();
+  readonly #networks = new Map<string, NetworkSpec>();
+  readonly #volumes = new Map<string, VolumeSpec>();
+  readonly #listeners: ExitListener[] = [];
+  readonly #failures: { readonly call: string; readonly error: Error }[] = [];
+  readonly #now: () => number;
+
+  constructor(now: () => number) {
+    this.#now = now;
+    this.images = this.#imageStore();
+  }
+
+  fail(call: string, message: string): void {
+    this.#failures.push({ call, error: new Error(message) });
+  }
+
+  /** The container's program ends by itself. */
+  exit(name: string, exit: Omit<ExitRecord, "finishedAtMs">): void {
+    const container = this.#byName(name);
+    const record = { ...exit, finishedAtMs: this.#now() };
+    container.state = "exited";
+    container.exit = record;
+    for (const listener of this.#listeners) listener(container.spec.id, record);
+  }
+
+  status(name: string): ContainerStatus | undefined {
+    const found = [...this.#containers.values()].find(({ spec }) => spec.name === name);
+    return found === undefined ? undefined : this.#status(found);
+  }
+
+  /** Like a power cut: records stay on disk, nothing runs and exits are unknown. */
+  loseEverythingRunning(): void {
+    for (const container of this.#containers.values()) {
+      if (container.state !== "running") continue;
+      container.state = "exited";
+      container.exit = { oomKilled: false, finishedAtMs: this.#now() };
+    }
+  }
+
+  forgetListeners(): void {
+    this.#listeners.length = 0;
+  }
+
+  get volumeNames(): string[] {
+    return [...this.#volumes.keys()];
+  }
+
+  async features() {
+    return [];
+  }
+
+  async observe() {
+    return {
+      containers: [...this.#containers.values()].map((container) => this.#status(container)),
+      networks: [...this.#networks.values()].map(networkStatus),
+      volumes: [...this.#volumes.values()].map((spec) => ({
+        ...spec,
+        path: `/volumes/${spec.name}`,
+        createdAtMs: 0,
+        usedBy: [],
+      })),
+      drift: this.drift,
+    };
+  }
+
+  async createContainer(spec: ContainerSpec) {
+    this.#call(`create ${spec.name}`);
+    this.#containers.set(spec.id, { spec, createdAtMs: this.#now(), state: "created" });
+  }
+
+  async startContainer(id: string) {
+    const container = this.#require(id);
+    this.#call(`start ${container.spec.name}`);
+    container.state = "running";
+    container.startedAtMs = this.#now();
+    delete container.exit;
+    return { pid: 1, startedAtMs: container.startedAtMs };
+  }
+
+  async stopContainer(id: string) {
+    const container = this.#require(id);
+    this.#call(`stop ${container.spec.name}`);
+    this.exit(container.spec.name, { signal: 15, oomKilled: false });
+    return container.exit ?? { oomKilled: false, finishedAtMs: this.#now() };
+  }
+
+  async signalContainer(id: string, signal: string) {
+    const { spec } = this.#require(id);
+    this.#call(`signal ${spec.name} ${signal}`);
+    if (signal === "SIGKILL") this.exit(spec.name, { signal: 9, oomKilled: false });
+  }
+
+  async pauseContainer(id: string) {
+    this.#require(id).state = "paused";
+  }
+
+  async unpauseContainer(id: string) {
+    this.#require(id).state = "running";
+  }
+
+  async removeContainer(id: string) {
+    const container = this.#containers.get(id);
+    if (container === undefined) return;
+    this.#call(`remove ${container.spec.name}`);
+    this.#containers.delete(id);
+  }
+
+  async exec(id: string): Promise<ProcessSession> {
+    const { spec } = this.#require(id);
+    const code = this.probes.get(spec.name) ?? 0;
+    const stdout = new PassThrough();
+    const stderr = new PassThrough();
+    stdout.end();
+    stderr.end();
+    return {
+      pid: 2,
+      stdin: new PassThrough(),
+      stdout,
+      stderr,
+      exit: Promise.resolve({ code, oomKilled: false, finishedAtMs: this.#now() }),
+      resize() {},
+      signal() {},
+      close() {},
+    };
+  }
+
+  attach(id: string): Promise<ProcessSession> {
+    return this.exec(id);
+  }
+
+  async *logs() {}
+
+  async processes() {
+    return [];
+  }
+
+  async ensureNetwork(spec: NetworkSpec) {
+    this.#call(`network ${spec.name}`);
+    this.#networks.set(spec.name, spec);
+    return networkStatus(spec);
+  }
+
+  async removeNetwork(name: string) {
+    this.#call(`remove-network ${name}`);
+    const users = [...this.#containers.values()].filter(({ spec }) =>
+      spec.networks.some(({ network }) => network === name),
+    );
+    if (users.length > 0) throw new Error(`cannot remove ${name} because containers are on it`);
+    this.#networks.delete(name);
+  }
+
+  async ensureVolume(spec: VolumeSpec) {
+    this.#call(`volume ${spec.name}`);
+    this.#volumes.set(spec.name, spec);
+    return { ...spec, path: "", createdAtMs: 0, usedBy: [] };
+  }
+
+  async removeVolume(name: string) {
+    this.#volumes.delete(name);
+  }
+
+  async repair(drift: readonly KernelDrift[]) {
+    this.#call(`repair ${drift.map(({ kind }) => kind).join(" ")}`);
+    this.drift = [];
+  }
+
+  onExit(listener: ExitListener): void {
+    this.#listeners.push(listener);
+  }
+
+  async notify() {}
+
+  async close() {}
+
+  async destroy() {
+    this.#containers.clear();
+    this.#networks.clear();
+  }
+
+  #call(call: string): void {
+    this.calls.push(call);
+    const index = this.#failures.findIndex((failure) => failure.call === call);
+    const [failure] = index < 0 ? [] : this.#failures.splice(index, 1);
+    if (failure !== undefined) throw failure.error;
+  }
+
+  #require(id: string): Simulated {
+    const container = this.#containers.get(id);
+    if (container === undefined) throw new Error(`no container ${id}`);
+    return container;
+  }
+
+  #byName(name: string): Simulated {
+    const found = [...this.#containers.values()].find(({ spec }) => spec.name === name);
+    if (found === undefined) throw new Error(`no container ${name}`);
+    return found;
+  }
+
+  #status({ spec, createdAtMs, state, startedAtMs, exit }: Simulated): ContainerStatus {
+    return {
+      spec,
+      state,
+      createdAtMs,
+      addresses: {},
+      publishedPorts: state === "running" ? spec.ports : [],
+      cgroupPath: `/sim/${spec.id}`,
+      hostInterfaces: {},
+      logPath: "",
+      ...(startedAtMs === undefined ? {} : { startedAtMs }),
+      ...(exit === undefined ? {} : { exit }),
+    };
+  }
+
+  #imageStore(): ImageStore {
+    const find = (reference: string) =>
+      this.imagesHere.get(reference) ??
+      [...this.imagesHere.values()].find(({ digest }) => digest === reference);
+    return {
+      find,
+      list: () => [...this.imagesHere.values()],
+      resolve: async (reference) => `sha256:${reference}`,
+      pull: async (reference) => {
+        this.#call(`pull ${reference}`);
+        if (!this.registry.has(reference)) {
+          throw new Error(`cannot pull ${reference} because the registry does not know it`);
+        }
+        return this.addImage(reference);
+      },
+      load: async () => [],
+      tag() {},
+      remove: async () => {},
+      collectGarbage: async () => ({ images: 0, bytes: 0 }),
+    };
+  }
+
+  addImage(reference: string, digest = `sha256:${reference}`): Image {
+    const image: Image = {
+      digest,
+      references: [reference],
+      config: {
+        env: [],
+        entrypoint: [],
+        command: [],
+        user: "",
+        workingDir: "",
+        stopSignal: "",
+        exposedPorts: [],
+        volumes: [],
+        labels: {},
+      },
+      architecture: "amd64",
+      os: "linux",
+      layerDirs: [],
+      layerDigests: [],
+      sizeBytes: 0,
+      pulledAtMs: this.#now(),
+    };
+    this.imagesHere.set(reference, image);
+    return image;
+  }
+}
+
+function networkStatus(spec: NetworkSpec): NetworkStatus {
+  return { ...spec, bridge: `br-${spec.name}`, subnet: "10.0.0.0/24", gateway: "10.0.0.1" };
+}
