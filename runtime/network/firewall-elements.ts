@@ -18,7 +18,7 @@ export function expectedElements(inventory: {
 }
 
 /** What makes a bridge known to the rules. */
-export function networkElements(network: StoredNetwork): NamedElement[] {
+function networkElements(network: StoredNetwork): NamedElement[] {
   const bridge = interfaceBytes(network.bridge);
   const subnetEnd = (address: number) =>
     concatenate([bridge, addressBytes(formatAddress(address))]);

@@ -18,7 +18,7 @@ export type NetlinkMessage = {
 export type NetlinkAttribute = { readonly type: number; readonly value: Buffer };
 
 /** Families of netlink sockets, linux/netlink.h. */
-export const netlinkFamily = { route: 0, netfilter: 12 } as const;
+export const netlinkFamily = { route: 0, socketDiag: 4, netfilter: 12 } as const;
 
 /** Flags of nlmsghdr, linux/netlink.h. */
 export const messageFlag = {

@@ -26,8 +26,7 @@ export async function networkFeatures(): Promise<HostFeature[]> {
   }
 }
 
-/** The same through a connection that is open already. */
-export async function probeNetworkFeatures(transact: NetlinkTransact): Promise<HostFeature[]> {
+async function probeNetworkFeatures(transact: NetlinkTransact): Promise<HostFeature[]> {
   return [await nftables(transact), await bridges(transact), ...(await foreignFilters(transact))];
 }
 

@@ -191,6 +191,7 @@ export class Networks {
       bindings,
       published: [...this.#store.ports().values()],
       except: new Set([containerId, ...(options.takeOver ?? [])]),
+      transact: this.#options.transact,
       proc: this.#proc,
     });
     if (conflict !== undefined) throw new Error(conflict.message);

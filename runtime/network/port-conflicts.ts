@@ -1,5 +1,6 @@
 import type { PortBinding } from "../container-spec.ts";
 import { describeHolder, readListeningSockets, takesPacketsOf } from "./listening-sockets.ts";
+import type { NetlinkTransact } from "./netlink-message.ts";
 import type { StoredPort } from "./network-store.ts";
 import type { ProcFiles } from "./proc-files.ts";
 import { bindingName, bindingsCollide } from "./published-ports.ts";
@@ -23,11 +24,12 @@ export async function findConflicts(options: {
   readonly bindings: readonly PortBinding[];
   readonly published: readonly StoredPort[];
   readonly except: ReadonlySet<string>;
+  readonly transact: NetlinkTransact;
   readonly proc: ProcFiles;
 }): Promise<PortConflict[]> {
-  const { bindings, published, except, proc } = options;
+  const { bindings, published, except } = options;
   if (bindings.length === 0) return [];
-  const sockets = await readListeningSockets(proc);
+  const sockets = await readListeningSockets(options);
   const conflicts: PortConflict[] = [];
   for (const binding of bindings) {
     const owner = published.find(

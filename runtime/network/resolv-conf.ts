@@ -21,7 +21,7 @@ export function resolvConf(read: (path: string) => string | undefined = readHost
 }
 
 /** Drops comments and loopback servers (resolv.conf(5)); `search` and `options` stay. */
-export function filterResolvConf(text: string): {
+function filterResolvConf(text: string): {
   readonly text: string;
   readonly hasServers: boolean;
 } {

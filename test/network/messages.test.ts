@@ -1,5 +1,5 @@
 import test from "ava";
-import fc from "fast-check";
+import * as fc from "fast-check";
 import { parseSocketTable } from "../../runtime/network/listening-sockets.ts";
 import {
   NetlinkWriter,
@@ -80,7 +80,7 @@ test("elements of every number survive a batch", (t) => {
     const elements = Array.from({ length: count }, (_, index) => {
       const key = Buffer.alloc(8);
       key.writeUInt32BE(index);
-      return { key, data: Buffer.from(key).reverse() };
+      return { key, data: Buffer.alloc(8, index & 0xff) };
     });
     const batch = new NftBatch();
     batch.addElements({ family: nftFamily.ip, table: "t", set: "s" }, elements);

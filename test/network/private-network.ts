@@ -1,5 +1,5 @@
 import { type ChildProcess, execFileSync, spawn } from "node:child_process";
-import { chmodSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
@@ -21,6 +21,8 @@ export type Namespace = { readonly pid: number };
 export type PrivateNetwork = {
   readonly networks: Networks;
   readonly transact: NetlinkTransact;
+  /** /proc as the host's namespace sees it. */
+  readonly proc: ProcFiles;
   readonly host: Namespace;
   /** A neighbour of the host, with a route to the container networks through it. */
   readonly outside: Namespace;
@@ -43,7 +45,6 @@ export type PrivateNetwork = {
     address: string,
     port: number,
   ): { ask(text: string): Promise<string> };
-  stop(namespace: Namespace): Promise<void>;
   close(): Promise<void>;
 };
 
@@ -51,35 +52,20 @@ export type PrivateNetwork = {
 export async function openPrivateNetwork(instance = "bt-net"): Promise<PrivateNetwork> {
   const directory = mkdtempSync(join(tmpdir(), "bt-net-"));
   const children: ChildProcess[] = [];
-  const namespaces = new Map<number, ChildProcess>();
   const addNamespace = async (): Promise<Namespace> => {
-    const child = spawn("unshare", ["--net", "sh", "-c", "echo ready; exec sleep 600"], {
-      stdio: ["ignore", "pipe", "inherit"],
-    });
+    const child = await startNamespace();
     children.push(child);
-    await new Promise((resolve) => child.stdout.once("data", resolve));
     const { pid } = child;
     if (pid === undefined) throw new Error("cannot make a network namespace");
-    namespaces.set(pid, child);
     return { pid };
   };
-  const run: PrivateNetwork["run"] = (namespace, command, ...args) =>
-    execFileSync("nsenter", [`--net=/proc/${namespace.pid}/ns/net`, command, ...args], {
-      encoding: "utf8",
-      stdio: ["ignore", "pipe", "pipe"],
-    });
   const host = await addNamespace();
   const outside = await addNamespace();
-  connectOutside(run, host, outside);
-  const wrapper = join(directory, "helper");
-  writeFileSync(
-    wrapper,
-    `#!/bin/sh\nexec nsenter --net=/proc/${host.pid}/ns/net ${helperPath} "$@"\n`,
-  );
-  chmodSync(wrapper, 0o755);
-  const launcher = new Launcher({ helperPath: wrapper, log: silent });
+  connectOutside(host, outside);
+  const launcher = launcherIn(directory, host);
   await launcher.open();
   const transact: NetlinkTransact = (request) => launcher.netlink(request);
+  const proc = procOf(host);
   const open = (name: string, databases: Databases) =>
     openNetworks({
       ...databases,
@@ -87,13 +73,14 @@ export async function openPrivateNetwork(instance = "bt-net"): Promise<PrivateNe
       addressPool: "10.210.0.0/16",
       transact,
       log: silent,
-      proc: procOf(run, host),
+      proc,
     });
   const databases = { state: new DatabaseSync(":memory:"), live: new DatabaseSync(":memory:") };
   const networks = await open(instance, databases);
   return {
     networks,
     transact,
+    proc,
     host,
     outside,
     run,
@@ -123,28 +110,9 @@ export async function openPrivateNetwork(instance = "bt-net"): Promise<PrivateNe
       await new Promise((resolve) => child.stdout.once("data", resolve));
     },
     talkUdp(namespace, address, port) {
-      const script = `exec 3<>/dev/udp/${address}/${port}
-        while read -r text; do
-          echo "$text" >&3
-          answer=$(timeout 3 dd bs=512 count=1 <&3 2>/dev/null)
-          echo "$answer"
-        done`;
-      const net = `--net=/proc/${namespace.pid}/ns/net`;
-      const child = spawn("nsenter", [net, "bash", "-c", script], {
-        stdio: ["pipe", "pipe", "inherit"],
-      });
-      children.push(child);
-      return {
-        async ask(text) {
-          const answer = new Promise<Buffer>((resolve) => child.stdout.once("data", resolve));
-          child.stdin.write(`${text}\n`);
-          return (await answer).toString("utf8").trim();
-        },
-      };
-    },
-    async stop(namespace) {
-      const child = namespaces.get(namespace.pid);
-      if (child !== undefined) await ended(child);
+      const client = udpClient(namespace, address, port);
+      children.push(client.child);
+      return client;
     },
     async close() {
       await launcher.close();
@@ -156,7 +124,7 @@ export async function openPrivateNetwork(instance = "bt-net"): Promise<PrivateNe
 
 type Databases = { readonly state: DatabaseSync; readonly live: DatabaseSync };
 
-function connectOutside(run: PrivateNetwork["run"], host: Namespace, outside: Namespace): void {
+function connectOutside(host: Namespace, outside: Namespace): void {
   for (const namespace of [host, outside]) run(namespace, "ip", "link", "set", "lo", "up");
   const peer = ["peer", "name", "up0", "netns", String(outside.pid)];
   run(host, "ip", "link", "add", "up0", "type", "veth", ...peer);
@@ -167,7 +135,7 @@ function connectOutside(run: PrivateNetwork["run"], host: Namespace, outside: Na
   run(outside, "ip", "route", "add", "10.210.0.0/16", "via", hostAddress);
 }
 
-function procOf(run: PrivateNetwork["run"], host: Namespace): ProcFiles {
+function procOf(host: Namespace): ProcFiles {
   return {
     async read(path) {
       try {
@@ -182,24 +150,62 @@ function procOf(run: PrivateNetwork["run"], host: Namespace): ProcFiles {
   };
 }
 
-/** Sends route messages in a namespace through a helper of its own, as a container's init does. */
+async function startNamespace(): Promise<ChildProcess> {
+  const child = spawn("unshare", ["--net", "sh", "-c", "echo ready; exec sleep 600"], {
+    stdio: ["ignore", "pipe", "inherit"],
+  });
+  await new Promise((resolve) => child.stdout.once("data", resolve));
+  return child;
+}
+
+function run(namespace: Namespace, command: string, ...args: readonly string[]): string {
+  return execFileSync("nsenter", [`--net=/proc/${namespace.pid}/ns/net`, command, ...args], {
+    encoding: "utf8",
+    stdio: ["ignore", "pipe", "pipe"],
+  });
+}
+
+/** A helper that acts in a namespace, started through a script because a launcher takes a path only. */
+function launcherIn(directory: string, namespace: Namespace): Launcher {
+  const path = join(directory, `helper-${namespace.pid}`);
+  const enter = `nsenter --net=/proc/${namespace.pid}/ns/net`;
+  writeFileSync(path, `#!/bin/sh\nexec ${enter} ${helperPath} "$@"\n`, { mode: 0o755 });
+  return new Launcher({ helperPath: path, log: silent });
+}
+
+/** Sends route messages as a container's init does: with a helper in that container's namespace. */
 async function inNamespace(
   directory: string,
   namespace: Namespace,
   messages: Buffer,
 ): Promise<void> {
-  const wrapper = join(directory, `helper-${namespace.pid}`);
-  writeFileSync(
-    wrapper,
-    `#!/bin/sh\nexec nsenter --net=/proc/${namespace.pid}/ns/net ${helperPath} "$@"\n`,
-  );
-  chmodSync(wrapper, 0o755);
-  const launcher = new Launcher({ helperPath: wrapper, log: silent });
+  const launcher = launcherIn(directory, namespace);
   try {
     await launcher.netlink({ family: netlinkFamily.route, messages, replies: false });
   } finally {
     await launcher.close();
   }
+}
+
+function udpClient(namespace: Namespace, address: string, port: number) {
+  const script = `exec 3<>/dev/udp/${address}/${port}
+    while read -r text; do
+      echo "$text" >&3
+      answer=$(timeout 3 dd bs=512 count=1 <&3 2>/dev/null)
+      echo "$answer"
+    done`;
+  const net = `--net=/proc/${namespace.pid}/ns/net`;
+  const child = spawn("nsenter", [net, "bash", "-c", script], {
+    stdio: ["pipe", "pipe", "inherit"],
+  });
+  return {
+    child,
+    async ask(text: string): Promise<string> {
+      const answer = new Promise<Buffer>((resolve) => child.stdout.once("data", resolve));
+      child.stdin.write(`${text}\n`);
+      return (await answer).toString("utf8").trim();
+    },
+  };
 }
 
 async function ended(child: ChildProcess): Promise<void> {

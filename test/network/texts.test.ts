@@ -1,5 +1,5 @@
 import test from "ava";
-import fc from "fast-check";
+import * as fc from "fast-check";
 import { hostsFile } from "../../runtime/network/hosts-file.ts";
 import {
   formatAddress,
@@ -66,12 +66,6 @@ test("interface names fit the kernel's 15 characters and differ between instance
 });
 
 test("bindings collide on one port and protocol where an address is shared", (t) => {
-  const binding = (hostIp: string, hostPort = 80, protocol: "tcp" | "udp" = "tcp") => ({
-    hostIp,
-    hostPort,
-    containerPort: 1,
-    protocol,
-  });
   t.true(bindingsCollide(binding("0.0.0.0"), binding("127.0.0.1")));
   t.true(bindingsCollide(binding("127.0.0.1"), binding("127.0.0.1")));
   t.false(bindingsCollide(binding("127.0.0.1"), binding("10.0.0.1")));
@@ -133,4 +127,8 @@ for (const [title, files, expected] of resolverCases) {
       expected,
     );
   });
+}
+
+function binding(hostIp: string, hostPort = 80, protocol: "tcp" | "udp" = "tcp") {
+  return { hostIp, hostPort, containerPort: 1, protocol };
 }
