@@ -70,7 +70,7 @@ export async function readListeningSockets(sources: {
 }
 
 /** Reads the answers to a sock_diag dump (linux/inet_diag.h); IPv6-only addresses are left out. */
-export function parseSocketMessages(reply: Buffer, protocol: PortProtocol): ListeningSocket[] {
+function parseSocketMessages(reply: Buffer, protocol: PortProtocol): ListeningSocket[] {
   return readMessages(reply).flatMap(({ type, payload }) => {
     if (type !== socketDiagByFamily) return [];
     if (payload.length < diagMessageBytes) {
