@@ -132,11 +132,16 @@ export class Containers {
 
   async #publish(spec: ContainerSpec): Promise<void> {
     if (spec.ports.length === 0) return;
-    const network = spec.networks[0]?.network;
-    if (network === undefined) {
-      throw new Error(`cannot publish ports of ${spec.name}: it has no network`);
-    }
     const { networks } = this.#context;
+    const internal = new Set(
+      networks.list().flatMap(({ name, internal }) => (internal ? [name] : [])),
+    );
+    const network = spec.networks.find((attached) => !internal.has(attached.network))?.network;
+    if (network === undefined) {
+      throw new Error(
+        `cannot publish ports of ${spec.name} because it has no network that reaches outside: attach one that is not internal`,
+      );
+    }
     await networks.publish(spec.id, spec.ports, networks.leaseAddress(spec.id, network));
   }
 

@@ -216,7 +216,7 @@ function inputStream(socket: Socket): Writable {
 
 function connected(socketPath: string): Promise<Socket> {
   return new Promise((resolve, reject) => {
-    const socket = createConnection({ path: socketPath, allowHalfOpen: true });
+    const socket = createConnection({ path: socketPath });
     socket.once("error", reject);
     socket.once("connect", () => {
       socket.off("error", reject);

@@ -50,7 +50,7 @@
 #define BERTH_MSG_SIGNAL 33    /* u32 signal, u32 all (1: every process of the container); DONE or ERROR */
 #define BERTH_MSG_RELEASE 34   /* - ; lets a container started with BERTH_START_HOLD exec; DONE or ERROR */
 #define BERTH_MSG_EXEC 35      /* u32 exec flags, program; answered by STARTED or ERROR, then OUTPUT..., EXITED */
-#define BERTH_MSG_ATTACH 36    /* u32 attach flags: OUTPUT messages of the first process, then EXITED */
+#define BERTH_MSG_ATTACH 36    /* u32 attach flags: answered by STARTED, then OUTPUT of the first process, then EXITED */
 #define BERTH_MSG_INPUT 37     /* bytes for the stdin of the EXEC or ATTACH with this id; empty: end of input */
 #define BERTH_MSG_RESIZE 38    /* u32 rows, u32 columns, for the terminal of the EXEC or ATTACH with this id */
 #define BERTH_MSG_EXEC_SIGNAL 39 /* u32 signal, to the process of the EXEC with this id */

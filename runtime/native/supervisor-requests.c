@@ -41,8 +41,11 @@ static void serve_status(struct supervisor *supervisor, struct client *client) {
 static void serve_attach(struct supervisor *supervisor, struct client *client, uint32_t flags) {
   if (supervisor->state == CONTAINER_ENDED) {
     client_send_exit(supervisor, client, client->inbox.header.id, &supervisor->exit);
-  } else {
-    subscribe(supervisor, client, true, flags);
+  } else if (subscribe(supervisor, client, true, flags)) {
+    uint8_t bytes[32];
+    struct wire_writer body = wire_writer_of(bytes, sizeof bytes);
+    wire_put_started(&body, supervisor->pid);
+    client_send(supervisor, client, client->inbox.header.id, BERTH_MSG_STARTED, &body);
   }
 }
 
