@@ -27,6 +27,8 @@ export class ImagePuller {
   };
   readonly #states = new Map<string, PullState>();
   readonly #failures = new Map<string, number>();
+  /** Asked for since the round began. */
+  readonly #asked = new Set<string>();
   readonly #queue: string[] = [];
   readonly #close = new AbortController();
   #running = 0;
@@ -41,8 +43,17 @@ export class ImagePuller {
     this.#options = options;
   }
 
+  /** What was not asked for in the round before is not waited for any more. */
+  beginRound(): void {
+    for (const [reference, { kind }] of this.#states) {
+      if (kind === "failed" && !this.#asked.has(reference)) this.#states.delete(reference);
+    }
+    this.#asked.clear();
+  }
+
   /** Makes sure that a pull is under way, unless one failed lately; says how it stands. */
   request(reference: string): PullState {
+    this.#asked.add(reference);
     const known = this.#states.get(reference);
     if (known?.kind === "pulling") return known;
     if (known?.kind === "failed" && known.retryAtMs > this.#options.clock.now()) return known;
@@ -53,10 +64,10 @@ export class ImagePuller {
     return state;
   }
 
-  /** When the first failed pull may be tried again; undefined when none failed. */
+  /** When the first failed pull of this round may be tried again; undefined when none failed. */
   nextRetryAtMs(): number | undefined {
-    const times = [...this.#states.values()].flatMap((state) =>
-      state.kind === "failed" ? [state.retryAtMs] : [],
+    const times = [...this.#states].flatMap(([reference, state]) =>
+      state.kind === "failed" && this.#asked.has(reference) ? [state.retryAtMs] : [],
     );
     return times.length === 0 ? undefined : Math.min(...times);
   }

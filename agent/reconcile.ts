@@ -148,8 +148,9 @@ export class ReconcileLoop {
   }
 
   async #runRound(abort: AbortSignal): Promise<Round> {
-    const { view, enforcement, newContainerId, meters } = this.#core;
+    const { view, enforcement, newContainerId, meters, puller } = this.#core;
     const number = ++this.#number;
+    puller.beginRound();
     let actual = await view.observe();
     const promotion = await this.#promote(actual);
     const wanted = enforcement.wanted();

@@ -137,25 +137,15 @@ test("a container is stopped only once what it newly depends on is up", (t) => {
 });
 
 test("two services that swap a port while one depends on the other are still ordered", (t) => {
-  const make = (web: number, db: number) =>
-    wantedOf(
-      app("shop", [
-        service("web", { ports: [tcpPort(web)], dependsOn: { db: started } }),
-        service("db", { ports: [tcpPort(db)] }),
-      ]),
-    );
-  const steps = shown(plan(make(81, 80), runningHost(make(80, 81))));
+  const steps = shown(plan(portPair(81, 80), runningHost(portPair(80, 81))));
   t.true(steps.indexOf("stop-container shop-web-1") < steps.indexOf("start-container shop-db-1"));
   t.true(steps.indexOf("stop-container shop-db-1") < steps.indexOf("start-container shop-web-1"));
   t.true(steps.indexOf("start-container shop-db-1") < steps.indexOf("start-container shop-web-1"));
 });
 
 test("a network that changes is made anew under the containers on it", (t) => {
-  const networks = (internal: boolean) => ({
-    networks: { default: { name: "shop_default", internal, labels: {} } },
-  });
-  const before = wantedOf(app("shop", [service("web")], networks(false)));
-  const after = wantedOf(app("shop", [service("web")], networks(true)));
+  const before = wantedOf(app("shop", [service("web")], internalNetwork(false)));
+  const after = wantedOf(app("shop", [service("web")], internalNetwork(true)));
   t.deepEqual(shown(plan(after, runningHost(before))), [
     "stop-container shop-web-1",
     "remove-container shop-web-1",
@@ -185,14 +175,7 @@ test("a container without the agent's labels is never touched", (t) => {
 });
 
 test("whoever asks for it is restarted with its dependency", (t) => {
-  const make = (image: string) =>
-    wantedOf(
-      app("shop", [
-        service("web", { dependsOn: { db: { ...started, restart: true } } }),
-        service("db", { image }),
-      ]),
-    );
-  const steps = shown(plan(make("db:2"), runningHost(make("db:1"))));
+  const steps = shown(plan(restartPair("db:2"), runningHost(restartPair("db:1"))));
   t.deepEqual(steps.slice(-2), ["stop-container shop-web-1", "start-container shop-web-1"]);
 });
 
@@ -250,3 +233,25 @@ test("from any app to any other: steps can run in their order, and leave exactly
     { numRuns: 300 },
   );
 });
+
+function portPair(web: number, db: number): WantedState {
+  return wantedOf(
+    app("shop", [
+      service("web", { ports: [tcpPort(web)], dependsOn: { db: started } }),
+      service("db", { ports: [tcpPort(db)] }),
+    ]),
+  );
+}
+
+function internalNetwork(internal: boolean): Partial<App> {
+  return { networks: { default: { name: "shop_default", internal, labels: {} } } };
+}
+
+function restartPair(image: string): WantedState {
+  return wantedOf(
+    app("shop", [
+      service("web", { dependsOn: { db: { ...started, restart: true } } }),
+      service("db", { image }),
+    ]),
+  );
+}

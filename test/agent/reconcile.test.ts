@@ -277,6 +277,19 @@ test("after a reboot everything that ran is started again, in the order of depen
     t.deepEqual(host.takeCalls(), ["start shop-db-1", "start shop-web-1"]);
   }));
 
+test("a failed pull that nobody needs any more does not keep the loop awake", (t) =>
+  withHost(async (host) => {
+    await host.commit(desired("a", [app("shop", [service("web", { image: "web:2" })])]));
+    t.is(host.app("shop")?.verdict, "failed");
+    // It arrives another way (`berth load`) while its pull counts as failed.
+    host.runtime.addImage("web:2");
+    await host.clock.advance(10_000);
+    t.is(host.app("shop")?.verdict, "healthy");
+    const rounds = host.loop.roundsBegun;
+    await host.clock.advance(60_000);
+    t.is(host.loop.roundsBegun - rounds, 6, "one round for each drift check");
+  }));
+
 test("a thousand services that are as wanted are all left alone", (t) =>
   withHost(async (host) => {
     const apps = Array.from({ length: 50 }, (_, index) =>
