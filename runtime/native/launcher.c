@@ -93,7 +93,7 @@ static void serve(struct launcher *launcher) {
   } else {
     struct job *job = free_job(launcher);
     int report_fd = -1;
-    error = job_start(request, &report_fd, &failure);
+    error = job == NULL ? -EAGAIN : job_start(request, &report_fd, &failure);
     if (error == 0) {
       *job = (struct job){.id = id, .fd = report_fd};
       launcher->job_count++;

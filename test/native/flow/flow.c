@@ -403,6 +403,8 @@ static void test_attach(void) {
   struct talk slow = connect_to(place("flood", ".sock"));
   put(&flags, "w", (uint32_t)BERTH_ATTACH_OUTPUT);
   talk_send(&slow, 1, BERTH_MSG_ATTACH, &flags);
+  struct message attached = talk_receive(&slow);
+  CHECK(attached.type == BERTH_MSG_STARTED && wire_u32(&attached.fields) == one.pid, "attaching is answered");
   talk_send(&slow, 2, BERTH_MSG_RELEASE, NULL);
   CHECK(becomes(place("flood", ".exit"), 1), "a reader that reads nothing holds nobody up");
   uint64_t got = 0, dropped = 0;
