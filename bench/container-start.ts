@@ -13,15 +13,8 @@ export async function measureContainerStart(): Promise<Measurement[]> {
       const ports =
         port === undefined
           ? []
-          : [
-              {
-                hostIp: "127.0.0.1",
-                hostPort: port,
-                containerPort: 8080,
-                protocol: "tcp" as const,
-              },
-            ];
-      const spec = probeSpec(runtime, ["sleep", "60"], {
+          : [{ hostIp: "127.0.0.1", hostPort: port, containerPort: 8080, protocol: "tcp" as const }];
+      const spec = probeSpec(runtime, ["sleep", "600"], {
         networks: port === undefined ? [] : networks,
         ports,
       });
@@ -29,10 +22,7 @@ export async function measureContainerStart(): Promise<Measurement[]> {
       await runtime.createContainer(spec);
       const created = performance.now();
       await runtime.startContainer(spec.id);
-      const end = performance.now();
-      await runtime.stopContainer(spec.id, { graceMs: 0, abort: AbortSignal.timeout(5000) });
-      await runtime.removeContainer(spec.id);
-      return end - (what === "start" ? created : begun);
+      return performance.now() - (what === "start" ? created : begun);
     };
     found.push(
       await measure("start of a container", "berth start, network, one port", { runs }, (n) =>
