@@ -57,13 +57,10 @@ static int search_and_exec(const char *name, char **arguments, char **environmen
   }
 }
 
-int op_exec(struct program *program, struct wire_reader *payload) {
-  char **arguments = string_list(payload);
-  char **environment = string_list(payload);
-  if (arguments == NULL || environment == NULL) return -ENOMEM;
-  program->failure.stage = BERTH_STAGE_EXEC;
-  if (arguments[0] == NULL) return program_fails(program, -EINVAL, "empty command");
+/* Returns only when it fails: -errno. */
+static int become_payload(struct program *program, char **arguments, char **environment) {
   const char *name = arguments[0];
+  if (name == NULL) return program_fails(program, -EINVAL, "empty command");
   int error = process_seal_descriptors(program);
   if (error < 0) return error;
   umask(program->umask);
@@ -77,4 +74,14 @@ int op_exec(struct program *program, struct wire_reader *payload) {
   if (strchr(name, '/') == NULL) return program_fails(program, search_and_exec(name, arguments, environment), name);
   execve(name, arguments, environment);
   return program_fails(program, -errno, name);
+}
+
+int op_exec(struct program *program, struct wire_reader *payload) {
+  char **arguments = string_list(payload);
+  char **environment = string_list(payload);
+  program->failure.stage = BERTH_STAGE_EXEC;
+  int error = arguments == NULL || environment == NULL ? -ENOMEM : become_payload(program, arguments, environment);
+  free(arguments);
+  free(environment);
+  return error;
 }
