@@ -3,6 +3,7 @@
  *     driver unpack DIR ID_BASE BYTES_MAX ENTRIES_MAX    the archive comes on stdin
  *     driver serve DIR ID_BASE BYTES_MAX ENTRIES_MAX     the same through the service and its socket
  *     driver remove PATH
+ *     driver deep PATH N                                 makes directories in each other, a file in each
  *     driver mutate DIR SEED COUNT FILE...               unpacks damaged copies of the archives
  */
 #include <errno.h>
@@ -138,6 +139,17 @@ static int remove_path(const char *path) {
   return 1;
 }
 
+static int make_deep(const char *path, long depth) {
+  int at = mkdir(path, 0755) < 0 ? -1 : open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  for (; at >= 0 && depth > 0; depth--) {
+    int next = mkdirat(at, "d", 0755) < 0 ? -1 : openat(at, "d", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    close(openat(at, "f", O_WRONLY | O_CREAT | O_CLOEXEC, 0644));
+    close(at);
+    at = next;
+  }
+  return at < 0 ? 1 : close(at);
+}
+
 static unsigned long long random_state;
 
 static unsigned int next_random(unsigned int below) {
@@ -207,6 +219,7 @@ int main(int argc, char **argv) {
   }
   if (argc == 6 && strcmp(argv[1], "serve") == 0) return serve(argv + 2);
   if (argc == 3 && strcmp(argv[1], "remove") == 0) return remove_path(argv[2]);
+  if (argc == 4 && strcmp(argv[1], "deep") == 0) return make_deep(argv[2], atol(argv[3]));
   if (argc > 5 && strcmp(argv[1], "mutate") == 0) return mutate(argc - 2, argv + 2);
   fprintf(stderr, "usage: driver unpack|serve|remove|mutate ...\n");
   return 2;
