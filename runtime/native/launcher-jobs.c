@@ -96,6 +96,29 @@ static int run(const struct wire_inbox *request, int *report_fd, struct failure 
   _exit(0);
 }
 
+static bool is_netlink_only(const struct wire_inbox *request) {
+  struct wire_reader rest = wire_reader_of(request->body, request->header.length);
+  struct operation operation;
+  while (program_next(&rest, &operation)) {
+    if (operation.op != BERTH_OP_NETLINK) return false;
+  }
+  return true;
+}
+
+bool job_run_here(const struct wire_inbox *request, int *netlink_sockets) {
+  struct failure failure = {0};
+  struct program program;
+  if (request->header.type != BERTH_MSG_RUN || !is_netlink_only(request)) return false;
+  if (program_check(PROGRAM_RUN, request->body, request->header.length, &failure) < 0) return false;
+  program_init(&program, request->header.id, request->body, request->header.length);
+  program.report_fd = 1;
+  program.netlink_sockets = netlink_sockets;
+  if (program_run_host(&program, BERTH_STAGE_LAUNCHER) < 0) wire_send_failure(1, program.id, &program.failure);
+  else wire_send(1, program.id, BERTH_MSG_DONE, NULL, 0);
+  program_release(&program);
+  return true;
+}
+
 static int unpack(const struct wire_inbox *request, int *report_fd, struct failure *failure) {
   struct wire_reader body = wire_reader_of(request->body, request->header.length);
   struct unpack_request unpack = {.request_id = request->header.id};

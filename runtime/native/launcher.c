@@ -11,6 +11,7 @@
 #include "cleanup.h"
 #include "launcher-jobs.h"
 #include "poll-set.h"
+#include "program.h"
 
 #define JOBS_MAX 256
 
@@ -27,6 +28,7 @@ struct launcher {
   struct job jobs[JOBS_MAX];
   size_t job_count;
   struct poll_set polled;
+  int netlink_sockets[NETLINK_FAMILIES];
   bool is_over;
 };
 
@@ -90,7 +92,7 @@ static void serve(struct launcher *launcher) {
   } else if (request->header.type == BERTH_MSG_NOTIFY) {
     error = job_notify(request, &failure);
     if (error == 0) wire_send(1, id, BERTH_MSG_DONE, NULL, 0);
-  } else {
+  } else if (!job_run_here(request, launcher->netlink_sockets)) {
     struct job *job = free_job(launcher);
     int report_fd = -1;
     error = job == NULL ? -EAGAIN : job_start(request, &report_fd, &failure);
@@ -132,6 +134,7 @@ int launcher_run(void) {
   if (chdir("/") < 0) return 1;
   set_signals();
   for (size_t i = 0; i < JOBS_MAX; i++) launcher.jobs[i].fd = -1;
+  for (size_t i = 0; i < NETLINK_FAMILIES; i++) launcher.netlink_sockets[i] = -1;
   while (!launcher.is_over) {
     if (launcher.job_count < JOBS_MAX) {
       poll_set_add(&launcher.polled, 0, POLLIN, (struct poll_watch){request_ready, &launcher, NULL});

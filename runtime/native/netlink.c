@@ -211,6 +211,30 @@ static int patch_child(struct program *program, uint32_t offset, const uint8_t *
   return 0;
 }
 
+static int *kept_socket(const struct conversation *talk) {
+  if (talk->program->netlink_sockets == NULL || talk->family < 0 || talk->family >= NETLINK_FAMILIES) return NULL;
+  return &talk->program->netlink_sockets[talk->family];
+}
+
+/* Closing a netfilter socket waits, through a grace period, for everything that was ever deleted; a kept one does not.
+ * After a failure answers may still be under way: they must not be taken for those of the next request. */
+static int converse_kept(struct conversation *talk, int *kept) {
+  int error = 0;
+  talk->socket = *kept;
+  if (talk->socket < 0) error = open_socket(talk);
+  if (error == 0) error = converse(talk);
+  if (error < 0) drop_fd(&talk->socket);
+  *kept = talk->socket;
+  return error;
+}
+
+static int converse_once(struct conversation *talk) {
+  int error = open_socket(talk);
+  OWNED_FD socket_fd = talk->socket;
+  (void)socket_fd;
+  return error < 0 ? error : converse(talk);
+}
+
 int op_netlink(struct program *program, struct wire_reader *payload) {
   struct conversation talk = {.program = program, .socket = -1};
   talk.family = (int)wire_u32(payload);
@@ -222,10 +246,8 @@ int op_netlink(struct program *program, struct wire_reader *payload) {
   program_fails(program, 0, "netlink");
   int error = patch_child(program, offset, talk.request, length);
   if (error == 0) error = count_awaited(&talk);
-  if (error == 0) error = open_socket(&talk);
-  OWNED_FD socket_fd = talk.socket;
-  (void)socket_fd;
-  if (error == 0) error = converse(&talk);
+  int *kept = kept_socket(&talk);
+  if (error == 0) error = kept == NULL ? converse_once(&talk) : converse_kept(&talk, kept);
   if (error == 0) error = report_replies(&talk);
   if (talk.replies != NULL) munmap(talk.replies, talk.replies_room);
   return error;

@@ -35,6 +35,7 @@ struct program {
   struct failure failure;   /* filled in by the operation that fails */
   int slots[BERTH_SLOTS];   /* descriptors, -1 where empty */
   int report_fd;            /* where NETLINK_REPLY goes; -1: nowhere */
+  int *netlink_sockets;     /* NETLINK_FAMILIES of them, kept from program to program; NULL: one for each operation */
 
   /* The supervisor's side. */
   int stdio[3];             /* the child's ends; -1: what the supervisor has there, /dev/null */
@@ -81,6 +82,9 @@ void program_give_stdio(const struct program *program);
 /* Name what an operation acts on, for the failure that it may become. They return `error` for convenience. */
 int program_fails(struct program *program, int error, const char *object);
 void program_detail(struct program *program, const char *detail);
+
+/* Protocol families of netlink(7) that sockets are kept for. */
+#define NETLINK_FAMILIES 32
 
 /* Every operation: reads its payload (checked before), acts, returns 0 or -errno. */
 typedef int operation_function(struct program *program, struct wire_reader *payload);
