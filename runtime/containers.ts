@@ -8,10 +8,11 @@ import { ContainerWatch, killOrphan, removeCgroupSoon } from "./container-watch.
 import { createContainer } from "./create-container.ts";
 import { HostsFiles } from "./hosts-files.ts";
 import type { InventoryEntry } from "./inventory.ts";
+import type { StartRequest } from "./launcher.ts";
 import { resolveProcess } from "./process-config.ts";
 import type { ContainerState, ContainerStatus, ExitRecord, StopOptions } from "./runtime.ts";
 import { signalNumber } from "./signals.ts";
-import { launchContainer } from "./start-container.ts";
+import { prepareStart } from "./start-container.ts";
 
 /**
  * The life of containers: created, started, ended, removed. Calls for one container are carried out one after the
@@ -49,6 +50,7 @@ export class Containers {
   create(spec: ContainerSpec): Promise<void> {
     return this.#inTurn(spec.id, async () => {
       await createContainer(this.#context, spec);
+      this.#hosts.write(spec);
       this.#hosts.changed(spec);
     });
   }
@@ -106,12 +108,14 @@ export class Containers {
       return { pid: entry.process.pid, startedAtMs: entry.startedAtMs ?? 0 };
     }
     const { spec } = entry;
-    await networks.conflicts(id, spec.ports);
-    this.#hosts.write(spec);
     const oomKillsBefore = oomKills(this.#context.cgroups, cgroupPathOf(this.#context, id));
-    inventory.put({ ...withoutRun(entry), phase: "starting", oomKillsBefore });
     try {
-      const started = await launchContainer(this.#context, spec);
+      const wayIsFree = networks.conflicts(id, spec.ports);
+      // Compiled while the kernel answers.
+      const request = this.#prepare(spec, wayIsFree);
+      await wayIsFree;
+      inventory.put({ ...withoutRun(entry), phase: "starting", oomKillsBefore });
+      const started = await this.#context.launcher.start(request);
       const startedAtMs = this.#context.now();
       const { process, supervisor } = started;
       inventory.put({
@@ -127,6 +131,16 @@ export class Containers {
     } catch (error) {
       await this.#undoStart(entry);
       throw new Error(`cannot start ${spec.name}: ${messageOf(error)}`, { cause: error });
+    }
+  }
+
+  #prepare(spec: ContainerSpec, meanwhile: Promise<void>): StartRequest {
+    try {
+      this.#hosts.write(spec);
+      return prepareStart(this.#context, spec);
+    } catch (error) {
+      meanwhile.catch(() => {});
+      throw error;
     }
   }
 
@@ -195,6 +209,7 @@ export class Containers {
     networks.releaseAddresses(id);
     idLeases.release(id);
     inventory.delete(id);
+    this.#hosts.forget(id);
     this.#hosts.changed(entry.spec);
   }
 

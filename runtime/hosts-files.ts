@@ -11,6 +11,8 @@ import { hostnameOf } from "./start-container.ts";
 export class HostsFiles {
   readonly #context: ContainerContext;
   readonly #changed = new Set<string>();
+  /** Container id -> file -> what it holds: opening a file for nothing costs a start half a millisecond. */
+  readonly #written = new Map<string, Map<string, string>>();
   #scheduled = false;
 
   constructor(context: ContainerContext) {
@@ -19,10 +21,13 @@ export class HostsFiles {
 
   /** Writes the files of one container, before it starts. */
   write(spec: ContainerSpec): void {
-    const { etc } = pathsOf(this.#context, spec.id);
-    this.#put(`${etc}/hosts`, this.#hostsText(spec));
-    this.#put(`${etc}/hostname`, `${hostnameOf(spec)}\n`);
-    this.#put(`${etc}/resolv.conf`, resolvConf());
+    this.#put(spec.id, "hosts", this.#hostsText(spec));
+    this.#put(spec.id, "hostname", `${hostnameOf(spec)}\n`);
+    this.#put(spec.id, "resolv.conf", resolvConf());
+  }
+
+  forget(id: string): void {
+    this.#written.delete(id);
   }
 
   /** A container came or went: those on its networks learn of it soon, all changes of one turn in one pass. */
@@ -41,7 +46,7 @@ export class HostsFiles {
       if (phase !== "running" && phase !== "starting") continue;
       if (!spec.networks.some(({ network }) => networks.has(network))) continue;
       // The same inode stays in place: it is what is mounted inside.
-      this.#put(`${pathsOf(this.#context, spec.id).etc}/hosts`, this.#hostsText(spec));
+      this.#put(spec.id, "hosts", this.#hostsText(spec));
     }
   }
 
@@ -66,8 +71,12 @@ export class HostsFiles {
       }));
   }
 
-  #put(path: string, text: string): void {
+  #put(id: string, name: string, text: string): void {
+    const written = this.#written.get(id) ?? new Map<string, string>();
+    if (written.get(name) === text) return;
+    const path = `${pathsOf(this.#context, id).etc}/${name}`;
     writeFileSync(path, text, { mode: 0o644 });
     chownSync(path, LAYER_ID_BASE, LAYER_ID_BASE);
+    this.#written.set(id, written.set(name, text));
   }
 }

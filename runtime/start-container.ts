@@ -8,7 +8,7 @@ import { resolveMounts } from "./container-mounts.ts";
 import { compileContainer, type StartPlan } from "./container-program.ts";
 import type { ContainerSpec } from "./container-spec.ts";
 import { requireImage } from "./create-container.ts";
-import type { Started } from "./launcher.ts";
+import type { StartRequest } from "./launcher.ts";
 import { resolveProcess } from "./process-config.ts";
 import { startFlag } from "./protocol.ts";
 import { seccompFilter } from "./seccomp/seccomp-filter.ts";
@@ -18,17 +18,14 @@ import { lookUpUser } from "./user-lookup.ts";
 /** Docker's default size of /dev/shm. */
 const shmBytes = 64 * 1024 * 1024;
 
-/** Starts a container's processes: resolves once its program was executed. Ports and watching are the caller's. */
-export async function launchContainer(
-  context: ContainerContext,
-  spec: ContainerSpec,
-): Promise<Started> {
+/** Everything that can be done for a start without asking the kernel: the request that the launcher carries out. */
+export function prepareStart(context: ContainerContext, spec: ContainerSpec): StartRequest {
   const paths = pathsOf(context, spec.id);
-  const plan = planStart(context, spec);
+  const program = compileContainer(planStart(context, spec));
   mkdirSync(paths.runDir, { recursive: true, mode: 0o700 });
   rmSync(paths.exitFile, { force: true });
   rmSync(paths.socket, { force: true });
-  return context.launcher.start({
+  return {
     containerId: spec.id,
     socketPath: paths.socket,
     exitPath: paths.exitFile,
@@ -36,8 +33,8 @@ export async function launchContainer(
     logFileBytesMax: spec.log.fileBytesMax,
     logFilesMax: spec.log.filesMax,
     flags: (spec.stdinOpen ? startFlag.stdin : 0) | (spec.tty ? startFlag.tty : 0),
-    program: compileContainer(plan),
-  });
+    program,
+  };
 }
 
 /** User and environment of a further process: the container's own, with the wishes of the exec over them. */

@@ -52,12 +52,14 @@ const socketRequests = sources.map(({ path, protocol }) => ({
  * milliseconds even when it is empty, and is read where the kernel lacks the former.
  */
 export async function readListeningSockets(sources: {
+  readonly protocols: ReadonlySet<PortProtocol>;
   readonly transact: NetlinkTransact;
   readonly proc: ProcFiles;
 }): Promise<ListeningSocket[]> {
+  const requests = socketRequests.filter(({ protocol }) => sources.protocols.has(protocol));
   try {
     const replies = await Promise.all(
-      socketRequests.map(({ protocol, messages }) =>
+      requests.map(({ protocol, messages }) =>
         sources
           .transact({ family: netlinkFamily.socketDiag, messages, replies: true })
           .then((reply) => parseSocketMessages(reply, protocol)),

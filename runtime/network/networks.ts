@@ -187,17 +187,20 @@ export class Networks {
     bindings: readonly PortBinding[],
     options: { readonly takeOver?: readonly string[] } = {},
   ): Promise<void> {
-    const [conflict] = await findConflicts({
-      bindings,
-      published: [...this.#store.ports().values()],
-      except: new Set([containerId, ...(options.takeOver ?? [])]),
-      transact: this.#options.transact,
-      proc: this.#proc,
-    });
+    const wasAttached = this.#attachedBefore.delete(containerId);
+    const [[conflict]] = await Promise.all([
+      findConflicts({
+        bindings,
+        published: [...this.#store.ports().values()],
+        except: new Set([containerId, ...(options.takeOver ?? [])]),
+        transact: this.#options.transact,
+        proc: this.#proc,
+      }),
+      this.#alone(() => this.#leases.flush()),
+    ]);
     if (conflict !== undefined) throw new Error(conflict.message);
-    await this.#alone(() => this.#leases.flush());
     // A namespace dies some time after its last process: after a quick restart the old pair may still be there.
-    if (!this.#attachedBefore.delete(containerId)) return;
+    if (!wasAttached) return;
     for (const { hostInterface } of this.#store.leasesOf(containerId)) {
       await this.#bridges.remove(hostInterface);
     }

@@ -29,7 +29,8 @@ export async function findConflicts(options: {
 }): Promise<PortConflict[]> {
   const { bindings, published, except } = options;
   if (bindings.length === 0) return [];
-  const sockets = await readListeningSockets(options);
+  const protocols = new Set(bindings.map(({ protocol }) => protocol));
+  const sockets = await readListeningSockets({ ...options, protocols });
   const conflicts: PortConflict[] = [];
   for (const binding of bindings) {
     const owner = published.find(

@@ -2,8 +2,9 @@ import { randomBytes } from "node:crypto";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { DatabaseSync } from "node:sqlite";
+import type { DatabaseSync } from "node:sqlite";
 import { fileURLToPath } from "node:url";
+import { openDatabase } from "../../agent/store/open-database.ts";
 import type { ContainerSpec } from "../../runtime/container-spec.ts";
 import { openRuntime } from "../../runtime/open-runtime.ts";
 import type { LogLine, ProcessSession, Runtime } from "../../runtime/runtime.ts";
@@ -28,8 +29,12 @@ export async function withRuntime(work: (bench: Bench) => Promise<void>): Promis
   const instance = `bt${randomBytes(3).toString("hex")}`;
   const databases: DatabaseSync[] = [];
   const open = async () => {
-    const state = new DatabaseSync(join(root, "state.db"));
-    const live = new DatabaseSync(join(root, "live.db"));
+    const state = openDatabase({
+      path: join(root, "state.db"),
+      synchronous: "FULL",
+      migrations: [],
+    });
+    const live = openDatabase({ path: join(root, "live.db"), synchronous: "OFF", migrations: [] });
     databases.push(state, live);
     return openRuntime({
       libDir: join(root, "lib"),

@@ -202,8 +202,14 @@ networkTest(
   async (t, net) => {
     await net.serve(net.host, probe, "tcp-serve", "8080", "taken");
     await net.serve(net.host, probe, "udp-echo", "5353");
-    const byNetlink = await readListeningSockets({ transact: net.transact, proc: net.proc });
+    const protocols = new Set(["tcp", "udp"] as const);
+    const byNetlink = await readListeningSockets({
+      protocols,
+      transact: net.transact,
+      proc: net.proc,
+    });
     const byTables = await readListeningSockets({
+      protocols,
       transact: () => Promise.reject(new Error("no sock_diag")),
       proc: net.proc,
     });
