@@ -3,6 +3,7 @@ import { describeError } from "./log.ts";
 import type { PlannedStep, Step, StepKind, StepOf } from "./step.ts";
 import { stepTarget } from "./step.ts";
 import { stepErrorKind } from "./step-error.ts";
+import type { StepTrace } from "./step-trace.ts";
 import type { LiveStore } from "./store/live-store.ts";
 
 /** Exhaustive by type: a new kind of step does not compile without its executor. */
@@ -31,6 +32,7 @@ export type ApplyOptions = {
   readonly parallelMax: number;
   readonly abort: AbortSignal;
   readonly onResult: (result: StepResult) => void;
+  readonly trace?: StepTrace | undefined;
 };
 
 /**
@@ -79,8 +81,9 @@ function readinessOf(
 
 async function runStep(planned: PlannedStep, options: ApplyOptions): Promise<StepResult> {
   const { step } = planned;
-  const { clock, live, abort } = options;
+  const { clock, live, abort, trace } = options;
   const startedAtMs = clock.now();
+  trace?.("due", planned);
   const intent = live.beginIntent(
     {
       step: planned.key,
@@ -90,6 +93,7 @@ async function runStep(planned: PlannedStep, options: ApplyOptions): Promise<Ste
     },
     startedAtMs,
   );
+  trace?.("intended", planned);
   try {
     await execute(options.executors, planned, abort);
     return { planned, outcome: "done", durationMs: clock.now() - startedAtMs };
@@ -98,7 +102,9 @@ async function runStep(planned: PlannedStep, options: ApplyOptions): Promise<Ste
     const durationMs = clock.now() - startedAtMs;
     return { planned, outcome: stepErrorKind(error), durationMs, error };
   } finally {
+    trace?.("changed", planned);
     live.endIntent(intent);
+    trace?.("settled", planned);
   }
 }
 

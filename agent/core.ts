@@ -11,6 +11,7 @@ import type { Meters } from "./meters.ts";
 import type { PreflightHost } from "./preflight.ts";
 import { RestartSupervisor } from "./restart-supervisor.ts";
 import type { Settings } from "./settings.ts";
+import type { StepTrace } from "./step-trace.ts";
 import type { EventLog, NewEvent } from "./store/event-log.ts";
 import type { LiveStore } from "./store/live-store.ts";
 import type { StateStore } from "./store/state-store.ts";
@@ -30,6 +31,8 @@ export type CoreOptions = {
   readonly log: Log;
   readonly meters: Meters;
   readonly settings: () => Settings;
+  /** Sees every step pass. */
+  readonly trace?: StepTrace | undefined;
 };
 
 /** The parts that work beside the loop, joined. */

@@ -46,7 +46,7 @@ async function downAndEnd(
   await loop.pause();
   try {
     core.close();
-    await takeDown({ runtime: core.runtime, stores: core, ...options });
+    await takeDown({ runtime: core.runtime, stores: core, trace: core.trace, ...options });
   } finally {
     // After the answer has been handed over.
     setImmediate(() => end("down"));

@@ -9,6 +9,7 @@ import { createLog } from "./log.ts";
 import { actualState } from "./observe.ts";
 import { openStores, type Stores } from "./open-stores.ts";
 import { planSteps } from "./plan.ts";
+import type { StepTrace } from "./step-trace.ts";
 
 const parallelMax = 8;
 
@@ -21,8 +22,9 @@ export async function takeDown(options: {
   readonly stores: Pick<Stores, "state" | "live">;
   readonly volumes: boolean;
   readonly abort: AbortSignal;
+  readonly trace?: StepTrace | undefined;
 }): Promise<void> {
-  const { runtime, stores, volumes, abort } = options;
+  const { runtime, stores, volumes, abort, trace } = options;
   const actual = actualState(await runtime.observe(), {
     health: () => "none",
     restarts: () => ({ count: 0, backoffMs: 0 }),
@@ -42,6 +44,7 @@ export async function takeDown(options: {
     abort,
     // What could not be removed in order is removed, or reported, by destroy.
     onResult: () => {},
+    trace,
   });
   await runtime.destroy({ volumes, abort });
   const { state } = stores;

@@ -187,7 +187,7 @@ export class ReconcileLoop {
   }
 
   #apply(steps: ApplyOptions["steps"], abort: AbortSignal): ReturnType<typeof applySteps> {
-    const { live, clock, log, meters, events } = this.#core;
+    const { live, clock, log, meters, events, trace } = this.#core;
     const onResult = ({ planned, outcome, durationMs, error }: StepResult) => {
       const { step, reason } = planned;
       const target = stepTarget(step);
@@ -204,7 +204,7 @@ export class ReconcileLoop {
       }
     };
     const executors = this.#executors;
-    return applySteps({ steps, executors, live, clock, parallelMax, abort, onResult });
+    return applySteps({ steps, executors, live, clock, parallelMax, abort, onResult, trace });
   }
 
   #judge(actual: ActualState, gates: ReadonlyMap<string, Gate>): AppStanding[] {

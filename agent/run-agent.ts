@@ -23,13 +23,18 @@ import { recover } from "./recover.ts";
 import { createServiceManager } from "./service-manager.ts";
 import { loadSettings, type Settings } from "./settings.ts";
 import { SourceLoop } from "./source-loop.ts";
+import type { StepTrace } from "./step-trace.ts";
 import { type WatchedSettings, watchSettings } from "./watched-settings.ts";
 
 /**
  * The agent of one host, until the signal (or `down`). Containers are left running. Rejects when it cannot start:
  * another agent holds the directories, the host lacks a feature, the repository's address is not allowed.
  */
-export async function runAgent(options: AgentOptions, abort: AbortSignal): Promise<void> {
+export async function runAgent(
+  options: AgentOptions,
+  abort: AbortSignal,
+  observers: Observers = {},
+): Promise<void> {
   const settings = await loadSettings(options);
   const log = createLog({
     ...settings.log,
@@ -43,12 +48,15 @@ export async function runAgent(options: AgentOptions, abort: AbortSignal): Promi
     await requireFeatures(options.libDir);
     const runtime = await openAgentRuntime({ options, settings, stores, log });
     closers.add(() => runtime.close());
-    await serve({ options, settings, stores, runtime, log, closers, abort });
+    await serve({ options, settings, stores, runtime, log, closers, abort, observers });
   } finally {
     await closers.close();
     log.info("agent ended");
   }
 }
+
+/** Who watches the agent from within its process. */
+type Observers = { readonly trace?: StepTrace | undefined };
 
 type Parts = {
   readonly options: AgentOptions;
@@ -58,6 +66,7 @@ type Parts = {
   readonly log: Log;
   readonly closers: Closers;
   readonly abort: AbortSignal;
+  readonly observers: Observers;
 };
 
 async function serve(parts: Parts): Promise<void> {
@@ -130,6 +139,7 @@ function createAgentCore(parts: Parts, metrics: AgentMetrics, watched: WatchedSe
     },
     meters: createMeters(metrics),
     settings: () => watched.current(),
+    trace: parts.observers.trace,
   });
 }
 

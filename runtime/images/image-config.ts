@@ -1,11 +1,27 @@
 import * as z from "zod";
 import type { Digest } from "./digest.ts";
 import { LAYERS_MAX } from "./image-limits.ts";
-import type { ImageConfig } from "./image-store.ts";
+import type { ImageConfig, ImageHealthcheck } from "./image-store.ts";
 import { checked, DigestField, parseJson } from "./manifest-document.ts";
 
 const strings = z.array(z.string()).nullish();
 const text = z.string().nullish();
+/** Docker counts in nanoseconds; 0 means: not set. */
+const nanoseconds = z
+  .number()
+  .nonnegative()
+  .nullish()
+  .transform((value) => (value ? Math.max(1, Math.round(value / 1e6)) : undefined));
+
+const Healthcheck = z.object({
+  Test: strings,
+  Interval: nanoseconds,
+  Timeout: nanoseconds,
+  StartPeriod: nanoseconds,
+  StartInterval: nanoseconds,
+  Retries: z.number().int().nonnegative().nullish(),
+});
+type Healthcheck = z.infer<typeof Healthcheck>;
 
 const ImageConfigDocument = z.object({
   architecture: z.string(),
@@ -23,6 +39,7 @@ const ImageConfigDocument = z.object({
       ExposedPorts: z.record(z.string(), z.unknown()).nullish(),
       Volumes: z.record(z.string(), z.unknown()).nullish(),
       Labels: z.record(z.string(), z.string()).nullish(),
+      Healthcheck: Healthcheck.nullish(),
     })
     .nullish(),
   rootfs: z.object({ type: z.literal("layers"), diff_ids: z.array(DigestField).max(LAYERS_MAX) }),
@@ -42,6 +59,7 @@ export function parseImageConfig(bytes: Uint8Array): ParsedImageConfig {
   const what = "image configuration";
   const document = checked(ImageConfigDocument, parseJson(bytes, `the ${what}`), what);
   const run = document.config;
+  const healthcheck = readHealthcheck(run?.Healthcheck ?? undefined);
   return {
     os: document.os,
     architecture: document.architecture,
@@ -58,6 +76,22 @@ export function parseImageConfig(bytes: Uint8Array): ParsedImageConfig {
       exposedPorts: Object.keys(run?.ExposedPorts ?? {}),
       volumes: Object.keys(run?.Volumes ?? {}),
       labels: run?.Labels ?? {},
+      ...(healthcheck === undefined ? {} : { healthcheck }),
     },
+  };
+}
+
+/** No test means that a base image's is inherited: its builder has written that here already. */
+function readHealthcheck(found: Healthcheck | undefined): ImageHealthcheck | undefined {
+  const test = found?.Test ?? [];
+  if (found === undefined || test.length === 0) return undefined;
+  const { Interval, Timeout, StartPeriod, StartInterval, Retries } = found;
+  return {
+    test,
+    ...(Interval === undefined ? {} : { intervalMs: Interval }),
+    ...(Timeout === undefined ? {} : { timeoutMs: Timeout }),
+    ...(StartPeriod === undefined ? {} : { startPeriodMs: StartPeriod }),
+    ...(StartInterval === undefined ? {} : { startIntervalMs: StartInterval }),
+    ...(Retries ? { retries: Retries } : {}),
   };
 }

@@ -11,6 +11,18 @@ export type ImageConfig = {
   readonly exposedPorts: readonly string[];
   readonly volumes: readonly string[];
   readonly labels: Readonly<Record<string, string>>;
+  readonly healthcheck?: ImageHealthcheck;
+};
+
+/** Docker's `Healthcheck` of an image; what is missing takes the runtime's default. */
+export type ImageHealthcheck = {
+  /** `["CMD", …]`, `["CMD-SHELL", text]` or `["NONE"]`. */
+  readonly test: readonly string[];
+  readonly intervalMs?: number;
+  readonly timeoutMs?: number;
+  readonly startPeriodMs?: number;
+  readonly startIntervalMs?: number;
+  readonly retries?: number;
 };
 
 export type Image = {
