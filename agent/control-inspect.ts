@@ -2,6 +2,7 @@ import type { Image } from "../runtime/images/image-store.ts";
 import type { ControlContext } from "./control-context.ts";
 import { findContainers, resolveContainer } from "./control-names.ts";
 import { psEntry } from "./control-status.ts";
+import { NotFoundError } from "./not-found-error.ts";
 import type { ActualContainer, ActualState } from "./observe.ts";
 
 /** Everything known of a container, a network, a volume or an image, tried in this order. */
@@ -29,7 +30,7 @@ export async function inspectByName(context: ControlContext, name: string): Prom
   }
   const image = findImage(context, name);
   if (image !== undefined) return { kind: "image", ...image };
-  throw new Error(
+  throw new NotFoundError(
     `cannot find ${name}: no container, network, volume or image has that name; ` +
       "see `berth ps -a` and `berth images`",
   );
@@ -51,7 +52,7 @@ function inspectContainer(
     exit: exit ?? null,
     healthOutput: core.health.output(container.id),
     restartPolicy: wanted?.service.restart ?? null,
-    healthcheck: wanted?.service.healthcheck ?? null,
+    healthcheck: core.healthcheckOf(container.name) ?? null,
     stopGraceMs: container.stopGraceMs,
     why:
       why === undefined

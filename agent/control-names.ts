@@ -1,3 +1,4 @@
+import { NotFoundError } from "./not-found-error.ts";
 import type { ActualContainer, ActualState } from "./observe.ts";
 
 const namesShownMax = 20;
@@ -17,7 +18,7 @@ export function resolveContainer(actual: ActualState, name: string): ActualConta
   }
   const all = actual.containers;
   const there = all.length === 0 ? "there are no containers" : `there are ${list(all)}`;
-  throw new Error(`cannot find a container ${name}: ${there}`);
+  throw new NotFoundError(`cannot find a container ${name}: ${there}`);
 }
 
 /** Every container that NAME could mean. */

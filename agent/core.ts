@@ -1,8 +1,10 @@
+import type { Healthcheck } from "../manifests/desired-state.ts";
 import type { Log, Runtime } from "../runtime/runtime.ts";
 import type { Clock } from "./clock.ts";
 import { type ContainerIndex, createContainerIndex } from "./container-index.ts";
 import { Enforcement } from "./enforcement.ts";
 import { type HealthChange, HealthMonitor } from "./health/health-monitor.ts";
+import { createHealthcheckLookup } from "./health/healthcheck-lookup.ts";
 import { createHostView, type HostView } from "./host-view.ts";
 import { ImagePuller } from "./image-puller.ts";
 import { createKeyedLock, type KeyedLock } from "./keyed-lock.ts";
@@ -41,6 +43,8 @@ export type Core = CoreOptions & {
   readonly index: ContainerIndex;
   readonly locks: KeyedLock;
   readonly health: HealthMonitor;
+  /** What the container of a name is held to: the service's healthcheck, or its image's. */
+  readonly healthcheckOf: (name: string) => Healthcheck | undefined;
   readonly supervisor: RestartSupervisor;
   readonly puller: ImagePuller;
   readonly view: HostView;
@@ -57,6 +61,8 @@ export function createCore(options: CoreOptions): Core {
   const index = createContainerIndex();
   const locks = createKeyedLock();
   const wake = (reason: string) => core.wake(reason);
+  const wanted = (name: string) => enforcement.container(name);
+  const healthcheckOf = createHealthcheckLookup({ images: runtime.images, wanted });
   const health = new HealthMonitor({
     runtime,
     clock,
@@ -70,8 +76,7 @@ export function createCore(options: CoreOptions): Core {
     index.started(id, startedAtMs);
     if (live.lost().has(id)) live.unmarkLost(id);
     const name = index.find(id)?.name;
-    const wanted = name === undefined ? undefined : enforcement.container(name);
-    health.watch(id, startedAtMs, wanted?.service.healthcheck);
+    health.watch(id, startedAtMs, name === undefined ? undefined : healthcheckOf(name));
   };
   const supervisor = new RestartSupervisor({
     runtime,
@@ -82,7 +87,7 @@ export function createCore(options: CoreOptions): Core {
     events,
     clock,
     log,
-    wanted: (name) => enforcement.container(name),
+    wanted,
     onStarted: started,
     onChange: wake,
   });
@@ -99,13 +104,14 @@ export function createCore(options: CoreOptions): Core {
       wake("image pulled");
     },
   });
-  const view = createHostView({ runtime, state, live, enforcement, index, health, supervisor });
+  const view = createHostView({ runtime, state, live, healthcheckOf, index, health, supervisor });
   const core: Core = {
     ...options,
     enforcement,
     index,
     locks,
     health,
+    healthcheckOf,
     supervisor,
     puller,
     view,

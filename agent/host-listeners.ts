@@ -1,11 +1,14 @@
 import { readFile } from "node:fs/promises";
 import type { PortProtocol } from "../runtime/container-spec.ts";
+import { describeHolder } from "../runtime/network/listening-sockets.ts";
 
 export type HostListener = {
   readonly protocol: PortProtocol;
   readonly port: number;
   /** IPv4 in dotted form; undefined: every address. */
   readonly address: string | undefined;
+  /** Of the socket; undefined where it is not known. */
+  readonly inode?: number;
 };
 
 /** Sockets of the host that already take a port (proc(5): /proc/net/tcp and its kin). */
@@ -26,17 +29,28 @@ export async function readHostListeners(): Promise<HostListener[]> {
   return lists.flat();
 }
 
+/** `process nginx (pid 812)`, as far as /proc tells. */
+export async function describeListener({ inode }: HostListener): Promise<string> {
+  return inode === undefined ? "another process" : describeHolder(inode);
+}
+
 /** Listening TCP sockets (state 0A) and unconnected UDP sockets (state 07). */
 export function parseListeners(text: string, protocol: PortProtocol): HostListener[] {
   const wantedState = protocol === "tcp" ? "0A" : "07";
   const listeners: HostListener[] = [];
   for (const line of text.split("\n").slice(1)) {
-    const [, local, , state] = line.trim().split(/\s+/);
+    const [, local, , state, , , , , , inode] = line.trim().split(/\s+/);
     const [hexAddress, hexPort] = local?.split(":") ?? [];
     if (state !== wantedState || hexAddress === undefined || hexPort === undefined) continue;
     const address = parseAddress(hexAddress);
     if (address === "other") continue;
-    listeners.push({ protocol, port: Number.parseInt(hexPort, 16), address });
+    const port = Number.parseInt(hexPort, 16);
+    listeners.push({
+      protocol,
+      port,
+      address,
+      ...(inode === undefined ? {} : { inode: Number(inode) }),
+    });
   }
   return listeners;
 }

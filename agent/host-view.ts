@@ -1,6 +1,6 @@
+import type { Healthcheck } from "../manifests/desired-state.ts";
 import type { Observation, Runtime } from "../runtime/runtime.ts";
 import type { ContainerIndex } from "./container-index.ts";
-import type { Enforcement } from "./enforcement.ts";
 import type { HealthMonitor } from "./health/health-monitor.ts";
 import { type ActualState, actualState } from "./observe.ts";
 import type { RestartSupervisor } from "./restart-supervisor.ts";
@@ -14,7 +14,7 @@ export function createHostView(options: {
   readonly runtime: Pick<Runtime, "observe">;
   readonly state: StateStore;
   readonly live: LiveStore;
-  readonly enforcement: Enforcement;
+  readonly healthcheckOf: (name: string) => Healthcheck | undefined;
   readonly index: ContainerIndex;
   readonly health: HealthMonitor;
   readonly supervisor: RestartSupervisor;
@@ -41,12 +41,14 @@ export function createHostView(options: {
 
 function watchHealth(
   observation: Observation,
-  options: { readonly enforcement: Enforcement; readonly health: HealthMonitor },
+  options: {
+    readonly healthcheckOf: (name: string) => Healthcheck | undefined;
+    readonly health: HealthMonitor;
+  },
 ): void {
   for (const { spec, state, startedAtMs } of observation.containers) {
     if (state === "running" && startedAtMs !== undefined) {
-      const check = options.enforcement.container(spec.name)?.service.healthcheck;
-      options.health.watch(spec.id, startedAtMs, check);
+      options.health.watch(spec.id, startedAtMs, options.healthcheckOf(spec.name));
     } else {
       options.health.unwatch(spec.id);
     }

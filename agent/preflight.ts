@@ -5,12 +5,14 @@ import type { WantedApp } from "./wanted-state.ts";
 
 export type PreflightHost = {
   readonly listeners: () => Promise<readonly HostListener[]>;
+  /** Who has a socket, for people: `process nginx (pid 812)`. */
+  readonly holderOf: (listener: HostListener) => Promise<string>;
   readonly pathExists: (path: string) => Promise<boolean>;
 };
 
 /**
  * What of the host would make an app fail once containers are being touched, found before: ports that another
- * process takes and bind sources that are missing. Empty: go ahead.
+ * process takes, bind sources and external volumes that are missing. Empty: go ahead.
  */
 export async function hostProblems(
   app: WantedApp,
@@ -22,9 +24,11 @@ export async function hostProblems(
   if (fresh.length > 0) {
     const listeners = await host.listeners();
     for (const { container, port } of fresh) {
-      if (!listeners.some((listener) => isTaken(listener, port))) continue;
+      const listener = listeners.find((candidate) => isTaken(candidate, port));
+      if (listener === undefined) continue;
+      const holder = await host.holderOf(listener);
       problems.push(
-        `cannot publish ${describePort(port)} for ${container} because another process of the host listens there: ` +
+        `cannot publish ${describePort(port)} for ${container} because ${holder} has it: ` +
           "stop that process or choose another port",
       );
     }
@@ -34,6 +38,13 @@ export async function hostProblems(
     problems.push(
       `cannot mount ${source.path} into ${source.container} because it does not exist on the host: ` +
         "make it, or use a named volume",
+    );
+  }
+  for (const name of app.externalVolumes) {
+    if (actual.volumes.some((volume) => volume.name === name)) continue;
+    problems.push(
+      `cannot use the external volume ${name} because it does not exist: ` +
+        `remove \`external\` so that ${app.name} makes it, or let its owner make it first`,
     );
   }
   return problems;

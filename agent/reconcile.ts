@@ -10,7 +10,7 @@ import { planSteps } from "./plan.ts";
 import { type Gate, type Promotion, promoteApps } from "./promotion.ts";
 import { stepTarget } from "./step.ts";
 import { nextTroubles } from "./troubles.ts";
-import { type AppEvaluation, type AppTrouble, evaluateApp } from "./verdict.ts";
+import { type AppEvaluation, type AppTrouble, evaluateApp, settlesInMs } from "./verdict.ts";
 import { VerdictLog } from "./verdict-log.ts";
 import { wantedApp } from "./wanted-state.ts";
 
@@ -125,7 +125,11 @@ export class ReconcileLoop {
     }
     const retryAtMs = this.#core.puller.nextRetryAtMs();
     if (retryAtMs !== undefined) waits.push(Math.max(retryAtMs - this.#core.clock.now(), 100));
-    return Math.min(...waits);
+    const nowMs = this.#core.clock.now();
+    const settling = (this.#round?.actual.containers ?? [])
+      .map((container) => settlesInMs(container, nowMs))
+      .filter((ms) => ms > 0);
+    return Math.min(...waits, ...settling);
   }
 
   async #guardedRound(reasons: readonly string[], abort: AbortSignal): Promise<void> {

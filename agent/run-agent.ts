@@ -14,7 +14,7 @@ import { startApi } from "./api/start-api.ts";
 import { systemClock } from "./clock.ts";
 import { type Core, createCore } from "./core.ts";
 import { createControl } from "./create-control.ts";
-import { readHostListeners } from "./host-listeners.ts";
+import { describeListener, readHostListeners } from "./host-listeners.ts";
 import { createLog } from "./log.ts";
 import { createMeters } from "./meters.ts";
 import { openStores, type Stores } from "./open-stores.ts";
@@ -131,6 +131,7 @@ function createAgentCore(parts: Parts, metrics: AgentMetrics, watched: WatchedSe
     newContainerId: () => randomBytes(32).toString("hex"),
     host: {
       listeners: readHostListeners,
+      holderOf: describeListener,
       pathExists: (path) =>
         access(path).then(
           () => true,

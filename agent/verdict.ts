@@ -32,6 +32,8 @@ type ReplicaState = {
 
 /** Restarts in a row after which a container that does not stay up has failed. */
 const crashLoopRestarts = 3;
+/** A container without a healthcheck counts as up once it has stayed up this long. */
+const settleMs = 1_000;
 /** A step may fail once without being a failure. */
 const retriesTolerated = 1;
 
@@ -74,6 +76,15 @@ export function evaluateApp(options: {
     reason: judged.reason,
     services: [...services.values()],
   };
+}
+
+/** Milliseconds until a running container without a healthcheck counts as up; 0: it does, or health decides. */
+export function settlesInMs(container: ActualContainer, nowMs: number): number {
+  const { health, status } = container;
+  if (status.state !== "running" || health !== "none") return 0;
+  const upMs = nowMs - (status.startedAtMs ?? 0);
+  // Below 0 after the clock was set back.
+  return upMs < 0 ? 0 : Math.max(0, settleMs - upMs);
 }
 
 function judge(found: {
@@ -144,6 +155,9 @@ function runningState(name: string, container: ActualContainer, nowMs: number): 
   }
   if (health === "starting") {
     return { kind: "pending", reason: `${name} waits for its first good healthcheck` };
+  }
+  if (settlesInMs(container, nowMs) > 0) {
+    return { kind: "pending", reason: `${name} was started just now` };
   }
   return { kind: "ready", reason: "" };
 }

@@ -22,7 +22,10 @@ export type WantedApp = {
   readonly revision: string;
   readonly containers: readonly WantedContainer[];
   readonly networks: readonly NetworkSpec[];
+  /** Those that the app owns. */
   readonly volumes: readonly VolumeSpec[];
+  /** Names of volumes that others make: they must be there, and are never made or changed here. */
+  readonly externalVolumes: readonly string[];
 };
 
 export type WantedState = { readonly apps: readonly WantedApp[] };
@@ -35,10 +38,13 @@ const logDefaults = { fileBytesMax: 10 * 1_048_576, filesMax: 3 };
  */
 export function wantedApp(enforced: EnforcedApp): WantedApp {
   const { app, revision, images } = enforced;
-  const volumes = Object.values(app.volumes).map(({ name, labels }) => ({
-    name,
-    labels: { ...labels, [appLabel]: app.name },
-  }));
+  const declared = Object.values(app.volumes);
+  const volumes = declared
+    .filter(({ external }) => external !== true)
+    .map(({ name, labels }) => ({ name, labels: { ...labels, [appLabel]: app.name } }));
+  const externalVolumes = declared
+    .filter(({ external }) => external === true)
+    .map(({ name }) => name);
   const networks = Object.values(app.networks).map(({ name, internal, labels }) => ({
     name,
     internal,
@@ -55,7 +61,7 @@ export function wantedApp(enforced: EnforcedApp): WantedApp {
       }),
     ),
   );
-  return { name: app.name, revision, containers, networks, volumes };
+  return { name: app.name, revision, containers, networks, volumes, externalVolumes };
 }
 
 /** Digest of everything in a spec that decides how the container runs. Order of keys, ports and mounts is no part. */

@@ -3,6 +3,7 @@ import { constants } from "node:fs";
 import { open, readdir } from "node:fs/promises";
 import { join } from "node:path";
 import type { FileReader } from "../manifests/desired-state.ts";
+import { fileTooLarge } from "../manifests/file-too-large.ts";
 
 const FILES_MAX = 200_000;
 const DEPTH_MAX = 64;
@@ -68,9 +69,7 @@ async function readRegularFile(options: {
       const { bytesRead } = await handle.read(bytes, length, bytes.length - length, null);
       if (bytesRead === 0) break;
       length += bytesRead;
-      if (length > bytesMax) {
-        throw new Error(`cannot read ${path} because it is larger than ${bytesMax} bytes`);
-      }
+      if (length > bytesMax) throw fileTooLarge(path, bytesMax);
       if (length === bytes.length)
         throw new Error(`cannot read ${path} because it grows: try again`);
     }

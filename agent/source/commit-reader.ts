@@ -1,5 +1,6 @@
 import { type ChildProcessWithoutNullStreams, spawn } from "node:child_process";
 import type { FileReader } from "../../manifests/desired-state.ts";
+import { fileTooLarge } from "../../manifests/file-too-large.ts";
 
 /** Files of one commit, read from the object store through one `git cat-file --batch`. */
 export type CommitReader = FileReader & { close(): void };
@@ -27,11 +28,7 @@ export function openCommitReader(options: {
     async read(path, bytesMax) {
       const entry = entries.get(path);
       if (entry === undefined) return undefined;
-      if (entry.sizeBytes > bytesMax) {
-        throw new Error(
-          `cannot read ${path} because it has ${entry.sizeBytes} bytes: at most ${bytesMax} are expected`,
-        );
-      }
+      if (entry.sizeBytes > bytesMax) throw fileTooLarge(path, bytesMax);
       batch ??= startBatch(options);
       return batch.read(entry);
     },

@@ -54,6 +54,30 @@ test("a configuration with nulls is read as an empty one", (t) => {
   t.deepEqual(config.exposedPorts, ["80/tcp"]);
 });
 
+test("an image's healthcheck is read in milliseconds, and zeros are what is not set", (t) => {
+  const read = (Healthcheck: object) =>
+    parseImageConfig(
+      json({
+        architecture: "amd64",
+        os: "linux",
+        config: { Healthcheck },
+        rootfs: { type: "layers", diff_ids: [] },
+      }),
+    ).config.healthcheck;
+  const times = { Interval: 30e9, Timeout: 0, StartPeriod: 1e9, StartInterval: 1, Retries: 5 };
+  const test = ["CMD-SHELL", "wget -q localhost"];
+  t.deepEqual(read({ Test: test, ...times }), {
+    test,
+    intervalMs: 30_000,
+    startPeriodMs: 1_000,
+    startIntervalMs: 1,
+    retries: 5,
+  });
+  t.deepEqual(read({ Test: ["NONE"] }), { test: ["NONE"] });
+  t.is(read({ Interval: 30e9 }), undefined);
+  t.throws(() => read({ Test: ["CMD", "x"], Interval: "30s" }), { name: "ImageError" });
+});
+
 test("a label called __proto__ changes no object", (t) => {
   const text = JSON.stringify({
     architecture: "amd64",

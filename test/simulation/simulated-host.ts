@@ -64,6 +64,7 @@ export class SimulatedHost {
           .digest("hex"),
       host: {
         listeners: async () => this.listeners,
+        holderOf: async () => "process nginx (pid 812)",
         pathExists: async (path) => !this.missingPaths.has(path),
       },
       log: silent,

@@ -1,0 +1,78 @@
+import test from "ava";
+import { app, desired, service, started } from "../builders/desired-state.ts";
+import { withHost } from "../simulation/simulated-host.ts";
+
+test("the next agent adopts what runs and touches nothing", (t) =>
+  withHost(async (host) => {
+    await host.commit(desired("a", [app("shop", [service("web"), service("db")])]));
+    await host.killAgent();
+    host.takeCalls();
+    await host.startAgent();
+    await host.clock.advance(30_000);
+    t.deepEqual(host.takeCalls(), []);
+    t.is(host.app("shop")?.verdict, "healthy");
+  }));
+
+test("an agent that died while a container was being made finishes the job", (t) =>
+  withHost(async (host) => {
+    host.runtime.fail("start shop-web-1", "killed");
+    await host.commit(desired("a", [app("shop", [service("web")])]));
+    const id = host.runtime.status("shop-web-1")?.spec.id;
+    const step = "start-container shop-web-1";
+    host.core.live.beginIntent(
+      { step, kind: "start-container", target: "shop-web-1", containerId: id },
+      0,
+    );
+    await host.killAgent();
+    await host.startAgent();
+    t.is(host.state("shop-web-1"), "running");
+    t.is(host.runtime.status("shop-web-1")?.spec.id, id);
+    t.deepEqual(host.core.live.openIntents(), []);
+  }));
+
+test("after a reboot everything that ran is started again, in the order of dependencies", (t) =>
+  withHost(async (host) => {
+    const web = service("web", { dependsOn: { db: started } });
+    await host.commit(desired("a", [app("shop", [web, service("db")])]));
+    host.takeCalls();
+    await host.reboot();
+    t.deepEqual(host.takeCalls(), ["start shop-db-1", "start shop-web-1"]);
+  }));
+
+test("a failed pull that nobody needs any more does not keep the loop awake", (t) =>
+  withHost(async (host) => {
+    await host.commit(desired("a", [app("shop", [service("web", { image: "web:2" })])]));
+    t.is(host.app("shop")?.verdict, "failed");
+    // It arrives another way (`berth load`) while its pull counts as failed.
+    host.runtime.addImage("web:2");
+    await host.clock.advance(10_000);
+    await host.clock.advance(1_000);
+    t.is(host.app("shop")?.verdict, "healthy");
+    const rounds = host.loop.roundsBegun;
+    await host.clock.advance(60_000);
+    t.is(host.loop.roundsBegun - rounds, 6, "one round for each drift check");
+  }));
+
+test("a thousand services that are as wanted are all left alone", (t) =>
+  withHost(async (host) => {
+    const apps = Array.from({ length: 50 }, (_, index) =>
+      app(
+        `app${index}`,
+        Array.from({ length: 20 }, (__, number) => service(`s${number}`)),
+      ),
+    );
+    await host.commit(desired("a", apps));
+    await host.clock.advance(1_000);
+    const running = (await host.runtime.observe()).containers.filter(
+      ({ state }) => state === "running",
+    );
+    t.is(running.length, 1_000);
+    t.is(host.loop.last?.apps.filter(({ verdict }) => verdict === "healthy").length, 50);
+    const rounds = host.loop.roundsBegun;
+    host.takeCalls();
+    const before = performance.now();
+    await host.clock.advance(10_000);
+    t.log(`one round with nothing to do: ${Math.round(performance.now() - before)} ms`);
+    t.true(host.loop.roundsBegun > rounds);
+    t.deepEqual(host.takeCalls(), []);
+  }));
