@@ -68,7 +68,7 @@ export function compileContainer(plan: StartPlan): Buffer {
   });
   const mounts = prepareMounts(program, plan.mounts, storeIds);
   const system = prepareSystemMounts(program, plan.cgroup);
-  program.clone(newNamespaces, cgroup);
+  program.clone(newNamespaces, cgroup.unified);
 
   const ownMap = idMap(0, plan.idBase);
   program.idMap(ownMap, ownMap);
@@ -81,12 +81,11 @@ export function compileContainer(plan: StartPlan): Buffer {
   for (const { messages, patchOffset } of plan.network.hostMessages) {
     program.netlink(netlinkRoute, messages, { patchOffset });
   }
-  program.notify();
-  // The first move on a v1 hierarchy sleeps through an RCU grace period: the init works on its mounts meanwhile.
-  for (const directory of plan.cgroup.v1) program.cgroupAttach(directory);
   program.notify().initBegin();
 
-  program.takeFds().ids(0, 0, []).privateMounts().attachRoot(root, plan.stagingDir);
+  program.takeFds();
+  for (const slot of cgroup.tasks) program.cgroupEnter(slot);
+  program.ids(0, 0, []).privateMounts().attachRoot(root, plan.stagingDir);
   placeSystemMounts(program, system, { shmBytes: plan.shmBytes });
   placeMounts(program, mounts, plan.tmpfs);
   maskPaths(program, system.nullDevice);
@@ -97,7 +96,6 @@ export function compileContainer(plan: StartPlan): Buffer {
   program
     .sysctl("net/ipv4/ping_group_range", `0 ${idsPerContainer - 1}`, { optional: true })
     .sysctl("net/ipv4/ip_unprivileged_port_start", "0", { optional: true })
-    .await()
     .unshare(namespaceFlag.cgroup);
   finishProcess(program, plan, { first: true });
   return program.finish();
@@ -111,10 +109,13 @@ export function compileExec(
   },
 ): Buffer {
   const program = new Program();
-  program.join(newNamespaces | namespaceFlag.cgroup);
-  for (const directory of plan.cgroup.v1) program.cgroupAttach(directory);
-  if (plan.cgroup.unified !== undefined) program.cgroupAttach(plan.cgroup.unified);
-  program.notify().initBegin().await();
+  const cgroup = openCgroup(program, plan.cgroup);
+  program
+    .join(newNamespaces | namespaceFlag.cgroup, cgroup.unified)
+    .passFds()
+    .initBegin()
+    .takeFds();
+  for (const slot of cgroup.tasks) program.cgroupEnter(slot);
   finishProcess(program, { ...plan, init: false, hold: false }, { first: false });
   return program.finish();
 }
@@ -134,18 +135,38 @@ const newNamespaces =
 
 const netlinkRoute = 0;
 const openPathDirectory = 0o10_200_000;
+const openWriteOnly = 1;
 const rlimitCore = 4;
 
-function prepareCgroup(program: Program, cgroup: StartPlan["cgroup"]): Slot | null {
+function prepareCgroup(program: Program, cgroup: StartPlan["cgroup"]): OpenCgroup {
   for (const directory of cgroup.v1) program.makeHostDir(directory, 0o755);
   if (cgroup.unified !== undefined) program.makeHostDir(cgroup.unified, 0o755);
   for (const write of cgroup.writes) {
     program.writeHostFile(write.path, write.value, { optional: write.optional });
   }
-  if (cgroup.unified === undefined) return null;
-  const slot = program.slot();
-  program.open(slot, null, openPathDirectory, cgroup.unified);
-  return slot;
+  return openCgroup(program, cgroup);
+}
+
+type OpenCgroup = {
+  /** Where the process is cloned into. */
+  readonly unified: Slot | null;
+  /** What it writes itself to, once it runs. */
+  readonly tasks: readonly Slot[];
+};
+
+function openCgroup(
+  program: Program,
+  cgroup: Pick<StartPlan["cgroup"], "v1" | "unified">,
+): OpenCgroup {
+  const tasks = cgroup.v1.map((directory) => {
+    const slot = program.slot();
+    program.open(slot, null, openWriteOnly, `${directory}/tasks`);
+    return slot;
+  });
+  if (cgroup.unified === undefined) return { unified: null, tasks };
+  const unified = program.slot();
+  program.open(unified, null, openPathDirectory, cgroup.unified);
+  return { unified, tasks };
 }
 
 /** From here on the init gives up what it has: the order is what capabilities(7) and seccomp(2) demand. */

@@ -139,8 +139,8 @@ export class HostOperations extends OperationList {
     return this.op(op.clone, {}, (w) => w.u64(cloneFlags).u32(cgroup ?? SLOT_NONE));
   }
 
-  join(cloneFlags: number): this {
-    return this.op(op.join, {}, (w) => w.u32(cloneFlags));
+  join(cloneFlags: number, cgroup: Slot | null): this {
+    return this.op(op.join, {}, (w) => w.u32(cloneFlags).u32(cgroup ?? SLOT_NONE));
   }
 
   idMap(uidMap: string, gidMap: string): this {

@@ -8,6 +8,10 @@ export class Program extends HostOperations {
     return this.op(op.takeFds);
   }
 
+  cgroupEnter(tasks: Slot): this {
+    return this.op(op.cgroupEnter, {}, (w) => w.u32(tasks));
+  }
+
   await(): this {
     return this.op(op.await);
   }

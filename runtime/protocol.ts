@@ -86,6 +86,7 @@ export const op = {
   hold: 57,
   privateMounts: 58,
   bindFromRoot: 59,
+  cgroupEnter: 60,
 } as const;
 
 /** Flags of an operation. */

@@ -65,3 +65,10 @@ int op_hold(struct program *program, struct wire_reader *payload) {
   int error = channel_send_kind(program->channel, CHANNEL_HELD);
   return error < 0 ? error : receive_kind(program, CHANNEL_RELEASE, &message);
 }
+
+/* The right to write there was the supervisor's, when it opened the file: the kernel asks for no other. */
+int op_cgroup_enter(struct program *program, struct wire_reader *payload) {
+  int tasks = program_slot(program, wire_u32(payload));
+  if (tasks < 0) return program_fails(program, tasks, "cgroup");
+  return write(tasks, "0", 1) == 1 ? 0 : program_fails(program, -errno, "cgroup");
+}

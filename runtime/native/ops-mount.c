@@ -10,6 +10,7 @@
 #include "cleanup.h"
 #include "in-root.h"
 #include "kernel-abi.h"
+#include "overlay.h"
 #include "program.h"
 
 /* The object is opened first and looked at, so what is cloned is what was looked at. */
@@ -123,6 +124,7 @@ int op_fsopen(struct program *program, struct wire_reader *payload) {
   const char *name = wire_string(payload);
   uint64_t attributes = wire_u64(payload);
   uint32_t count = wire_u32(payload);
+  struct wire_reader parameters = *payload;
   OWNED_FD fs = sys_fsopen(name);
   if (fs < 0) return program_fails(program, -errno, name);
   int error = 0;
@@ -130,6 +132,10 @@ int op_fsopen(struct program *program, struct wire_reader *payload) {
   if (error == 0 && sys_fsconfig(fs, FSCONFIG_CMD_CREATE, NULL, NULL, 0) < 0) error = -errno;
   int mount = error == 0 ? sys_fsmount(fs, (unsigned)attributes) : -1;
   if (error == 0 && mount < 0) error = -errno;
+  if ((error == -EINVAL || error == -EOPNOTSUPP) && strcmp(name, "overlay") == 0) {
+    mount = overlay_by_name(program, parameters, count, attributes);
+    error = mount < 0 ? mount : 0;
+  }
   if (error == 0) return program_fill_slot(program, slot, mount);
   read_messages(program, fs);
   return program_fails(program, error, name);

@@ -140,14 +140,17 @@ static int enter_container(struct program *program) {
 
 int op_join(struct program *program, struct wire_reader *payload) {
   uint64_t flags = wire_u32(payload);
-  int child_end = -1;
+  uint32_t cgroup_slot = wire_u32(payload);
+  int cgroup = cgroup_slot == BERTH_SLOT_NONE ? -1 : program_slot(program, cgroup_slot);
+  int child_end = -1, between_pidfd = -1;
+  if (cgroup_slot != BERTH_SLOT_NONE && cgroup < 0) return program_fails(program, cgroup, "cgroup slot");
   program_fails(program, 0, "namespaces of the container");
   if ((flags & ~NAMESPACE_FLAGS) != 0) return -EINVAL;
   int error = open_channel(program, &child_end);
   if (error < 0) return error;
   program->clone_flags = flags;
   program_give_stdio(program);
-  pid_t between = fork();
+  pid_t between = clone_child(0, cgroup, &between_pidfd);
   if (between == 0) {
     error = clone_inside(program, flags, child_end);
     return error < 0 ? error : enter_container(program);
@@ -155,6 +158,7 @@ int op_join(struct program *program, struct wire_reader *payload) {
   error = -errno;
   close(child_end);
   if (between < 0) return error;
+  close(between_pidfd);
   struct channel_message message;
   int got = channel_receive(program->channel, &message, 0);
   waitpid(between, NULL, 0);

@@ -22,7 +22,7 @@ static const struct operation_schema schemas[] = {
     [BERTH_OP_PASS_FDS] = {"", IN_HOST, op_pass_fds},
     [BERTH_OP_NOTIFY] = {"", IN_HOST, op_notify},
     [BERTH_OP_INIT_BEGIN] = {"", IN_HOST, NULL},
-    [BERTH_OP_JOIN] = {"w", IN_HOST, op_join},
+    [BERTH_OP_JOIN] = {"wn", IN_HOST, op_join},
     [BERTH_OP_CHILD_OOM_SCORE] = {"w", IN_HOST, op_child_oom_score},
     [BERTH_OP_CHILD_RLIMIT] = {"wqq", IN_HOST, op_child_rlimit},
     [BERTH_OP_CGROUP_DEVICES] = {"sb", IN_HOST, op_cgroup_devices},
@@ -55,6 +55,7 @@ static const struct operation_schema schemas[] = {
     [BERTH_OP_EXEC] = {"(s)(s)", IN_INIT, op_exec},
     [BERTH_OP_HOLD] = {"", IN_INIT, op_hold},
     [BERTH_OP_PRIVATE_MOUNTS] = {"", IN_INIT, op_private_mounts},
+    [BERTH_OP_CGROUP_ENTER] = {"l", IN_INIT, op_cgroup_enter},
     [BERTH_OP_BIND_FROM_ROOT] = {"lws", IN_INIT, op_bind_from_root},
 };
 

@@ -95,7 +95,7 @@ operation_function op_copy_tree, op_fs_ids;
 operation_function op_open_tree, op_mount_setattr, op_fsopen;
 operation_function op_user_namespace, op_clone, op_join, op_pass_fds, op_notify;
 operation_function op_netlink;
-operation_function op_take_fds, op_await, op_hold, op_unshare;
+operation_function op_cgroup_enter, op_take_fds, op_await, op_hold, op_unshare;
 operation_function op_private_mounts, op_attach_root, op_mount, op_make_dir, op_make_symlink, op_read_only;
 operation_function op_mask, op_pivot, op_root_read_only, op_bind_from_root, op_sysctl;
 operation_function op_hostname, op_rlimit, op_keyring, op_umask, op_ids, op_capabilities;

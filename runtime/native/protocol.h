@@ -116,7 +116,7 @@
 #define BERTH_OP_PASS_FDS 14   /* - ; sends every slot to the init and closes them here */
 #define BERTH_OP_NOTIFY 15     /* - ; wakes the init out of one AWAIT */
 #define BERTH_OP_INIT_BEGIN 16 /* - ; end of the supervisor's part */
-#define BERTH_OP_JOIN 17       /* u32 clone flags: EXEC only, in place of CLONE: a child that joins these
+#define BERTH_OP_JOIN 17       /* u32 clone flags, u32 cgroup slot or NONE: EXEC only, in place of CLONE: a child that joins these
                                   namespaces of the container's first process by its pidfd (NEWPID included) */
 #define BERTH_OP_CHILD_OOM_SCORE 18 /* i32 as u32: written to the child's oom_score_adj */
 #define BERTH_OP_CHILD_RLIMIT 19 /* u32 resource, u64 soft, u64 hard: prlimit on the child, with host rights */
@@ -161,6 +161,8 @@
 #define BERTH_OP_HOLD 57       /* - ; where START_HOLD waits (before EXEC) */
 #define BERTH_OP_PRIVATE_MOUNTS 58 /* - ; the whole tree becomes MS_SLAVE then MS_PRIVATE; first in the init */
 #define BERTH_OP_BIND_FROM_ROOT 59 /* u32 slot, u32 open_tree flags, str path: open_tree inside the root */
+#define BERTH_OP_CGROUP_ENTER 60 /* u32 slot of a v1 cgroup's tasks file that the supervisor opened: the init moves itself.
+                                  A process that moves its only thread spares the grace period of CGROUP_ATTACH */
 
 /* Kinds of an FSOPEN parameter. */
 #define BERTH_FS_FLAG 0

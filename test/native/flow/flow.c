@@ -287,7 +287,7 @@ static void ask_exec(struct talk *talk, uint32_t id, uint32_t flags, const char 
   static uint8_t bytes[65536];
   struct wire_writer body = wire_writer_of(bytes, sizeof bytes);
   put(&body, "w", flags);
-  put_operation(&body, BERTH_OP_JOIN, "w", (uint32_t)FLAGS);
+  put_operation(&body, BERTH_OP_JOIN, "ww", (uint32_t)FLAGS, BERTH_SLOT_NONE);
   put_operation(&body, BERTH_OP_NOTIFY, "");
   put_operation(&body, BERTH_OP_INIT_BEGIN, "");
   put_operation(&body, BERTH_OP_AWAIT, "");
