@@ -47,7 +47,9 @@ export async function takeDown(options: {
     trace,
   });
   await runtime.destroy({ volumes, abort });
-  const { state } = stores;
+  const { state, live } = stores;
+  live.forgetContainersBut(new Set());
+  for (const { id } of live.openIntents()) live.endIntent(id);
   state.setEnforcedApps(
     [],
     state.enforcedApps().map(({ app }) => app.name),

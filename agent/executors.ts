@@ -123,11 +123,26 @@ async function stopContainer(
 }
 
 async function removeContainer(core: Core, step: StepOf<"remove-container">): Promise<void> {
-  const { runtime, supervisor, health, live, index, state, enforcement, events } = core;
   const { id, name, app } = step;
   // A restart of its policy that is due must not bring it back in between.
-  supervisor.expectStop(id);
-  await runtime.removeContainer(id);
+  core.supervisor.expectStop(id);
+  await core.runtime.removeContainer(id);
+  core.events.record({
+    kind: "container.removed",
+    app,
+    target: name,
+    message: `${name} was removed`,
+    fields: { container: id },
+  });
+  forgetContainer(core, { id, name });
+}
+
+/** What the agent remembers of a container that the runtime has removed. Idempotent. */
+export function forgetContainer(
+  core: Core,
+  { id, name }: { readonly id: string; readonly name: string },
+): void {
+  const { supervisor, health, live, index, state, enforcement } = core;
   supervisor.forget(id);
   health.unwatch(id);
   live.forgetReason(id);
@@ -137,12 +152,4 @@ async function removeContainer(core: Core, step: StepOf<"remove-container">): Pr
     if (state.byHandMarks().some((mark) => mark.name === name)) state.unmarkByHand(name);
     if (state.completed().has(name)) state.unmarkCompleted(name);
   }
-  const message = `${name} was removed`;
-  events.record({
-    kind: "container.removed",
-    app,
-    target: name,
-    message,
-    fields: { container: id },
-  });
 }

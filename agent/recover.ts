@@ -1,5 +1,6 @@
 import type { Core } from "./core.ts";
 import { isStoppedByHand } from "./diff.ts";
+import { forgetContainer } from "./executors.ts";
 import type { ActualState } from "./observe.ts";
 
 /**
@@ -21,11 +22,13 @@ async function settleIntents(core: Core, actual: ActualState): Promise<void> {
     log.warn("a step was cut short", { step });
     const message = `${step} was cut short and is looked at again`;
     events.record({ kind: "step.interrupted", target, message, fields: { kind } });
-    if (kind === "create-container" && containerId !== undefined && !present.has(containerId)) {
-      await runtime.removeContainer(containerId);
+    if (containerId !== undefined && !present.has(containerId)) {
+      if (kind === "create-container") await runtime.removeContainer(containerId);
+      if (kind === "remove-container") forgetContainer(core, { id: containerId, name: target });
     }
     live.endIntent(id);
   }
+  live.forgetContainersBut(present);
 }
 
 /** Whatever ran when the machine went down has an unknown exit. */

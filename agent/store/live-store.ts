@@ -45,8 +45,20 @@ export function createLiveStore(database: DatabaseSync) {
     ...restartMethods(database),
     ...reasonMethods(database),
     ...lostMethods(database),
+    /** Forgets what is remembered of containers that are not among these. */
+    forgetContainersBut(present: ReadonlySet<string>): void {
+      for (const table of containerTables) {
+        const remove = database.prepare(`DELETE FROM ${table} WHERE container_id = ?`);
+        for (const row of database.prepare(`SELECT container_id FROM ${table}`).all()) {
+          const id = String(row.container_id);
+          if (!present.has(id)) remove.run(id);
+        }
+      }
+    },
   };
 }
+
+const containerTables = ["agent_restarts", "agent_reasons", "agent_lost"] as const;
 
 function intentMethods(database: DatabaseSync) {
   const insert = database.prepare(
