@@ -123,14 +123,19 @@ export class RestartSupervisor {
     const run = async () => {
       if (delayMs > 0) await clock.sleep(delayMs, abort);
       await locks.run(container.name, async () => {
-        if (!abort.aborted) await this.#restart(container, delayMs);
+        if (abort.aborted) return;
+        await this.#restart(container, delayMs, () => this.#settle(container.id, pending));
       });
     };
     // Aborted: somebody else took over.
     run().catch(() => {});
   }
 
-  async #restart(container: IndexedContainer, backoffMs: number): Promise<void> {
+  async #restart(
+    container: IndexedContainer,
+    backoffMs: number,
+    settled: () => void,
+  ): Promise<void> {
     const { runtime, events, index, clock, onStarted, onChange, log } = this.#options;
     const { id, name, app } = container;
     const count = this.restarts(id).count + 1;
@@ -139,7 +144,7 @@ export class RestartSupervisor {
     index.started(id, clock.now());
     try {
       const { startedAtMs } = await runtime.startContainer(id);
-      this.#pending.delete(id);
+      settled();
       onStarted(id, startedAtMs);
       const message = `${name} was restarted`;
       events.record({ kind: "container.restarted", app, target: name, message, fields: { count } });
@@ -148,11 +153,16 @@ export class RestartSupervisor {
       log.warn("cannot restart a container", { container: name, error });
       const message = `cannot restart ${name}: ${describeError(error)}`;
       events.record({ kind: "container.restart-failed", app, target: name, message });
-      this.#pending.delete(id);
+      settled();
       const failure: ExitRecord = { oomKilled: false, finishedAtMs: 0 };
       this.#answer(container, failure, 0);
       onChange("container not restarted");
     }
+  }
+
+  /** What it led to may have ended already: then the next restart stands in its place. */
+  #settle(id: string, pending: AbortController): void {
+    if (this.#pending.get(id) === pending) this.#pending.delete(id);
   }
 
   #setRecord(id: string, record: RestartRecord): void {

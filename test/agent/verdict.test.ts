@@ -64,3 +64,14 @@ test("an image's healthcheck is held to where the service says nothing, and its 
   t.is(effectiveCheck(ofService, undefined), undefined);
   t.is(effectiveCheck(undefined, undefined), undefined);
 });
+
+test("a program that ends before its start is known is restarted as often as its policy says", (t) =>
+  withHost(async (host) => {
+    host.runtime.endsAtOnce.set("shop-job-1", 3);
+    const restart = { condition: "on-failure", attemptsMax: 2 } as const;
+    await host.commit(desired("a", [app("shop", [service("job", { restart })])]));
+    await host.clock.advance(60_000);
+    const starts = host.takeCalls().filter((call) => call === "start shop-job-1");
+    t.is(starts.length, 3);
+    t.regex(host.app("shop")?.reason ?? "", /is not restarted after 2 restarts/);
+  }));

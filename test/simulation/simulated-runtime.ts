@@ -35,6 +35,8 @@ export class SimulatedRuntime implements Runtime {
   drift: KernelDrift[] = [];
   /** Exit code of the healthcheck in a container, by container name. */
   readonly probes = new Map<string, number>();
+  /** Container name -> exit code of a program that ends before its start is known. */
+  readonly endsAtOnce = new Map<string, number>();
   readonly #containers = new Map<string, Simulated>();
   readonly #networks = new Map<string, NetworkSpec>();
   readonly #volumes = new Map<string, VolumeSpec>();
@@ -111,7 +113,14 @@ export class SimulatedRuntime implements Runtime {
     container.state = "running";
     container.startedAtMs = this.#now();
     delete container.exit;
-    return { pid: 1, startedAtMs: container.startedAtMs };
+    const { startedAtMs } = container;
+    const code = this.endsAtOnce.get(container.spec.name);
+    if (code !== undefined) {
+      this.exit(container.spec.name, { code, oomKilled: false });
+      // Whoever listens to exits is told while the starter still waits.
+      await new Promise(setImmediate);
+    }
+    return { pid: 1, startedAtMs };
   }
 
   async stopContainer(id: string) {
