@@ -1,16 +1,16 @@
 import { execFile } from "node:child_process";
-import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { chownSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { type CgroupHost, controllerDir, detectCgroups } from "./cgroups/cgroup-host.ts";
 import { helperPath } from "./helper-path.ts";
 import type { HostFeature } from "./host-features.ts";
-import type { FsParameter } from "./host-operations.ts";
 import { LAYER_ID_BASE } from "./images/layer-ids.ts";
 import { Launcher } from "./launcher.ts";
 import { networkFeatures } from "./network/network-features.ts";
 import { Program } from "./program.ts";
+import { prepareOverlay } from "./rootfs-program.ts";
 import type { Log } from "./runtime.ts";
 
 const silent: Log = { debug() {}, info() {}, warn() {}, error() {} };
@@ -126,7 +126,7 @@ async function mountFeatures(libDir: string): Promise<readonly HostFeature[]> {
 function idmapProgram(directory: string): Buffer {
   const program = new Program();
   const [ids, tree] = [program.slot(), program.slot()];
-  const map = `${LAYER_ID_BASE} 524288 65536\n`;
+  const map = `${LAYER_ID_BASE} ${triedIdBase} 65536\n`;
   program
     .userNamespace(ids, map, map)
     .openTree(tree, directory)
@@ -134,24 +134,27 @@ function idmapProgram(directory: string): Buffer {
   return program.finish();
 }
 
+/** As a container's root is made: of layers that carry the store's ids. */
 function overlayProgram(directory: string): Buffer {
   const program = new Program();
-  const slots = ["lower", "upper", "work"].map((name) => {
-    const slot = program.slot();
-    program
-      .makeHostDir(join(directory, name), 0o755)
-      .open(slot, null, openPathDirectory, join(directory, name));
-    return slot;
+  const [layer, writable] = [join(directory, "layer"), join(directory, "writable")];
+  for (const path of [layer, writable, join(writable, "upper"), join(writable, "work")]) {
+    mkdirSync(path);
+    chownSync(path, LAYER_ID_BASE, LAYER_ID_BASE);
+  }
+  const storeIds = program.slot();
+  const map = `${LAYER_ID_BASE} ${triedIdBase} 65536\n`;
+  program.userNamespace(storeIds, map, map);
+  prepareOverlay(program, {
+    layerDirs: [layer],
+    writableDir: writable,
+    storeIds,
+    idBase: triedIdBase,
   });
-  const keys = ["lowerdir+", "upperdir", "workdir"];
-  const parameters = slots.map(
-    (slot, index): FsParameter => ({ kind: "fd", key: keys[index] ?? "", slot }),
-  );
-  program.fsopen(program.slot(), "overlay", 0, parameters);
   return program.finish();
 }
 
-const openPathDirectory = 0o10_200_000;
+const triedIdBase = 524_288;
 
 async function attempt(work: () => Promise<unknown>): Promise<string | undefined> {
   try {

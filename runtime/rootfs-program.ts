@@ -83,6 +83,8 @@ export function prepareMounts(
     const slot = program.slot();
     program.openTree(slot, mount.source, { recursive: mount.recursive }).mountSetattr(slot, {
       set: noSuid | noDev | (mount.readOnly ? readOnly : 0),
+      // A clone is a peer of its original: a mount nested in it would appear on the host, too.
+      propagation: propagationPrivate,
       recursive: mount.recursive,
       ...(mount.ids === "store" ? { userNamespace: storeIds } : {}),
     });
@@ -134,5 +136,7 @@ function depth(path: string): number {
   return path.split("/").filter(Boolean).length;
 }
 
+/** MS_PRIVATE of mount(2). */
+const propagationPrivate = 1 << 18;
 /** O_PATH | O_DIRECTORY of open(2). */
 const openPathDirectory = 0o10_200_000;

@@ -39,9 +39,12 @@ static __attribute__((format(printf, 2, 3))) int append(struct overlay_job *job,
   return 0;
 }
 
-/* Attached on top of whatever covers "/" here: what counts is the namespace. A name is never looked up through it. */
+/* Attached on top of whatever covers "/" here: what counts is the namespace. A name is never looked up through it.
+ * A clone is a peer of the mount that it was cloned from: what lands on top of it would appear on the host, too. */
 static int attach_anywhere(int mount) {
+  struct mount_attr attributes = {.propagation = MS_PRIVATE};
   OWNED_FD root = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+  if (sys_mount_setattr(mount, 0, &attributes) < 0) return -errno;
   if (root < 0 || sys_move_mount_fd(mount, root) < 0) return -errno;
   return 0;
 }
@@ -51,7 +54,10 @@ static int attach_mount_of(int directory) {
   if (error != -EINVAL) return error;
   /* Not the root of its mount: the upper and the work directory are one below, side by side. */
   OWNED_FD above = openat(directory, "..", O_PATH | O_DIRECTORY | O_CLOEXEC);
-  return above < 0 ? -errno : attach_anywhere(above);
+  if (above < 0) return -errno;
+  error = attach_anywhere(above);
+  /* The other one has attached it already: a mount cannot be moved onto itself. */
+  return error == -ELOOP ? 0 : error;
 }
 
 /* Layers come highest first, as "lowerdir" lists them. Names are those of the working directory, /proc/self/fd. */
