@@ -2,8 +2,8 @@ import type { RestartPolicy } from "../manifests/desired-state.ts";
 import type { ExitRecord } from "../runtime/runtime.ts";
 import type { RestartRecord } from "./store/live-store.ts";
 
-export const backoffMsFirst = 100;
-export const backoffMsMax = 60_000;
+const backoffMsFirst = 100;
+const backoffMsMax = 60_000;
 /** A container that ran this long starts from no delay again. */
 export const healthyWhileMs = 10_000;
 

@@ -65,7 +65,7 @@ export function wantedApp(enforced: EnforcedApp): WantedApp {
 }
 
 /** Digest of everything in a spec that decides how the container runs. Order of keys, ports and mounts is no part. */
-export function specDigest(spec: Omit<ContainerSpec, "id" | "labels"> & UserLabels): string {
+function specDigest(spec: Omit<ContainerSpec, "id" | "labels"> & UserLabels): string {
   const { ports, mounts, ...rest } = spec;
   const canonical = canonicalJson({
     ...rest,

@@ -35,7 +35,15 @@ export class AgentProcess {
     mkdirSync(join(this.dir, "fleet"), { recursive: true });
     await this.git(["init", "--quiet", "--initial-branch=main"]);
     await this.commit({ "empty/compose.yaml": "services: {}\n" });
-    const args = ["agent", "--repo", join(this.dir, "fleet"), "--interval", "1h", "--listen", `127.0.0.1:${this.#port}`];
+    const args = [
+      "agent",
+      "--repo",
+      join(this.dir, "fleet"),
+      "--interval",
+      "1h",
+      "--listen",
+      `127.0.0.1:${this.#port}`,
+    ];
     this.#child = spawn(berth, [...args, ...this.#options()], { stdio: "ignore" });
     while (!existsSync(join(this.dir, "run", "agent.sock"))) await sleep(20);
     const layout = join(this.dir, "image");
@@ -43,7 +51,10 @@ export class AgentProcess {
     writeOciLayout(layout, [
       programImage(
         benchImage,
-        names.map((name) => ({ path: join(root, "build", "payload", name), installAs: `/bin/${name}` })),
+        names.map((name) => ({
+          path: join(root, "build", "payload", name),
+          installAs: `/bin/${name}`,
+        })),
       ),
     ]);
     await this.berth(["load", layout]);
@@ -89,7 +100,9 @@ export class AgentProcess {
 
   /** Pids of the launcher and of every supervisor. */
   helperPids(): readonly number[] {
-    const dir = readdirSync("/sys/fs/cgroup").includes("pids") ? "/sys/fs/cgroup/pids" : "/sys/fs/cgroup";
+    const dir = readdirSync("/sys/fs/cgroup").includes("pids")
+      ? "/sys/fs/cgroup/pids"
+      : "/sys/fs/cgroup";
     const text = readFileSync(`${dir}/${this.instance}/supervisors/cgroup.procs`, "utf8");
     return text.split("\n").filter(Boolean).map(Number);
   }

@@ -13,7 +13,14 @@ export async function measureContainerStart(): Promise<Measurement[]> {
       const ports =
         port === undefined
           ? []
-          : [{ hostIp: "127.0.0.1", hostPort: port, containerPort: 8080, protocol: "tcp" as const }];
+          : [
+              {
+                hostIp: "127.0.0.1",
+                hostPort: port,
+                containerPort: 8080,
+                protocol: "tcp" as const,
+              },
+            ];
       const spec = probeSpec(runtime, ["sleep", "600"], {
         networks: port === undefined ? [] : networks,
         ports,

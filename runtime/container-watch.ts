@@ -110,7 +110,7 @@ export function recordExit(
 }
 
 /** The record that a supervisor leaves; undefined when it left none. */
-export function readExitFile(path: string): ProcessExit | undefined {
+function readExitFile(path: string): ProcessExit | undefined {
   try {
     const parsed: unknown = JSON.parse(readFileSync(path, "utf8"));
     if (typeof parsed !== "object" || parsed === null) return undefined;

@@ -51,7 +51,7 @@ export function resolveProcess(
 }
 
 /** Image variables, then the container's own over them; PATH is always there. */
-export function mergeEnvironment(
+function mergeEnvironment(
   image: readonly string[],
   own: Readonly<Record<string, string>>,
   tty: boolean,

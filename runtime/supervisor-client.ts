@@ -21,7 +21,7 @@ export type SupervisorState = {
 };
 
 /** Decodes the body of an EXITED message. */
-export function readExited(body: Buffer): ProcessExit {
+function readExited(body: Buffer): ProcessExit {
   const reader = new WireReader(body);
   const known = reader.u32() === 1;
   const code = reader.u32();
@@ -51,10 +51,8 @@ export class SupervisorClient {
     socketPath: string,
   ): Promise<{ readonly client: SupervisorClient; readonly state: SupervisorState }> {
     const socket = await connected(socketPath);
-    let resolveEnded: (exit: ProcessExit | undefined) => void = () => {};
-    const ended = new Promise<ProcessExit | undefined>((resolve) => {
-      resolveEnded = resolve;
-    });
+    const { promise: ended, resolve: resolveEnded } =
+      Promise.withResolvers<ProcessExit | undefined>();
     const client = new SupervisorClient(socket, ended);
     receiveMessages(socket, (received) => {
       if (received.type === message.exited) resolveEnded(readExited(received.body));
@@ -143,10 +141,7 @@ async function openSession(
   const socket = await connected(socketPath);
   const stdout = new PassThrough();
   const stderr = new PassThrough();
-  let exited: (exit: ProcessExit) => void = () => {};
-  const exit = new Promise<ProcessExit>((resolve) => {
-    exited = resolve;
-  });
+  const { promise: exit, resolve: exited } = Promise.withResolvers<ProcessExit>();
   const pid = await new Promise<number>((resolve, reject) => {
     socket.on("error", reject);
     socket.once("close", () => {

@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import { Agent, type Dispatcher, request } from "undici";
+import type { Agent, Dispatcher, request } from "undici";
 import { ImageError, printable } from "./image-error.ts";
 import { isPlainHttpAllowed } from "./registry-address.ts";
 
@@ -28,17 +28,14 @@ export type HttpAnswer = {
   readonly body: Dispatcher.ResponseData["body"];
 };
 
+type HttpClient = { readonly request: typeof request; readonly agent: Agent };
+
 /**
  * One logical request to a registry: follows redirects, tries again what may pass (connection failures, 5xx,
  * 429 as Retry-After asks) with growing pauses, and gives up with an error that names the host.
  */
 export class HttpExchange {
-  readonly #agent = new Agent({
-    connect: { timeout: CONNECT_TIMEOUT_MS },
-    headersTimeout: IDLE_TIMEOUT_MS,
-    bodyTimeout: IDLE_TIMEOUT_MS,
-    connections: 8,
-  });
+  #client: Promise<HttpClient> | undefined;
   readonly #insecureRegistries: readonly string[];
   readonly #now: () => number;
 
@@ -82,7 +79,9 @@ export class HttpExchange {
   }
 
   async #once(order: HttpRequest, url: URL, authorization?: string): Promise<HttpAnswer> {
-    const response = await request(url, {
+    this.#client ??= loadClient();
+    const client = await this.#client;
+    const response = await client.request(url, {
       method: order.method,
       headers: {
         "user-agent": "berth",
@@ -91,7 +90,7 @@ export class HttpExchange {
         ...(authorization === undefined ? {} : { authorization }),
       },
       signal: order.abort,
-      dispatcher: this.#agent,
+      dispatcher: client.agent,
     });
     return {
       status: response.statusCode,
@@ -122,6 +121,18 @@ export class HttpExchange {
   #retryAfterMs(answer: HttpAnswer): number | undefined {
     return retryAfterMs(answer.header("retry-after"), this.#now());
   }
+}
+
+/** The library takes 15 MiB: an agent that pulls nothing does without it. */
+async function loadClient(): Promise<HttpClient> {
+  const undici = await import("undici");
+  const agent = new undici.Agent({
+    connect: { timeout: CONNECT_TIMEOUT_MS },
+    headersTimeout: IDLE_TIMEOUT_MS,
+    bodyTimeout: IDLE_TIMEOUT_MS,
+    connections: 8,
+  });
+  return { request: undici.request, agent };
 }
 
 /** Milliseconds that a Retry-After header (seconds or a date, RFC 9110, 10.2.3) asks to wait. */

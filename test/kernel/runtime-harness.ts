@@ -147,7 +147,7 @@ export async function execProbe(runtime: Runtime, id: string, argv: readonly str
   return sessionResult(session);
 }
 
-export async function sessionResult(session: ProcessSession) {
+async function sessionResult(session: ProcessSession) {
   const [stdout, stderr, exit] = await Promise.all([
     readText(session.stdout),
     readText(session.stderr),

@@ -1,0 +1,135 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import { AgentProcess, benchImage, memoryMib } from "./agent-process.ts";
+import { type Measurement, measure, summarize } from "./measure.ts";
+
+const services = 20;
+const firstPort = 23_000;
+const deployRuns = 5;
+
+type AgentEvent = { readonly time: string; readonly kind: string; readonly target: string };
+
+/** The whole agent: commits of 20 services with a port each, rounds that change nothing, memory, metrics. */
+export async function measureAgent(dir: string): Promise<Measurement[]> {
+  const agent = new AgentProcess(dir, 22_999);
+  await agent.start();
+  try {
+    return [
+      ...(await measureDeploys(agent)),
+      ...(await measureMemory(agent)),
+      await measureScrape(agent),
+      ...(await measureRounds(agent)),
+    ];
+  } finally {
+    await agent.down();
+  }
+}
+
+/** By the agent's own record: from `revision.accepted` to the last `container.started`. */
+async function measureDeploys(agent: AgentProcess): Promise<Measurement[]> {
+  const [up, down]: [number[], number[]] = [[], []];
+  for (let run = 0; run < deployRuns; run += 1) {
+    const before = (await events(agent)).length;
+    await agent.commit({ "fleet/compose.yaml": manifest(services, `run${run}`) });
+    await agent.berth(["sync", "--timeout", "60s"]);
+    const told = (await events(agent)).slice(before);
+    const accepted = told.find(({ kind }) => kind === "revision.accepted");
+    const started = told.filter(({ kind }) => kind === "container.started");
+    if (started.length !== services)
+      throw new Error(`cannot count ${services} starts: ${started.length}`);
+    up.push(Date.parse(started.at(-1)?.time ?? "") - Date.parse(accepted?.time ?? ""));
+    if (run === deployRuns - 1) break;
+    const begin = performance.now();
+    await agent.commit({ "fleet/compose.yaml": "services: {}\n" });
+    await agent.berth(["sync", "--timeout", "60s"]);
+    down.push(performance.now() - begin);
+  }
+  return [
+    summarize(`${services} services with a port: commit seen to all running`, "berth", "ms", up),
+    summarize(`${services} services: git commit and sync of their removal`, "berth", "ms", down),
+  ];
+}
+
+async function measureMemory(agent: AgentProcess): Promise<Measurement[]> {
+  await sleep(2000);
+  const helpers = agent.helperPids().map((pid) => memoryMib(pid, "Pss"));
+  const own = memoryMib(agent.pid, "Rss");
+  const supervisors = helpers.toSorted((a, b) => a - b).slice(0, services);
+  const sum = helpers.reduce((total, pss) => total + pss, own);
+  return [
+    summarize(`memory with ${services} containers, all of berth`, "berth", "MiB", [sum]),
+    summarize(`memory with ${services} containers, agent alone (RSS)`, "berth", "MiB", [own]),
+    summarize("memory of one supervisor (PSS)", "berth", "MiB", supervisors),
+  ];
+}
+
+async function measureScrape(agent: AgentProcess): Promise<Measurement> {
+  return measure(
+    `/metrics with ${services} containers, CPU of the agent`,
+    "berth",
+    { runs: 5 },
+    async () => {
+      const scrapes = 20;
+      const begin = agent.cpuMs();
+      for (let n = 0; n < scrapes; n += 1) await agent.metrics();
+      return (agent.cpuMs() - begin) / scrapes;
+    },
+  );
+}
+
+/** A round that finds nothing to do, by the agent's own histogram; spawned processes are counted by the kernel. */
+async function measureRounds(agent: AgentProcess): Promise<Measurement[]> {
+  return [await measureRound(agent, services)];
+}
+
+async function measureRound(agent: AgentProcess, count: number): Promise<Measurement> {
+  return measure(
+    `round that changes nothing, ${count} services`,
+    "berth",
+    { runs: 10 },
+    async () => {
+      const before = await roundSeconds(agent);
+      await agent.control("/v1/plan");
+      await agent.berth(["sync", "--timeout", "60s"]);
+      const after = await roundSeconds(agent);
+      return ((after.sum - before.sum) * 1000) / Math.max(1, after.count - before.count);
+    },
+  );
+}
+
+async function roundSeconds(
+  agent: AgentProcess,
+): Promise<{ readonly sum: number; readonly count: number }> {
+  const text = await agent.metrics();
+  const value = (name: string) =>
+    [
+      ...text.matchAll(
+        new RegExp(`^berth_reconcile_duration_seconds_${name}(?:\\{[^}]*\\})? (\\S+)$`, "gm"),
+      ),
+    ]
+      .map((match) => Number(match[1]))
+      .reduce((a, b) => a + b, 0);
+  return { sum: value("sum"), count: value("count") };
+}
+
+async function events(agent: AgentProcess): Promise<readonly AgentEvent[]> {
+  const text = await agent.berth(["events", "--json"]);
+  return text.trim().startsWith("[")
+    ? (JSON.parse(text) as AgentEvent[])
+    : text
+        .trim()
+        .split("\n")
+        .filter(Boolean)
+        .map((line) => JSON.parse(line) as AgentEvent);
+}
+
+function manifest(count: number, greeting: string): string {
+  const bodies = Array.from(
+    { length: count },
+    (_, index) => `  s${index}:
+    image: ${benchImage}
+    environment: { GREETING: ${greeting} }
+    ports: ["127.0.0.1:${firstPort + index}:8080"]
+`,
+  );
+  return `services:\n${bodies.join("")}`;
+}
