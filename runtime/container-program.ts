@@ -35,6 +35,8 @@ export type StartPlan = {
     readonly v1: readonly string[];
     readonly unified: string | undefined;
     readonly writes: readonly CgroupWrite[];
+    /** eBPF program for the unified directory, where no v1 controller keeps devices away. */
+    readonly deviceFilter: Uint8Array | undefined;
   };
   readonly network: {
     readonly hostMessages: readonly { readonly messages: Buffer; readonly patchOffset: number }[];
@@ -143,6 +145,9 @@ function prepareCgroup(program: Program, cgroup: StartPlan["cgroup"]): OpenCgrou
   if (cgroup.unified !== undefined) program.makeHostDir(cgroup.unified, 0o755);
   for (const write of cgroup.writes) {
     program.writeHostFile(write.path, write.value, { optional: write.optional });
+  }
+  if (cgroup.unified !== undefined && cgroup.deviceFilter !== undefined) {
+    program.cgroupDevices(cgroup.unified, cgroup.deviceFilter);
   }
   return openCgroup(program, cgroup);
 }

@@ -1,7 +1,8 @@
 import { mkdirSync, rmSync } from "node:fs";
-import { deviceWrites } from "./cgroups/cgroup-devices.ts";
+import { deviceFilter, deviceWrites } from "./cgroups/cgroup-devices.ts";
 import { limitWrites } from "./cgroups/cgroup-limits.ts";
 import { cgroupDirs } from "./cgroups/container-cgroup.ts";
+import { defaultDeviceRules } from "./cgroups/device-rules.ts";
 import type { ContainerContext } from "./container-context.ts";
 import { cgroupPathOf, pathsOf, stagingDirOf } from "./container-context.ts";
 import { resolveMounts } from "./container-mounts.ts";
@@ -72,6 +73,7 @@ function planStart(context: ContainerContext, spec: ContainerSpec): StartPlan {
   const cgroupPath = cgroupPathOf(context, spec.id);
   const image = requireImage(context, spec);
   const attachment = context.networks.attachment(spec.id, spec.networks);
+  const deviceRules = defaultDeviceRules(containerDevices);
   return {
     ...planProcess(context, spec),
     ...resolveMounts(context, spec),
@@ -85,8 +87,9 @@ function planStart(context: ContainerContext, spec: ContainerSpec): StartPlan {
       ...cgroupDirs(context.cgroups, cgroupPath),
       writes: [
         ...limitWrites(context.cgroups, cgroupPath, spec.resources),
-        ...deviceWrites(context.cgroups, cgroupPath, containerDevices),
+        ...deviceWrites(context.cgroups, cgroupPath, deviceRules),
       ],
+      deviceFilter: deviceFilter(context.cgroups, deviceRules),
     },
     network: { hostMessages: attachment.hostMessages, initMessages: attachment.initMessages },
     readOnlyRoot: spec.readOnlyRoot,

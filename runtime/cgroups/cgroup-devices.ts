@@ -1,24 +1,39 @@
 import type { CgroupHost } from "./cgroup-host.ts";
 import type { CgroupWrite } from "./cgroup-limits.ts";
+import { deviceProgram } from "./device-program.ts";
+import type { DeviceRule } from "./device-rules.ts";
 
-/** Rules of the v1 devices controller: everything is refused but the container's own nodes and its terminals. */
+/** Writes that put an allowlist on the v1 devices controller; none where the host has no such hierarchy. */
 export function deviceWrites(
   host: CgroupHost,
   path: string,
-  devices: readonly (readonly [name: string, major: number, minor: number])[],
+  rules: readonly DeviceRule[],
 ): readonly CgroupWrite[] {
   const mountPoint = host.v1.get("devices");
   if (mountPoint === undefined) return [];
-  const rule = (file: string, value: string): CgroupWrite => ({
+  const write = (file: string, value: string): CgroupWrite => ({
     path: `${mountPoint}${path}/${file}`,
     value,
     optional: false,
     field: "devices",
   });
-  const pseudoTerminals = ["c 5:2 rwm", "c 136:* rwm"];
-  const nodes = devices.map(([, major, minor]) => `c ${major}:${minor} rwm`);
   return [
-    rule("devices.deny", "a"),
-    ...[...nodes, ...pseudoTerminals].map((value) => rule("devices.allow", value)),
+    write("devices.deny", "a"),
+    ...rules.map((rule) => write("devices.allow", ruleText(rule))),
   ];
+}
+
+/** The same allowlist as a program for the cgroup2 directory; undefined where the v1 controller holds it. */
+export function deviceFilter(
+  host: CgroupHost,
+  rules: readonly DeviceRule[],
+): Uint8Array | undefined {
+  return host.v1.has("devices") ? undefined : deviceProgram(rules);
+}
+
+/** A line of devices.allow (cgroup-v1/devices in the kernel's documentation). */
+function ruleText({ type, major, minor, read, write, makeNode }: DeviceRule): string {
+  const letter = { character: "c", block: "b", all: "a" }[type];
+  const accesses = `${read ? "r" : ""}${write ? "w" : ""}${makeNode ? "m" : ""}`;
+  return `${letter} ${major ?? "*"}:${minor ?? "*"} ${accesses}`;
 }
