@@ -25,7 +25,7 @@ export async function seedVolume(
   } else {
     const parameters = request.layerDirs.toReversed().map((layer): FsParameter => {
       const slot = program.slot();
-      program.open(slot, null, openPathDirectory, layer);
+      program.openTree(slot, layer);
       return { kind: "fd", key: "lowerdir+", slot };
     });
     program.fsopen(tree, "overlay", mountAttribute.readOnly, parameters);

@@ -1,0 +1,28 @@
+import { vmTest } from "./vm-test.ts";
+
+/** Test files of berth that run in the guest as they run on the host: a pure cgroup v2, and Debian's kernel. */
+const suites: readonly {
+  readonly name: string;
+  readonly files: string;
+  readonly often: boolean;
+}[] = [
+  { name: "processes", files: "test/kernel/process.test.ts", often: true },
+  { name: "devices", files: "test/kernel/devices.test.ts", often: true },
+  { name: "mounts", files: "test/kernel/mounts.test.ts", often: false },
+  { name: "output", files: "test/kernel/output.test.ts", often: false },
+  { name: "adoption", files: "test/kernel/adoption.test.ts", often: false },
+  { name: "networks", files: "test/network/*.test.ts", often: false },
+];
+
+for (const { name, files, often } of suites) {
+  vmTest(`${name}: the kernel tests pass on a pure cgroup v2 host`, { often }, async (t, guest) => {
+    const command = `cd /berth && MUST_WORK=1 test/run ${files}`;
+    const { code, output } = await guest.try(command, suiteTimeoutMs);
+    t.is(code, 0, output);
+    t.regex(output, /\d+ tests? passed/);
+    t.is(await guest.run("grep -c ' /tmp/bt-' /proc/self/mountinfo || true"), "0");
+    t.is(await guest.run("find /sys/fs/cgroup -maxdepth 1 -name 'bt*'"), "");
+  });
+}
+
+const suiteTimeoutMs = 600_000;
