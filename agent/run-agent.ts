@@ -77,7 +77,10 @@ async function serve(parts: Parts): Promise<void> {
     agentOptions: options,
     initial: settings,
     log,
-    onChange: (now, before) => void sourceWatch.changed(now, before),
+    onChange: (now, before) => {
+      void sourceWatch.changed(now, before);
+      core.wake("settings changed");
+    },
   });
   closers.add(() => watched.close());
   const core = createAgentCore(parts, metrics, watched);

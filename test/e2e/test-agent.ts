@@ -129,20 +129,21 @@ export class TestAgent {
   }
 
   /** Runs a verb of the command line to its end. */
-  berth(...args: readonly string[]): Promise<Outcome> {
-    return runBerth([...args, ...this.globalOptions()]);
+  berth(verb: string, ...args: readonly string[]): Promise<Outcome> {
+    return runBerth([verb, ...this.globalOptions(), ...args]);
   }
 
   /** A verb that must succeed; resolves to its output. */
-  async ok(...args: readonly string[]): Promise<string> {
-    const { code, stdout, stderr } = await this.berth(...args);
-    if (code !== 0) throw new Error(`berth ${args.join(" ")} ended with ${code}: ${stderr}`);
+  async ok(verb: string, ...args: readonly string[]): Promise<string> {
+    const { code, stdout, stderr } = await this.berth(verb, ...args);
+    if (code !== 0)
+      throw new Error(`berth ${[verb, ...args].join(" ")} ended with ${code}: ${stderr}`);
     return stdout;
   }
 
   /** A verb that goes on, in the background. The caller ends it. */
-  begin(...args: readonly string[]): ReturnType<typeof startBerth> {
-    return startBerth([...args, ...this.globalOptions()]);
+  begin(verb: string, ...args: readonly string[]): ReturnType<typeof startBerth> {
+    return startBerth([verb, ...this.globalOptions(), ...args]);
   }
 
   globalOptions(): readonly string[] {
