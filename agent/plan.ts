@@ -67,13 +67,18 @@ class PlanBuilder {
     }
     for (const change of containers) this.#addChain(change);
     for (const change of containers) this.#orderChain(change);
+    const isBridgeMissing = drift.some(({ kind }) => kind === "bridge-missing");
     if (drift.length > 0) {
       const reason = drift.map(({ target, field, from, to }) => ({
         field: `${target}.${field}`,
         from,
         to,
       }));
-      this.#add({ kind: "repair", app: null, drift }, reason);
+      const repair = this.#add({ kind: "repair", app: null, drift }, reason);
+      // What is started is attached to a bridge.
+      for (const start of isBridgeMissing ? [...this.#starts.values()].flat() : []) {
+        this.#need(start, repair);
+      }
     }
     return [...this.#steps.values()].map(({ needs, planned }) => ({
       ...planned,

@@ -6,6 +6,8 @@ import type { ContainerSpec } from "./container-spec.ts";
 import { killOrphan, recordExit, removeCgroupSoon } from "./container-watch.ts";
 import { readStoredSpec } from "./create-container.ts";
 import type { InventoryEntry } from "./inventory.ts";
+import { findLostStart } from "./lost-start.ts";
+import { readIdentity } from "./process-identity.ts";
 import type { ExitRecord } from "./runtime.ts";
 import type { SupervisorState } from "./supervisor-client.ts";
 
@@ -35,6 +37,7 @@ async function adoptEntry(
   const { spec, phase } = entry;
   if (phase === "creating" || phase === "removing") return adopter.remove(spec.id);
   if (phase !== "starting" && phase !== "running") return;
+  if (phase === "starting") await findLostStart(context, spec.id);
   let state: SupervisorState | false;
   try {
     state = await adopter.watch(spec.id);
@@ -44,7 +47,14 @@ async function adoptEntry(
   }
   if (state === false || state.phase === "ended") return;
   const startedAtMs = entry.startedAtMs ?? context.now();
-  context.inventory.put({ ...entry, phase: "running", process: state.process, startedAtMs });
+  const supervisor = readIdentity(state.supervisorPid) ?? entry.supervisor;
+  context.inventory.put({
+    ...entry,
+    phase: "running",
+    process: state.process,
+    startedAtMs,
+    ...(supervisor === undefined ? {} : { supervisor }),
+  });
   await adopter.publish(spec);
 }
 

@@ -34,6 +34,11 @@ export function cgroupPathOf(context: ContainerContext, id: string): string {
   return `${context.cgroupParent}/${id}`;
 }
 
+/** Where the launcher is, and what it forks. */
+export function supervisorsCgroupOf({ cgroupParent }: { readonly cgroupParent: string }): string {
+  return `${cgroupParent}/supervisors`;
+}
+
 /** The empty directory on which inits mount their root, each in its own mount namespace. */
 export function stagingDirOf(context: ContainerContext): string {
   return `${context.runDir}/root`;

@@ -9,8 +9,10 @@ import { createContainer } from "./create-container.ts";
 import { HostsFiles } from "./hosts-files.ts";
 import type { InventoryEntry } from "./inventory.ts";
 import type { StartRequest } from "./launcher.ts";
+import { launchOnce } from "./lost-start.ts";
 import { resolveProcess } from "./process-config.ts";
 import type { ContainerState, ContainerStatus, ExitRecord, StopOptions } from "./runtime.ts";
+import { settledWithin } from "./settled-within.ts";
 import { signalNumber } from "./signals.ts";
 import { prepareStart } from "./start-container.ts";
 
@@ -49,7 +51,7 @@ export class Containers {
 
   create(spec: ContainerSpec): Promise<void> {
     return this.#inTurn(spec.id, async () => {
-      await createContainer(this.#context, spec);
+      await createContainer(this.#context, spec).catch((error) => this.#undoCreate(spec.id, error));
       this.#hosts.write(spec);
       this.#hosts.changed(spec);
     });
@@ -93,12 +95,20 @@ export class Containers {
   /** `published`: container id -> ports that the kernel sends to it. */
   statuses(published: ReadonlyMap<string, readonly PortBinding[]>): readonly ContainerStatus[] {
     return [...this.#context.inventory.all()]
-      .filter(({ phase }) => phase !== "creating" && phase !== "removing")
+      .filter(({ phase }) => phase !== "creating")
       .map((entry) => this.#status(entry, published.get(entry.spec.id) ?? []));
   }
 
   close(): void {
     this.#watch.close();
+  }
+
+  /** What cannot be removed either is seen as dead, so that it is tried again. */
+  async #undoCreate(id: string, error: unknown): Promise<never> {
+    await this.#remove(id).catch((cause: unknown) => {
+      this.#context.log.warn("half-made container stays for now", { id, error: messageOf(cause) });
+    });
+    throw error;
   }
 
   async #start(id: string): Promise<{ readonly pid: number; readonly startedAtMs: number }> {
@@ -115,7 +125,7 @@ export class Containers {
       const request = this.#prepare(spec, wayIsFree);
       await wayIsFree;
       inventory.put({ ...withoutRun(entry), phase: "starting", oomKillsBefore });
-      const started = await this.#context.launcher.start(request);
+      const started = await launchOnce(this.#context, id, request);
       const startedAtMs = this.#context.now();
       const { process, supervisor } = started;
       inventory.put({
@@ -272,30 +282,14 @@ export class Containers {
 
 function stateOf(entry: InventoryEntry, isRunning: boolean, frozen: () => boolean): ContainerState {
   if (isRunning) return frozen() ? "paused" : "running";
+  // Its removal is under way, or failed and is to be tried again.
+  if (entry.phase === "removing") return "dead";
   return entry.phase === "exited" ? "exited" : "created";
 }
 
 /** What is known of a container apart from any run of it. */
 function withoutRun(entry: InventoryEntry): Pick<InventoryEntry, "spec" | "createdAtMs"> {
   return { spec: entry.spec, createdAtMs: entry.createdAtMs };
-}
-
-async function settledWithin(
-  promise: Promise<unknown>,
-  timeoutMs: number,
-  abort: AbortSignal,
-): Promise<boolean> {
-  let timer: NodeJS.Timeout | undefined;
-  const stop = Promise.withResolvers<false>();
-  const onAbort = () => stop.reject(abort.reason);
-  abort.addEventListener("abort", onAbort, { once: true });
-  timer = setTimeout(() => stop.resolve(false), timeoutMs);
-  try {
-    return await Promise.race([promise.then(() => true), stop.promise]);
-  } finally {
-    clearTimeout(timer);
-    abort.removeEventListener("abort", onAbort);
-  }
 }
 
 function messageOf(error: unknown): string {

@@ -45,6 +45,9 @@ export type Unpacked = {
   readonly impliedDirectories: readonly string[];
 };
 
+/** The launcher ended before it answered: what it was asked for may have been done, or be done still. */
+export class LauncherLostError extends Error {}
+
 type Waiting = {
   resolve(answer: Message): void;
   reject(error: Error): void;
@@ -58,14 +61,21 @@ type Waiting = {
 export class Launcher {
   readonly #helperPath: string;
   readonly #log: Log;
+  readonly #onSpawn: (pid: number) => void;
   readonly #waiting = new Map<number, Waiting>();
   #child: ChildProcess | undefined;
   #nextId = 1;
   #closed = false;
 
-  constructor(options: { readonly helperPath: string; readonly log: Log }) {
+  constructor(options: {
+    readonly helperPath: string;
+    readonly log: Log;
+    /** Called for every process that is started, before it gets its first request. */
+    readonly onSpawn?: (pid: number) => void;
+  }) {
     this.#helperPath = options.helperPath;
     this.#log = options.log;
+    this.#onSpawn = options.onSpawn ?? (() => {});
   }
 
   /** Starts the process and checks that it speaks this version of the protocol. */
@@ -191,6 +201,7 @@ export class Launcher {
       receiveMessages(child.stdout, (answer) => this.#receive(answer));
     }
     this.#child = child;
+    if (child.pid !== undefined) this.#onSpawn(child.pid);
     return child;
   }
 
@@ -214,7 +225,7 @@ export class Launcher {
     const failed = [...this.#waiting.values()];
     this.#waiting.clear();
     for (const waiting of failed) {
-      waiting.reject(new Error(`cannot ask the launcher: ${cause.message}`, { cause }));
+      waiting.reject(new LauncherLostError(`cannot ask the launcher: ${cause.message}`, { cause }));
     }
   }
 }

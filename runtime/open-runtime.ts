@@ -4,7 +4,7 @@ import { detectCgroups } from "./cgroups/cgroup-host.ts";
 import { makeParentCgroup, moveToCgroup, removeCgroup } from "./cgroups/container-cgroup.ts";
 import { limitDrift, writeLimits } from "./cgroups/limit-drift.ts";
 import type { ContainerContext } from "./container-context.ts";
-import { cgroupPathOf, pathsOf, stagingDirOf } from "./container-context.ts";
+import { cgroupPathOf, pathsOf, stagingDirOf, supervisorsCgroupOf } from "./container-context.ts";
 import { execProcess } from "./container-exec.ts";
 import { readLog } from "./container-logs.ts";
 import { Containers } from "./containers.ts";
@@ -42,10 +42,13 @@ async function openContext(options: RuntimeOptions): Promise<ContainerContext> {
   const cgroups = detectCgroups();
   const cgroupParent = `/${options.instance}`;
   makeParentCgroup(cgroups, cgroupParent);
-  const launcher = new Launcher({ helperPath, log: options.log });
-  const { pid } = await launcher.open();
-  // What the launcher forks begins where it is: supervisors stay out of the agent's cgroup.
-  moveToCgroup(cgroups, `${cgroupParent}/supervisors`, pid);
+  const launcher = new Launcher({
+    helperPath,
+    log: options.log,
+    // What the launcher forks begins where it is: supervisors stay out of the agent's cgroup.
+    onSpawn: (pid) => moveToCgroup(cgroups, supervisorsCgroupOf({ cgroupParent }), pid),
+  });
+  await launcher.open();
   const unpacker = new LayerUnpacker(launcher, options.runDir);
   const { libDir, runDir, state, log, now } = options;
   const context: ContainerContext = {
@@ -163,7 +166,7 @@ async function destroyInstance(
   await context.networks.destroy();
   containers.close();
   await context.launcher.close();
-  for (const path of [`${context.cgroupParent}/supervisors`, context.cgroupParent]) {
+  for (const path of [supervisorsCgroupOf(context), context.cgroupParent]) {
     await removeEmptyCgroup(context, path);
   }
   await rm(stagingDirOf(context), { recursive: true, force: true });

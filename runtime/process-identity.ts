@@ -7,7 +7,7 @@ export function isAlive(identity: ProcessIdentity): boolean {
 }
 
 /** Undefined when no process has this pid. */
-function readIdentity(pid: number): ProcessIdentity | undefined {
+export function readIdentity(pid: number): ProcessIdentity | undefined {
   try {
     const stat = readFileSync(`/proc/${pid}/stat`, "utf8");
     // The second field, in parentheses, may hold spaces and parentheses itself.

@@ -1,0 +1,100 @@
+import type { ExecutionContext } from "ava";
+import { kernelTest } from "../kernel/kernel-test.ts";
+import { checkEndState, checkNothingLeft, checkUntouched, endState } from "./checks.ts";
+import { CrashHost } from "./crash-host.ts";
+import type { Kill } from "./crash-plan.ts";
+import { livingContainers } from "./inventory.ts";
+import { type Revision, type Template, withTemplates } from "./scenario.ts";
+
+const revisions = ["deploy", "change", "prune"] as const;
+/** Hosts side by side: each mostly waits. */
+const lanes = 4;
+
+type Walk = {
+  readonly t: ExecutionContext;
+  readonly template: Template;
+  readonly expected: ReadonlyMap<Revision, unknown>;
+  readonly counts: Counts;
+};
+type Counts = { readonly [Phase in Revision | "down" | "down after prune"]: number };
+
+kernelTest(
+  "an agent killed at any boundary of any step leaves what an undisturbed one would",
+  (t) =>
+    withTemplates(lanes, async (templates) => {
+      const [first] = templates;
+      if (first === undefined) throw new Error("cannot begin: no template was made");
+      const { expected, counts } = await undisturbed(t, first);
+      t.log("boundaries", counts);
+      const last = Math.max(counts.deploy, counts.prune + counts.down, counts["down after prune"]);
+      let next = 0;
+      const lane = async (template: Template) => {
+        while (next < last) await crashHost({ t, template, expected, counts }, next++);
+      };
+      await Promise.all(templates.map(lane));
+    }),
+);
+
+/** How it should be, and how many boundaries there are. */
+async function undisturbed(
+  t: ExecutionContext,
+  template: Template,
+): Promise<Pick<Walk, "expected" | "counts">> {
+  const expected = new Map<Revision, unknown>();
+  const counts: Record<string, number> = {};
+  for (const pruned of [true, false]) {
+    await CrashHost.use(template, async (host) => {
+      await host.moveTo("deploy");
+      host.start(null);
+      for (const revision of pruned ? revisions : revisions.slice(0, 2)) {
+        if (revision !== "deploy") await host.arm(null);
+        await host.moveTo(revision);
+        t.true(await host.converged());
+        counts[revision] = (await host.passed()).boundaries;
+        expected.set(revision, await endState(host));
+        t.like(expected.get(revision), { plan: [], intents: [], mounts: [] });
+      }
+      await host.arm(null);
+      await host.downByAgent();
+      counts[pruned ? "down after prune" : "down"] = host.lastPassed().boundaries;
+      await checkNothingLeft(t, host, "undisturbed down");
+    });
+  }
+  // All five were set above.
+  return { expected, counts: counts as Counts };
+}
+
+/** One host through its whole life, its agent killed at boundary `at` of each phase that has so many. */
+async function crashHost({ t, template, expected, counts }: Walk, at: number): Promise<void> {
+  await CrashHost.use(template, async (host) => {
+    const kill = (number: number): Kill => ({ kind: "boundaries", at: number, delayMs: 0 });
+    await host.moveTo("deploy");
+    host.start(at < counts.deploy ? kill(at) : null);
+    const isPruned = at < counts.prune;
+    for (const revision of isPruned ? revisions : revisions.slice(0, 2)) {
+      const label = `${revision}, killed at boundary ${at}`;
+      if (revision !== "deploy") {
+        if (at >= counts[revision]) continue;
+        await host.arm(kill(at));
+      }
+      const before = livingContainers(host);
+      await host.moveTo(revision);
+      if (!(await host.survived())) await recover(t, host, label);
+      checkUntouched(t, before, livingContainers(host), label);
+      await checkEndState(t, host, { expected: expected.get(revision), label });
+      if (revision !== "prune") t.regex(await host.curl(), /GREETING=/, label);
+    }
+    // A prune has fewer boundaries than a deploy: the hosts of those that are left are taken down unpruned.
+    const downAt = isPruned ? at : at - counts.prune;
+    await host.arm(kill(downAt));
+    await host.downByAgent();
+    await checkNothingLeft(t, host, `down, killed at boundary ${downAt}`);
+  });
+}
+
+async function recover(t: ExecutionContext, host: CrashHost, label: string): Promise<void> {
+  const living = livingContainers(host);
+  host.start(null);
+  t.true(await host.converged(), label);
+  checkUntouched(t, living, livingContainers(host), `${label}, after the crash`);
+}

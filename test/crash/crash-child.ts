@@ -1,0 +1,74 @@
+/**
+ * The real agent in a process of its own, which kills itself (SIGKILL) at a moment that its parent names: at a boundary
+ * of a step, or right before or after a write to a database or a request to the helper, and some time later.
+ */
+import { DatabaseSync, StatementSync } from "node:sqlite";
+import { runAgent } from "../../agent/run-agent.ts";
+import { Launcher } from "../../runtime/launcher.ts";
+import type { ChildOptions, Kill } from "./crash-plan.ts";
+
+const options = JSON.parse(process.argv[2] ?? "") as ChildOptions;
+let kill: Kill | null = options.kill;
+let timer: NodeJS.Timeout | undefined;
+let seen = { boundaries: 0, instants: 0 };
+
+process.on("message", (next: Kill | "count" | "never") => {
+  if (next === "count") {
+    process.send?.(seen);
+    return;
+  }
+  kill = next === "never" ? null : next;
+  clearTimeout(timer);
+  seen = { boundaries: 0, instants: 0 };
+  process.send?.("armed");
+});
+
+for (const [prototype, names] of [
+  [DatabaseSync.prototype, ["exec"]],
+  [StatementSync.prototype, ["run"]],
+  [Launcher.prototype, ["start", "run", "removeTree"]],
+] as const) {
+  for (const name of names) surround(prototype, name);
+}
+
+const ended = new AbortController();
+process.on("SIGTERM", () => ended.abort());
+const { root, instance, repo, configFile } = options;
+await runAgent(
+  {
+    libDir: `${root}/lib`,
+    runDir: `${root}/run`,
+    instance,
+    repo,
+    configFile,
+    interval: "1h",
+    listen: "none",
+  },
+  ended.signal,
+  {
+    trace: (moment) => {
+      // A step is due when the one before it is settled: nothing was written in between.
+      if (moment !== "due" || seen.boundaries === 0) pass("boundaries");
+    },
+  },
+);
+process.send?.(seen);
+process.disconnect?.();
+
+function surround(prototype: object, name: string): void {
+  const original: unknown = Reflect.get(prototype, name);
+  if (typeof original !== "function") throw new Error(`cannot surround ${name}: no such method`);
+  Reflect.set(prototype, name, function (this: unknown, ...given: unknown[]) {
+    pass("instants");
+    const result: unknown = Reflect.apply(original, this, given);
+    pass("instants");
+    return result;
+  });
+}
+
+function pass(kind: "boundaries" | "instants"): void {
+  const number = seen[kind]++;
+  if (kill === null || kill.kind !== kind || kill.at !== number) return;
+  if (kill.delayMs === 0) process.kill(process.pid, "SIGKILL");
+  timer = setTimeout(() => process.kill(process.pid, "SIGKILL"), kill.delayMs);
+}

@@ -1,0 +1,201 @@
+import { type ChildProcess, execFile, spawn } from "node:child_process";
+import { randomBytes } from "node:crypto";
+import { closeSync, openSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { fileURLToPath } from "node:url";
+import { promisify } from "node:util";
+import type { AgentEvent, PlanReport, PsEntry, StatusReport } from "../../agent/control.ts";
+import { call, readLines } from "../../cli/agent-client.ts";
+import { createContext } from "../../cli/context.ts";
+import type { Kill, Passed } from "./crash-plan.ts";
+import { livingContainers } from "./inventory.ts";
+import { copyTemplate, moveTo, type Revision, type Template } from "./scenario.ts";
+
+const run = promisify(execFile);
+const child = fileURLToPath(new URL("crash-child.ts", import.meta.url));
+const berth = fileURLToPath(new URL("../../bin/berth", import.meta.url));
+const compileCache = fileURLToPath(new URL("../../build/compile-cache", import.meta.url));
+const patienceMs = 30_000;
+
+/** A root and an instance whose agents are killed; everything of it is gone afterwards, also on failure. */
+export class CrashHost {
+  readonly root = join(tmpdir(), `btc-${randomBytes(4).toString("hex")}`);
+  readonly instance = `btc${randomBytes(3).toString("hex")}`;
+  readonly #template: Template;
+  readonly #context = createContext({ root: this.root, instance: this.instance });
+  #agent: ChildProcess | undefined;
+  #ended: Promise<void> = Promise.resolve();
+  #lastPassed: Passed | undefined;
+  #wanted = "";
+  #isDown = false;
+  /** Two containers of one name that lived at the same time. */
+  readonly duplicates: string[] = [];
+
+  private constructor(template: Template) {
+    this.#template = template;
+  }
+
+  static async use(template: Template, work: (host: CrashHost) => Promise<void>): Promise<void> {
+    const host = new CrashHost(template);
+    try {
+      await copyTemplate(template, host.root);
+      await work(host);
+    } catch (error) {
+      throw new Error(`${String(error)}\nthe agents' log:\n${host.log()}`, { cause: error });
+    } finally {
+      await host.#cleanUp();
+    }
+  }
+
+  get isAlive(): boolean {
+    const agent = this.#agent;
+    return agent !== undefined && agent.exitCode === null && agent.signalCode === null;
+  }
+
+  log(): string {
+    return readFileSync(join(this.root, "agent.log"), "utf8").split("\n").slice(-60).join("\n");
+  }
+
+  async moveTo(revision: Revision): Promise<void> {
+    this.#wanted = this.#template.commits[revision];
+    await moveTo(join(this.root, "fleet"), this.#wanted);
+  }
+
+  start(kill: Kill | null): void {
+    this.#isDown = false;
+    const { root, instance } = this;
+    const { configFile } = this.#template;
+    const options = { root, instance, repo: join(root, "fleet"), configFile, kill };
+    const log = openSync(join(root, "agent.log"), "a");
+    const agent = spawn(process.execPath, [child, JSON.stringify(options)], {
+      stdio: ["ignore", log, log, "ipc"],
+      env: { PATH: process.env.PATH, NODE_COMPILE_CACHE: compileCache },
+    });
+    closeSync(log);
+    this.#agent = agent;
+    agent.on("message", (said) => {
+      // All that a child says besides "armed".
+      if (said !== "armed") this.#lastPassed = said as Passed;
+    });
+    this.#ended = new Promise((resolve) => {
+      agent.once("exit", () => resolve());
+    });
+  }
+
+  /** From now on the agent passes things anew, and ends itself as told. */
+  async arm(kill: Kill | null): Promise<void> {
+    await this.#tell(kill ?? "never");
+  }
+
+  /** What the agent passed since it was armed. */
+  async passed(): Promise<Passed> {
+    // The child answers "count" with this.
+    return (await this.#tell("count")) as Passed;
+  }
+
+  /** What the agent that has just ended passed since it was armed. */
+  lastPassed(): Passed {
+    if (this.#lastPassed === undefined) throw new Error("the agent was killed before it could say");
+    return this.#lastPassed;
+  }
+
+  async killAgent(signal: NodeJS.Signals = "SIGKILL"): Promise<void> {
+    this.#agent?.kill(signal);
+    await this.#ended;
+  }
+
+  /** Until the newest commit runs here and nothing is left to do (true), or the agent is dead (false). */
+  async converged(): Promise<boolean> {
+    const deadline = Date.now() + patienceMs;
+    let said: unknown = "nothing";
+    while (this.isAlive) {
+      if (Date.now() > deadline) throw new Error(`cannot converge: the agent said ${said}`);
+      this.#noteDuplicates();
+      try {
+        const { wanted } = await call<StatusReport>(this.#context, "GET /v1/status");
+        const { steps } = await this.plan();
+        const ps = await this.ps();
+        const isUp = ps.every(({ state, health }) => state === "running" && health !== "starting");
+        if (wanted === this.#wanted && steps.length === 0 && isUp) return true;
+        said = JSON.stringify({ wanted, steps, ps });
+      } catch (error) {
+        // It does not serve yet, has seen no revision yet, or died while it answered.
+        said = error;
+      }
+      await sleep(30);
+    }
+    return false;
+  }
+
+  /** As `converged`, but the agent will not end itself any more. */
+  async survived(): Promise<boolean> {
+    if (!(await this.converged())) return false;
+    const isDisarmed = await this.arm(null).then(
+      () => true,
+      () => false,
+    );
+    await (isDisarmed ? undefined : this.#ended);
+    return isDisarmed;
+  }
+
+  ps(): Promise<PsEntry[]> {
+    return call<PsEntry[]>(this.#context, "GET /v1/ps", { all: true });
+  }
+
+  plan(): Promise<PlanReport> {
+    return call<PlanReport>(this.#context, "GET /v1/plan");
+  }
+
+  events(): Promise<AgentEvent[]> {
+    const input = { follow: false };
+    return Array.fromAsync(readLines<AgentEvent>(this.#context, "GET /v1/events", input));
+  }
+
+  /** Asks `web` at its published port. */
+  async curl(path = "/env"): Promise<string> {
+    const url = `http://127.0.0.1:${this.#template.port}${path}`;
+    return (await fetch(url, { signal: AbortSignal.timeout(2000) })).text();
+  }
+
+  /** `down` through the agent, which then ends; by the command line, where the agent was killed on the way. */
+  async downByAgent(): Promise<void> {
+    await call(this.#context, "POST /v1/down", { volumes: true }).catch(() => undefined);
+    await this.#ended;
+    if (this.#agent?.exitCode === 0) this.#isDown = true;
+    else await this.down();
+  }
+
+  /** `berth down --volumes` where no agent runs. */
+  async down(): Promise<void> {
+    const place = ["--root", this.root, "--instance", this.instance];
+    await run(berth, ["down", "--volumes", ...place]);
+    this.#isDown = true;
+  }
+
+  #noteDuplicates(): void {
+    const names = livingContainers(this).map(({ name }) => name);
+    const twice = names.filter((name, index) => names.indexOf(name) !== index);
+    this.duplicates.push(...twice);
+  }
+
+  #tell(message: Kill | "count" | "never"): Promise<unknown> {
+    const agent = this.#agent;
+    if (agent === undefined) throw new Error("cannot tell the agent anything: none was started");
+    return new Promise((resolve, reject) => {
+      const fail = () => reject(new Error("the agent ended before it answered"));
+      agent.once("message", resolve);
+      agent.once("exit", fail);
+      agent.send(message, (error) => {
+        if (error !== null) fail();
+      });
+    });
+  }
+
+  async #cleanUp(): Promise<void> {
+    await this.killAgent();
+    if (!this.#isDown) await this.down();
+    rmSync(this.root, { recursive: true, force: true });
+  }
+}
