@@ -3,6 +3,7 @@ import { AgentProcess, benchImage, memoryMib } from "./agent-process.ts";
 import { type Measurement, measure, summarize } from "./measure.ts";
 
 const services = 20;
+const servicesOfMany = 100;
 const firstPort = 23_000;
 const deployRuns = 5;
 
@@ -16,8 +17,9 @@ export async function measureAgent(dir: string): Promise<Measurement[]> {
     return [
       ...(await measureDeploys(agent)),
       ...(await measureMemory(agent)),
-      await measureScrape(agent),
-      ...(await measureRounds(agent)),
+      await measureScrape(agent, services),
+      await measureRound(agent, services),
+      ...(await measureMany(agent)),
     ];
   } finally {
     await agent.down();
@@ -62,9 +64,26 @@ async function measureMemory(agent: AgentProcess): Promise<Measurement[]> {
   ];
 }
 
-async function measureScrape(agent: AgentProcess): Promise<Measurement> {
+/** Five hundred containers, then a thousand: apps of their own, because a bridge has 1,023 ports and a /24 fewer addresses. */
+async function measureMany(agent: AgentProcess): Promise<Measurement[]> {
+  const apps = (from: number, to: number) =>
+    Object.fromEntries(
+      Array.from({ length: to - from }, (_, index) => [
+        `many${from + index}/compose.yaml`,
+        manifest(servicesOfMany, "many", { ports: false }),
+      ]),
+    );
+  await agent.commit({ "fleet/compose.yaml": "services: {}\n", ...apps(0, 5) });
+  await agent.berth(["sync", "--timeout", "180s"]);
+  const scrape = await measureScrape(agent, 5 * servicesOfMany);
+  await agent.commit(apps(5, 10));
+  await agent.berth(["sync", "--timeout", "180s"]);
+  return [scrape, await measureRound(agent, 10 * servicesOfMany)];
+}
+
+async function measureScrape(agent: AgentProcess, count: number): Promise<Measurement> {
   return measure(
-    `/metrics with ${services} containers, CPU of the agent`,
+    `/metrics with ${count} containers, CPU of the agent`,
     "berth",
     { runs: 5 },
     async () => {
@@ -76,11 +95,7 @@ async function measureScrape(agent: AgentProcess): Promise<Measurement> {
   );
 }
 
-/** A round that finds nothing to do, by the agent's own histogram; spawned processes are counted by the kernel. */
-async function measureRounds(agent: AgentProcess): Promise<Measurement[]> {
-  return [await measureRound(agent, services)];
-}
-
+/** A round that finds nothing to do, by the agent's own histogram. */
 async function measureRound(agent: AgentProcess, count: number): Promise<Measurement> {
   return measure(
     `round that changes nothing, ${count} services`,
@@ -122,14 +137,17 @@ async function events(agent: AgentProcess): Promise<readonly AgentEvent[]> {
         .map((line) => JSON.parse(line) as AgentEvent);
 }
 
-function manifest(count: number, greeting: string): string {
+function manifest(
+  count: number,
+  greeting: string,
+  options: { readonly ports: boolean } = { ports: true },
+): string {
   const bodies = Array.from(
     { length: count },
     (_, index) => `  s${index}:
     image: ${benchImage}
     environment: { GREETING: ${greeting} }
-    ports: ["127.0.0.1:${firstPort + index}:8080"]
-`,
+${options.ports ? `    ports: ["127.0.0.1:${firstPort + index}:8080"]\n` : ""}`,
   );
   return `services:\n${bodies.join("")}`;
 }
