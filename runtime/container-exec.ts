@@ -3,10 +3,10 @@ import type { ContainerContext } from "./container-context.ts";
 import { cgroupPathOf, pathsOf } from "./container-context.ts";
 import { compileExec } from "./container-program.ts";
 import type { ExecSpec } from "./container-spec.ts";
+import { planNamespaces } from "./plan-namespaces.ts";
+import { planProcess } from "./plan-process.ts";
 import { execFlag } from "./protocol.ts";
 import type { ProcessSession } from "./runtime.ts";
-import { seccompFilter } from "./seccomp/seccomp-filter.ts";
-import { planProcess } from "./start-container.ts";
 import { execInContainer } from "./supervisor-client.ts";
 
 /** Runs a further process in a running container, with the same rights as its first one. */
@@ -18,13 +18,14 @@ export async function execProcess(
   const { spec } = context.inventory.require(id);
   const own = planProcess(context, spec, { user: exec.user });
   const program = compileExec({
-    ...own,
-    argv: exec.argv,
-    environment: withOverrides(own.environment, exec.environment, exec.tty),
-    workingDir: exec.workingDir ?? own.workingDir,
-    seccomp: seccompFilter(),
-    tty: exec.tty,
-    terminal: exec.terminal ?? { rows: 24, columns: 80 },
+    process: {
+      ...own,
+      argv: exec.argv,
+      environment: withOverrides(own.environment, exec.environment, exec.tty),
+      workingDir: exec.workingDir ?? own.workingDir,
+      terminal: exec.tty ? (exec.terminal ?? { rows: 24, columns: 80 }) : undefined,
+    },
+    namespaces: planNamespaces(context.idLeases.lease(id)),
     cgroup: cgroupDirs(context.cgroups, cgroupPathOf(context, id)),
   });
   const flags =

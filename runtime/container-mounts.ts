@@ -2,62 +2,95 @@ import { mkdirSync, statSync } from "node:fs";
 import type { ContainerContext } from "./container-context.ts";
 import { pathsOf } from "./container-context.ts";
 import type { ContainerSpec, Mount } from "./container-spec.ts";
-import type { HostMount, TmpfsMount } from "./rootfs-program.ts";
+import { mountAttribute } from "./kernel-flags.ts";
+import type { MountIds, PlannedMount } from "./start-plan.ts";
 
-/** Resolves a container's mounts to host paths. Throws when a bind source is missing. */
+/** Resolves a container's mounts to host paths, outer ones first. Throws when a bind source is missing. */
 export function resolveMounts(
   context: ContainerContext,
   spec: ContainerSpec,
-): { readonly mounts: readonly HostMount[]; readonly tmpfs: readonly TmpfsMount[] } {
-  const own = ["hosts", "resolv.conf", "hostname"].map(
-    (name): HostMount => ({
-      source: `${pathsOf(context, spec.id).etc}/${name}`,
-      target: `/etc/${name}`,
-      readOnly: false,
-      kind: "file",
-      recursive: false,
-      ids: "store",
-    }),
-  );
+): readonly PlannedMount[] {
   const targets = new Set(spec.mounts.map(({ target }) => target));
-  return {
-    mounts: [
-      ...own.filter(({ target }) => !targets.has(target)),
-      ...spec.mounts.flatMap((mount) => hostMount(context, spec, mount)),
-    ],
-    tmpfs: spec.mounts.filter((mount) => mount.type === "tmpfs"),
-  };
+  const own = ["hosts", "resolv.conf", "hostname"]
+    .filter((name) => !targets.has(`/etc/${name}`))
+    .map((name) =>
+      bindMount({
+        source: `${pathsOf(context, spec.id).etc}/${name}`,
+        target: `/etc/${name}`,
+        readOnly: false,
+        fileType: "file",
+        recursive: false,
+        ids: "store",
+      }),
+    );
+  const mounts = [...own, ...spec.mounts.map((mount) => plannedMount(context, spec, mount))];
+  return mounts.toSorted((a, b) => depth(a.target) - depth(b.target));
 }
 
-function hostMount(context: ContainerContext, spec: ContainerSpec, mount: Mount): HostMount[] {
+const { readOnly, noSuid, noDev, noExec } = mountAttribute;
+
+function plannedMount(context: ContainerContext, spec: ContainerSpec, mount: Mount): PlannedMount {
   switch (mount.type) {
     case "tmpfs":
-      return [];
+      return tmpfsMount(mount);
     case "volume":
-      return [
-        {
-          source: context.volumes.path(mount.volume),
-          target: mount.target,
-          readOnly: mount.readOnly,
-          kind: "directory",
-          recursive: false,
-          ids: "store",
-        },
-      ];
+      return bindMount({
+        ...mount,
+        source: context.volumes.path(mount.volume),
+        fileType: "directory",
+        recursive: false,
+        ids: "store",
+      });
     case "bind":
-      return [
-        {
-          source: mount.source,
-          target: mount.target,
-          readOnly: mount.readOnly,
-          kind: bindKind(spec, mount),
-          recursive: true,
-          ids: "host",
-        },
-      ];
+      return bindMount({
+        ...mount,
+        fileType: bindKind(spec, mount),
+        recursive: true,
+        ids: "host",
+      });
     default:
       return mount satisfies never;
   }
+}
+
+function bindMount(mount: {
+  readonly source: string;
+  readonly target: string;
+  readonly readOnly: boolean;
+  readonly fileType: "directory" | "file";
+  readonly recursive: boolean;
+  readonly ids: MountIds;
+}): PlannedMount {
+  return {
+    kind: "bind",
+    source: mount.source,
+    target: mount.target,
+    fileType: mount.fileType,
+    recursive: mount.recursive,
+    recursiveFlags: true,
+    ids: mount.ids,
+    flags: noSuid | noDev | (mount.readOnly ? readOnly : 0),
+  };
+}
+
+function tmpfsMount(mount: Extract<Mount, { type: "tmpfs" }>): PlannedMount {
+  const mode = { kind: "string", key: "mode", value: (mount.mode ?? 0o1777).toString(8) } as const;
+  const size =
+    mount.sizeBytes === undefined
+      ? []
+      : [{ kind: "string", key: "size", value: `${mount.sizeBytes}` } as const];
+  return {
+    kind: "filesystem",
+    type: "tmpfs",
+    target: mount.target,
+    flags: noSuid | noDev | noExec | (mount.readOnly ? readOnly : 0),
+    parameters: [mode, ...size],
+    madeBy: "init",
+  };
+}
+
+function depth(path: string): number {
+  return path.split("/").filter(Boolean).length;
 }
 
 function bindKind(

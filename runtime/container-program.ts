@@ -1,84 +1,40 @@
-import { capabilityMask, defaultCapabilities } from "./capabilities.ts";
-import type { CgroupWrite } from "./cgroups/cgroup-limits.ts";
+import { openCgroup, prepareCgroup } from "./cgroup-program.ts";
 import { idsPerContainer } from "./id-leases.ts";
 import { LAYER_ID_BASE } from "./images/layer-ids.ts";
-import { namespaceFlag } from "./kernel-flags.ts";
-import type { Slot } from "./operation-list.ts";
-import { Program } from "./program.ts";
+import { namespaceFlag, propagationFlag } from "./kernel-flags.ts";
 import {
-  type HostMount,
+  idsNamespace,
+  makeOwnNodes,
   mapHostIds,
+  mapNamespace,
+  mapText,
+  type PreparedMounts,
   placeMounts,
   prepareMounts,
-  prepareOverlay,
-  type TmpfsMount,
-} from "./rootfs-program.ts";
-import { maskPaths, placeSystemMounts, prepareSystemMounts } from "./system-mounts.ts";
-import type { ProcessUser } from "./user-lookup.ts";
-
-/** Everything a start needs, resolved: no field is looked up any more. */
-export type StartPlan = {
-  readonly argv: readonly string[];
-  readonly environment: readonly string[];
-  readonly workingDir: string;
-  readonly user: ProcessUser;
-  readonly hostname: string;
-  /** First host id of the container's range. */
-  readonly idBase: number;
-  readonly layerDirs: readonly string[];
-  readonly writableDir: string;
-  /** An empty directory of the host that the root is mounted on, in the container's own namespace. */
-  readonly stagingDir: string;
-  readonly cgroup: {
-    /** Path below each mount point, beginning with `/`. */
-    readonly path: string;
-    readonly v1: readonly string[];
-    readonly unified: string | undefined;
-    readonly writes: readonly CgroupWrite[];
-    /** eBPF program for the unified directory, where no v1 controller keeps devices away. */
-    readonly deviceFilter: Uint8Array | undefined;
-  };
-  readonly network: {
-    readonly hostMessages: readonly { readonly messages: Buffer; readonly patchOffset: number }[];
-    readonly initMessages: Buffer;
-  };
-  readonly mounts: readonly HostMount[];
-  readonly tmpfs: readonly TmpfsMount[];
-  readonly readOnlyRoot: boolean;
-  readonly seccomp: Uint8Array;
-  readonly init: boolean;
-  readonly tty: boolean;
-  readonly hold: boolean;
-  readonly shmBytes: number;
-};
+  sealMounts,
+} from "./mounts-program.ts";
+import { cloneFlags, enterNamespaces, joinFlags } from "./namespaces-program.ts";
+import type { Slot } from "./operation-list.ts";
+import { finishProcess } from "./process-program.ts";
+import { Program } from "./program.ts";
+import { prepareOverlay } from "./rootfs-program.ts";
+import type { CgroupPlan, NamespacePlans, ProcessPlan, StartPlan } from "./start-plan.ts";
 
 /** Compiles a start into the flat program that the helper carries out. */
 export function compileContainer(plan: StartPlan): Buffer {
   const program = new Program();
   const cgroup = prepareCgroup(program, plan.cgroup);
-  const storeIds = program.slot();
-  program.userNamespace(
-    storeIds,
-    idMap(LAYER_ID_BASE, plan.idBase),
-    idMap(LAYER_ID_BASE, plan.idBase),
-  );
-  const root = prepareOverlay(program, {
-    layerDirs: plan.layerDirs,
-    writableDir: plan.writableDir,
-    storeIds,
-    idBase: plan.idBase,
-  });
-  const mounts = prepareMounts(program, plan.mounts, storeIds);
-  const system = prepareSystemMounts(program, plan.cgroup);
-  program.clone(newNamespaces, cgroup.unified);
+  const storeIds = once(() => mapNamespace(program, storeMaps(plan.idBase)));
+  const root = prepareRoot(program, plan, storeIds);
+  const mounts = prepareMounts(program, plan, storeIds);
+  const proc = prepareSysctls(program, plan);
+  const userNamespace = enterNamespaces(program, plan.namespaces);
+  program.clone(cloneFlags(plan.namespaces), cgroup.unified);
 
-  const ownMap = idMap(0, plan.idBase);
-  program.idMap(ownMap, ownMap);
-  if (mounts.some(({ mount }) => mount.ids === "host")) {
-    const userNamespace = program.slot();
-    program.childNamespace(userNamespace, "user");
-    mapHostIds(program, mounts, userNamespace);
-  }
+  const { user } = plan.namespaces;
+  if (user.kind === "new") program.idMap(mapText(user.uids), mapText(user.gids));
+  if (user.kind !== "host") mapOwnIds(program, plan, { root, mounts, userNamespace });
+  adjustChild(program, plan.process);
   program.passFds();
   for (const { messages, patchOffset } of plan.network.hostMessages) {
     program.netlink(netlinkRoute, messages, { patchOffset });
@@ -88,116 +44,110 @@ export function compileContainer(plan: StartPlan): Buffer {
   program.takeFds();
   for (const slot of cgroup.tasks) program.cgroupEnter(slot);
   program.ids(0, 0, []).privateMounts().attachRoot(root, plan.stagingDir);
-  placeSystemMounts(program, system, { shmBytes: plan.shmBytes });
-  placeMounts(program, mounts, plan.tmpfs);
-  maskPaths(program, system.nullDevice);
+  placeMounts(program, mounts);
+  makeOwnNodes(program, plan, mounts);
+  for (const { target, path } of plan.symlinks) program.makeSymlink(target, path);
+  sealMounts(program, mounts, plan);
   if (plan.readOnlyRoot) program.rootReadOnly();
-  program.pivot().hostname(plan.hostname, "").await();
+  program.pivot();
+  if (plan.rootPropagation !== undefined) setRootPropagation(program, root, plan.rootPropagation);
+  program.hostname(plan.hostname, plan.domainname).await();
   if (plan.network.initMessages.length > 0)
     program.netlink(netlinkRoute, plan.network.initMessages);
-  program
-    .sysctl("net/ipv4/ping_group_range", `0 ${idsPerContainer - 1}`, { optional: true })
-    .sysctl("net/ipv4/ip_unprivileged_port_start", "0", { optional: true })
-    .unshare(namespaceFlag.cgroup);
-  finishProcess(program, plan, { first: true });
+  if (proc !== undefined) program.proc(proc);
+  for (const { path, value, optional } of plan.sysctls) program.sysctl(path, value, { optional });
+  if (plan.namespaces.cgroup.kind === "new") program.unshare(namespaceFlag.cgroup);
+  finishProcess(program, plan.process, { first: true, init: plan.init, hold: plan.hold });
   return program.finish();
 }
 
-/** Compiles a further process of a running container: same namespaces, cgroup, capabilities and system call filter. */
-export function compileExec(
-  plan: Pick<StartPlan, "argv" | "environment" | "workingDir" | "user" | "seccomp" | "tty"> & {
-    readonly cgroup: Pick<StartPlan["cgroup"], "v1" | "unified">;
-    readonly terminal: { readonly rows: number; readonly columns: number };
-  },
-): Buffer {
+/** Compiles a further process of a running container: same namespaces and cgroup. */
+export function compileExec(plan: {
+  readonly process: ProcessPlan;
+  /** Of the container. */
+  readonly namespaces: NamespacePlans;
+  readonly cgroup: Pick<CgroupPlan, "v1" | "unified">;
+}): Buffer {
   const program = new Program();
   const cgroup = openCgroup(program, plan.cgroup);
-  program
-    .join(newNamespaces | namespaceFlag.cgroup, cgroup.unified)
-    .passFds()
-    .initBegin()
-    .takeFds();
+  program.join(joinFlags(plan.namespaces), cgroup.unified);
+  adjustChild(program, plan.process);
+  program.passFds().initBegin().takeFds();
   for (const slot of cgroup.tasks) program.cgroupEnter(slot);
-  finishProcess(program, { ...plan, init: false, hold: false }, { first: false });
+  finishProcess(program, plan.process, { first: false, init: false, hold: false });
   return program.finish();
 }
 
-/** uid_map and gid_map of user_namespaces(7). */
-function idMap(inside: number, outside: number): string {
-  return `${inside} ${outside} ${idsPerContainer}\n`;
-}
-
-const newNamespaces =
-  namespaceFlag.user |
-  namespaceFlag.mount |
-  namespaceFlag.pid |
-  namespaceFlag.network |
-  namespaceFlag.ipc |
-  namespaceFlag.uts;
-
 const netlinkRoute = 0;
-const openPathDirectory = 0o10_200_000;
-const openWriteOnly = 1;
-const rlimitCore = 4;
 
-function prepareCgroup(program: Program, cgroup: StartPlan["cgroup"]): OpenCgroup {
-  for (const directory of cgroup.v1) program.makeHostDir(directory, 0o755);
-  if (cgroup.unified !== undefined) program.makeHostDir(cgroup.unified, 0o755);
-  for (const write of cgroup.writes) {
-    program.writeHostFile(write.path, write.value, { optional: write.optional });
-  }
-  if (cgroup.unified !== undefined && cgroup.deviceFilter !== undefined) {
-    program.cgroupDevices(cgroup.unified, cgroup.deviceFilter);
-  }
-  return openCgroup(program, cgroup);
+function storeMaps(idBase: number) {
+  const range = [{ inside: LAYER_ID_BASE, outside: idBase, count: idsPerContainer }];
+  return { uids: range, gids: range };
 }
 
-type OpenCgroup = {
-  /** Where the process is cloned into. */
-  readonly unified: Slot | null;
-  /** What it writes itself to, once it runs. */
-  readonly tasks: readonly Slot[];
-};
+function prepareRoot(program: Program, plan: StartPlan, storeIds: () => Slot): Slot {
+  const { root, idBase } = plan;
+  if (root.kind === "overlay") {
+    return prepareOverlay(program, { ...root, storeIds: storeIds(), idBase });
+  }
+  const slot = program.slot();
+  program.openTree(slot, root.path, { recursive: true }).mountSetattr(slot, {
+    propagation: propagationFlag.private,
+    recursive: true,
+    ...idsNamespace(program, root.ids, storeIds),
+  });
+  return slot;
+}
 
-function openCgroup(
+/** With the host's pid namespace and a user namespace of its own, an init may not make a procfs: it gets the host's. */
+function prepareSysctls(program: Program, plan: StartPlan): Slot | undefined {
+  const { pid, user } = plan.namespaces;
+  if (plan.sysctls.length === 0 || pid.kind !== "host" || user.kind === "host") return undefined;
+  const slot = program.slot();
+  program.fsopen(slot, "proc", 0, []);
+  return slot;
+}
+
+/** Sources with the host's ids are mapped once the container's user namespace exists. */
+function mapOwnIds(
   program: Program,
-  cgroup: Pick<StartPlan["cgroup"], "v1" | "unified">,
-): OpenCgroup {
-  const tasks = cgroup.v1.map((directory) => {
+  plan: StartPlan,
+  made: {
+    readonly root: Slot;
+    readonly mounts: PreparedMounts;
+    readonly userNamespace: Slot | undefined;
+  },
+): void {
+  const userNamespace = once(() => {
+    if (made.userNamespace !== undefined) return made.userNamespace;
     const slot = program.slot();
-    program.open(slot, null, openWriteOnly, `${directory}/tasks`);
+    program.childNamespace(slot, "user");
     return slot;
   });
-  if (cgroup.unified === undefined) return { unified: null, tasks };
-  const unified = program.slot();
-  program.open(unified, null, openPathDirectory, cgroup.unified);
-  return { unified, tasks };
+  if (plan.root.kind === "directory" && plan.root.ids === "host") {
+    program.mountSetattr(made.root, { userNamespace: userNamespace() });
+  }
+  mapHostIds(program, made.mounts, userNamespace);
 }
 
-/** From here on the init gives up what it has: the order is what capabilities(7) and seccomp(2) demand. */
-function finishProcess(
-  program: Program,
-  plan: Pick<
-    StartPlan,
-    "argv" | "environment" | "workingDir" | "user" | "seccomp" | "tty" | "init" | "hold"
-  > & { readonly terminal?: { readonly rows: number; readonly columns: number } },
-  { first }: { readonly first: boolean },
-): void {
-  const { user } = plan;
-  const bounding = capabilityMask(defaultCapabilities);
-  const held = user.uid === 0 ? bounding : 0n;
-  if (plan.tty) program.tty(plan.terminal ?? { rows: 24, columns: 80 });
-  program
-    .session()
-    .keyring()
-    .rlimit(rlimitCore, 0n, 0n)
-    .umask(0o022)
-    // Without no_new_privs a filter needs CAP_SYS_ADMIN, so it comes before the ids and capabilities go.
-    .seccomp(0, plan.seccomp)
-    .ids(user.uid, user.gid, user.supplementaryGids)
-    .capabilities({ bounding, permitted: held, effective: held, inheritable: 0n, ambient: 0n })
-    .chdir(plan.workingDir, first);
-  if (plan.init) program.reap();
-  if (plan.hold) program.hold();
-  program.exec(plan.argv, plan.environment);
+/** What takes the host's rights to be done to the child. */
+function adjustChild(program: Program, process: ProcessPlan): void {
+  if (process.oomScoreAdj !== undefined) program.childOomScore(process.oomScoreAdj);
+  for (const { resource, soft, hard, raises } of process.rlimits) {
+    if (raises) program.childRlimit(resource, soft, hard);
+  }
+}
+
+/** The slot still is the root's mount. */
+function setRootPropagation(program: Program, root: Slot, propagation: number): void {
+  const recursive = (propagation & propagationFlag.recursive) !== 0;
+  program.mountSetattr(root, { propagation: propagation & ~propagationFlag.recursive, recursive });
+}
+
+function once<T>(make: () => T): () => T {
+  let made: { readonly value: T } | undefined;
+  return () => {
+    made ??= { value: make() };
+    return made.value;
+  };
 }

@@ -135,6 +135,33 @@ export class HostOperations extends OperationList {
     return this.op(op.fsIds, {}, (w) => w.u32(uid).u32(gid));
   }
 
+  /** The init is made from inside this namespace; before `clone`. */
+  enter(namespace: Slot, cloneFlag: number): this {
+    return this.op(op.enter, {}, (w) => w.u32(namespace).u64(cloneFlag));
+  }
+
+  /** `directory` null: the container's root, once there is one. `mode` has the type's bits. */
+  makeNode(
+    directory: Slot | null,
+    node: {
+      readonly path: string;
+      readonly mode: number;
+      readonly rdev: bigint;
+      readonly uid: number;
+      readonly gid: number;
+    },
+  ): this {
+    return this.op(op.makeNode, {}, (w) =>
+      w
+        .u32(directory ?? SLOT_NONE)
+        .u32(node.mode)
+        .u64(node.rdev)
+        .u32(node.uid)
+        .u32(node.gid)
+        .string(node.path),
+    );
+  }
+
   clone(cloneFlags: number, cgroup: Slot | null): this {
     return this.op(op.clone, {}, (w) => w.u64(cloneFlags).u32(cgroup ?? SLOT_NONE));
   }
@@ -153,6 +180,10 @@ export class HostOperations extends OperationList {
 
   childOomScore(score: number): this {
     return this.op(op.childOomScore, {}, (w) => w.u32(score >>> 0));
+  }
+
+  childRlimit(resource: number, soft: bigint, hard: bigint): this {
+    return this.op(op.childRlimit, {}, (w) => w.u32(resource).u64(soft).u64(hard));
   }
 
   passFds(): this {

@@ -5,7 +5,7 @@ import type { ContainerSpec } from "./container-spec.ts";
 import { LAYER_ID_BASE } from "./images/layer-ids.ts";
 import { hostsFile } from "./network/hosts-file.ts";
 import { resolvConf } from "./network/resolv-conf.ts";
-import { hostnameOf } from "./start-container.ts";
+import { hostnameOf } from "./plan-process.ts";
 
 /** Keeps /etc/hosts, /etc/hostname and /etc/resolv.conf of every container in step with who is on its networks. */
 export class HostsFiles {

@@ -17,6 +17,16 @@ export const namespaceFlag = {
   uts: 0x400_0000,
   ipc: 0x800_0000,
   user: 0x1000_0000,
+  time: 0x80,
   pid: 0x2000_0000,
   network: 0x4000_0000,
+} as const;
+
+/** MS_* of mount(2) that say which mounts of others appear below one. `recursive` is MS_REC. */
+export const propagationFlag = {
+  recursive: 0x4000,
+  unbindable: 1 << 17,
+  private: 1 << 18,
+  slave: 1 << 19,
+  shared: 1 << 20,
 } as const;

@@ -65,6 +65,11 @@ export class Program extends HostOperations {
     return this.op(op.hostname, {}, (w) => w.string(hostname).string(domainname));
   }
 
+  /** From here on `sysctl` writes to this detached procfs. */
+  proc(slot: Slot): this {
+    return this.op(op.proc, {}, (w) => w.u32(slot));
+  }
+
   sysctl(path: string, value: string, options: OpOptions = {}): this {
     return this.op(op.sysctl, options, (w) => w.string(path).string(value));
   }

@@ -58,6 +58,12 @@ export const op = {
   cgroupDevices: 20,
   copyTree: 21,
   fsIds: 22,
+  enter: 23,
+  makeNode: 24,
+  consoleSocket: 28,
+  listen: 29,
+  container: 30,
+  hook: 31,
   takeFds: 32,
   await: 33,
   attachRoot: 34,
@@ -87,6 +93,9 @@ export const op = {
   privateMounts: 58,
   bindFromRoot: 59,
   cgroupEnter: 60,
+  proc: 61,
+  holdUntil: 72,
+  find: 73,
 } as const;
 
 /** Flags of an operation. */

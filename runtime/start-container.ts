@@ -6,15 +6,22 @@ import { defaultDeviceRules } from "./cgroups/device-rules.ts";
 import type { ContainerContext } from "./container-context.ts";
 import { cgroupPathOf, pathsOf, stagingDirOf } from "./container-context.ts";
 import { resolveMounts } from "./container-mounts.ts";
-import { compileContainer, type StartPlan } from "./container-program.ts";
+import { compileContainer } from "./container-program.ts";
 import type { ContainerSpec } from "./container-spec.ts";
 import { requireImage } from "./create-container.ts";
+import {
+  containerDevices,
+  defaultMaskedPaths,
+  defaultMounts,
+  defaultReadOnlyPaths,
+  defaultSymlinks,
+} from "./default-mounts.ts";
+import { idsPerContainer } from "./id-leases.ts";
 import type { StartRequest } from "./launcher.ts";
-import { resolveProcess } from "./process-config.ts";
+import { planNamespaces } from "./plan-namespaces.ts";
+import { hostnameOf, planProcess } from "./plan-process.ts";
 import { startFlag } from "./protocol.ts";
-import { seccompFilter } from "./seccomp/seccomp-filter.ts";
-import { containerDevices } from "./system-mounts.ts";
-import { lookUpUser } from "./user-lookup.ts";
+import type { StartPlan } from "./start-plan.ts";
 
 /** Docker's default size of /dev/shm. */
 const shmBytes = 64 * 1024 * 1024;
@@ -38,53 +45,50 @@ export function prepareStart(context: ContainerContext, spec: ContainerSpec): St
   };
 }
 
-/** User and environment of a further process: the container's own, with the wishes of the exec over them. */
-export function planProcess(
-  context: ContainerContext,
-  spec: ContainerSpec,
-  own: { readonly user?: string | undefined } = {},
-): Pick<StartPlan, "argv" | "environment" | "workingDir" | "user"> {
-  const image = requireImage(context, spec);
-  const process = resolveProcess(spec, image.config);
-  const user = lookUpUser(own.user ?? process.user, [
-    ...image.layerDirs,
-    pathsOf(context, spec.id).upper,
-  ]);
-  const hasHome = process.environment.some((entry) => entry.startsWith("HOME="));
-  return {
-    argv: process.argv,
-    environment: [
-      ...process.environment,
-      ...(hasHome ? [] : [`HOME=${user.home}`]),
-      `HOSTNAME=${hostnameOf(spec)}`,
-    ],
-    workingDir: process.workingDir,
-    user,
-  };
-}
-
-/** Docker's default hostname: the short id. */
-export function hostnameOf(spec: ContainerSpec): string {
-  return spec.hostname ?? spec.id.slice(0, 12);
-}
-
 function planStart(context: ContainerContext, spec: ContainerSpec): StartPlan {
   const paths = pathsOf(context, spec.id);
   const cgroupPath = cgroupPathOf(context, spec.id);
   const image = requireImage(context, spec);
   const attachment = context.networks.attachment(spec.id, spec.networks);
   const deviceRules = defaultDeviceRules(containerDevices);
+  const idBase = context.idLeases.lease(spec.id);
+  const cgroup = cgroupDirs(context.cgroups, cgroupPath);
   return {
-    ...planProcess(context, spec),
-    ...resolveMounts(context, spec),
+    process: planProcess(context, spec),
+    namespaces: planNamespaces(idBase),
+    idBase,
     hostname: hostnameOf(spec),
-    idBase: context.idLeases.lease(spec.id),
-    layerDirs: image.layerDirs,
-    writableDir: `${paths.dir}/rootfs`,
+    domainname: "",
+    root: {
+      kind: "overlay",
+      layerDirs: image.layerDirs,
+      writableDir: `${paths.dir}/rootfs`,
+    },
+    readOnlyRoot: spec.readOnlyRoot,
+    rootPropagation: undefined,
     stagingDir: stagingDirOf(context),
+    mounts: [
+      ...defaultMounts({
+        shmBytes,
+        idBase,
+        hostProc: false,
+        hostSys: false,
+        hostIpc: false,
+        writable: false,
+        cgroup: { ...cgroup, path: cgroupPath },
+      }),
+      ...resolveMounts(context, spec),
+    ],
+    devices: [],
+    symlinks: defaultSymlinks,
+    maskedPaths: defaultMaskedPaths(),
+    readOnlyPaths: defaultReadOnlyPaths,
+    sysctls: [
+      { path: "net/ipv4/ping_group_range", value: `0 ${idsPerContainer - 1}`, optional: true },
+      { path: "net/ipv4/ip_unprivileged_port_start", value: "0", optional: true },
+    ],
     cgroup: {
-      path: cgroupPath,
-      ...cgroupDirs(context.cgroups, cgroupPath),
+      ...cgroup,
       writes: [
         ...limitWrites(context.cgroups, cgroupPath, spec.resources),
         ...deviceWrites(context.cgroups, cgroupPath, deviceRules),
@@ -92,11 +96,7 @@ function planStart(context: ContainerContext, spec: ContainerSpec): StartPlan {
       deviceFilter: deviceFilter(context.cgroups, deviceRules),
     },
     network: { hostMessages: attachment.hostMessages, initMessages: attachment.initMessages },
-    readOnlyRoot: spec.readOnlyRoot,
-    seccomp: seccompFilter(),
     init: spec.init,
-    tty: spec.tty,
     hold: false,
-    shmBytes,
   };
 }

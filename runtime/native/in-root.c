@@ -101,3 +101,21 @@ int in_root_make_symlink(int root, const char *target, const char *path) {
   if (directory < 0) return directory;
   return symlinkat(target, directory, name) < 0 && errno != EEXIST ? -errno : 0;
 }
+
+int in_root_make_node(int root, const char *path, mode_t mode, dev_t rdev, uid_t uid, gid_t gid) {
+  char parent[PATH_MAX];
+  char name[NAME_MAX + 1];
+  struct stat status;
+  if (!split(path, parent, name)) return -EINVAL;
+  OWNED_FD directory = in_root_open_or_make(root, parent, IN_ROOT_DIRECTORY, 0755);
+  if (directory < 0) return directory;
+  mode_t mask = umask(0);
+  int made = mknodat(directory, name, mode, rdev);
+  umask(mask);
+  if (made < 0) {
+    if (errno != EEXIST) return -errno;
+    if (fstatat(directory, name, &status, AT_SYMLINK_NOFOLLOW) < 0) return -errno;
+    return (status.st_mode & S_IFMT) == (mode & S_IFMT) && status.st_rdev == rdev ? 0 : -EEXIST;
+  }
+  return fchownat(directory, name, uid, gid, AT_SYMLINK_NOFOLLOW) < 0 ? -errno : 0;
+}

@@ -20,4 +20,7 @@ int in_root_open_or_make(int root, const char *path, enum in_root_kind kind, mod
 /* A symbolic link at this path, unless something is there already. 0 or -errno. */
 int in_root_make_symlink(int root, const char *target, const char *path);
 
+/* A device node or FIFO that belongs to these ids; the same device in its place is no error. 0 or -errno. */
+int in_root_make_node(int root, const char *path, mode_t mode, dev_t rdev, uid_t uid, gid_t gid);
+
 #endif

@@ -132,8 +132,7 @@ int op_child_rlimit(struct program *program, struct wire_reader *payload) {
   return program_fails(program, -errno, name);
 }
 
-/* The host's id of the container's 0; UINT32_MAX when the map has none. */
-static uint32_t host_id_of_root(const char *map) {
+uint32_t host_id_of_root(const char *map) {
   for (const char *line = map; *line != '\0'; line = strchrnul(line, '\n'), line += *line == '\n') {
     char *at;
     unsigned long inside = strtoul(line, &at, 10);

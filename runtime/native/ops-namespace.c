@@ -93,31 +93,12 @@ int op_clone(struct program *program, struct wire_reader *payload) {
   if ((flags & ~NAMESPACE_FLAGS) != 0) return program_fails(program, -EINVAL, "clone flags");
   if (cgroup_slot != BERTH_SLOT_NONE && cgroup < 0) return program_fails(program, cgroup, "cgroup slot");
   int error = open_channel(program, &child_end);
-  if (error < 0) return error;
-  program->clone_flags = flags;
-  pid_t pid = clone_child(flags, cgroup, &pidfd);
-  if (pid == 0) {
-    error = begin_init(program, child_end);
-    if ((flags & CLONE_NEWNS) != 0) open_attach_directory(program);
-    return error;
-  }
-  error = -errno;
-  close(child_end);
-  if (pid < 0) return program_fails(program, error, "namespaces");
-  program->child = pid;
-  program->child_pidfd = pidfd;
-  return 0;
-}
-
-/* In the process between: enters the namespaces, so that what it clones is born inside all of them and is not
- * seen by the container before. Returns in the clone only, whose parent is the supervisor. */
-static int clone_inside(struct program *program, uint64_t flags, int child_end) {
+/* In the process between: has entered the namespaces (or says why not), so that what it clones is born inside all
+ * of them and is not seen there before. Returns in the clone only, whose parent is the supervisor. */
+static int clone_inside(struct program *program, int entered, uint64_t flags, int child_end) {
   struct channel_message message = {.kind = CHANNEL_JOINED, .fd_count = 1};
-  if (sys_setns(program->container_pidfd, flags) == 0) {
-    message.body.pid = clone_child(CLONE_PARENT, -1, &message.fds[0]);
-  } else {
-    message.body.pid = -1;
-  }
+  errno = -entered;
+  message.body.pid = entered < 0 ? -1 : clone_child(flags | CLONE_PARENT, -1, &message.fds[0]);
   if (message.body.pid == 0) return begin_init(program, child_end);
   if (message.body.pid < 0) {
     int error = errno;
@@ -128,6 +109,97 @@ static int clone_inside(struct program *program, uint64_t flags, int child_end) 
   }
   channel_send(child_end, &message);
   _exit(0);
+}
+
+/* In the supervisor: learns of the child that the process between has made. */
+static int take_child(struct program *program, pid_t between) {
+  struct channel_message message;
+  int got = channel_receive(program->channel, &message, 0);
+  waitpid(between, NULL, 0);
+  if (got == 1 && message.kind == CHANNEL_JOINED && message.fd_count == 1) {
+    program->child = message.body.pid;
+    program->child_pidfd = message.fds[0];
+    return 0;
+  }
+  if (got != 1 || message.kind != CHANNEL_FAILED) return -ECHILD;
+  snprintf(program->failure.object, sizeof program->failure.object, "%s", message.body.failure.object);
+  return message.body.failure.error > 0 ? -message.body.failure.error : -ECHILD;
+}
+
+int op_enter(struct program *program, struct wire_reader *payload) {
+  uint32_t slot = wire_u32(payload);
+  uint64_t flag = wire_u64(payload);
+  int error = program_slot(program, slot);
+  if (error < 0) return program_fails(program, error, "namespace slot");
+  if ((flag & ~(NAMESPACE_FLAGS & ~(uint64_t)CLONE_NEWNS)) != 0 || program->entered_count == PROGRAM_ENTERED_MAX) {
+    return program_fails(program, -EINVAL, "namespace to enter");
+  }
+  program->entered[program->entered_count] = (int)slot;
+  program->entered_flags[program->entered_count++] = flag;
+  return 0;
+}
+
+/* The user namespace comes last: the right to enter the others is the host's. */
+static int enter_all(struct program *program) {
+  for (int pass = 0; pass < 2; pass++) {
+    for (size_t i = 0; i < program->entered_count; i++) {
+      bool is_user = program->entered_flags[i] == CLONE_NEWUSER;
+      if (is_user != (pass == 1)) continue;
+      int fd = program_slot(program, (uint32_t)program->entered[i]);
+      if (sys_setns(fd, program->entered_flags[i]) < 0) return program_fails(program, -errno, "namespace to enter");
+    }
+  }
+  return 0;
+}
+
+/* Where the user namespace was entered, its maps are what they are: they tell who its root is. */
+static void learn_root_ids(struct program *program) {
+  char map[512];
+  for (int group = 0; group < 2; group++) {
+    snprintf(map, sizeof map, "/proc/%d/%s", program->child, group ? "gid_map" : "uid_map");
+    OWNED_FD fd = open(map, O_RDONLY | O_CLOEXEC);
+    ssize_t length = fd < 0 ? -1 : read(fd, map, sizeof map - 1);
+    if (length <= 0) return;
+    map[length] = '\0';
+    if (group) program->root_gid = host_id_of_root(map);
+    else program->root_uid = host_id_of_root(map);
+  }
+  program_give_stdio(program);
+}
+
+/* Namespaces are entered by a process between, as JOIN does: the supervisor stays where it is. */
+static int clone_entered(struct program *program, uint64_t flags, int cgroup, int child_end) {
+  int between_pidfd = -1;
+  pid_t between = clone_child(0, cgroup, &between_pidfd);
+  if (between == 0) {
+    int error = clone_inside(program, enter_all(program), flags, child_end);
+    if ((flags & CLONE_NEWNS) != 0) open_attach_directory(program);
+    return error;
+  }
+  int error = -errno;
+  close(child_end);
+  if (between < 0) return program_fails(program, error, "namespaces");
+  close(between_pidfd);
+  error = take_child(program, between);
+  if (error == 0) learn_root_ids(program);
+  return error;
+}
+
+  if (error < 0) return error;
+  program->clone_flags = flags;
+  pid_t pid = clone_child(flags, cgroup, &pidfd);
+  if (pid == 0) {
+    error = begin_init(program, child_end);
+    if ((flags & CLONE_NEWNS) != 0) open_attach_directory(program);
+    return error;
+  }
+  error = -errno;
+  close(child_end);
+  if (program->entered_count > 0) return clone_entered(program, flags, cgroup, child_end);
+  if (pid < 0) return program_fails(program, error, "namespaces");
+  program->child = pid;
+  program->child_pidfd = pidfd;
+  return 0;
 }
 
 /* In the clone: the container's root directory, and the ids of its root. */
@@ -152,23 +224,15 @@ int op_join(struct program *program, struct wire_reader *payload) {
   program_give_stdio(program);
   pid_t between = clone_child(0, cgroup, &between_pidfd);
   if (between == 0) {
-    error = clone_inside(program, flags, child_end);
+    int entered = sys_setns(program->container_pidfd, flags) < 0 ? -errno : 0;
+    error = clone_inside(program, entered, 0, child_end);
     return error < 0 ? error : enter_container(program);
   }
   error = -errno;
   close(child_end);
   if (between < 0) return error;
   close(between_pidfd);
-  struct channel_message message;
-  int got = channel_receive(program->channel, &message, 0);
-  waitpid(between, NULL, 0);
-  if (got == 1 && message.kind == CHANNEL_JOINED && message.fd_count == 1) {
-    program->child = message.body.pid;
-    program->child_pidfd = message.fds[0];
-    return 0;
-  }
-  if (got != 1 || message.kind != CHANNEL_FAILED) return -ECHILD;
-  return message.body.failure.error > 0 ? -message.body.failure.error : -ECHILD;
+  return take_child(program, between);
 }
 
 static int wait_to_be_killed(void *parent) {

@@ -131,6 +131,14 @@ static int open_private_proc(struct program *program) {
   return program->proc_fd < 0 ? -errno : 0;
 }
 
+int op_proc(struct program *program, struct wire_reader *payload) {
+  int proc = program_slot(program, wire_u32(payload));
+  if (proc < 0) return program_fails(program, proc, "procfs slot");
+  drop_fd(&program->proc_fd);
+  program->proc_fd = fcntl(proc, F_DUPFD_CLOEXEC, 3);
+  return program->proc_fd < 0 ? program_fails(program, -errno, "procfs slot") : 0;
+}
+
 int op_sysctl(struct program *program, struct wire_reader *payload) {
   const char *path = wire_string(payload);
   const char *value = wire_string(payload);

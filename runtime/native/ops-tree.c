@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 
 #include "copy-tree.h"
+#include "in-root.h"
 #include "program.h"
 
 int op_copy_tree(struct program *program, struct wire_reader *payload) {
@@ -35,4 +36,17 @@ int op_fs_ids(struct program *program, struct wire_reader *payload) {
   int error = setfsuid((uid_t)-1) == (int)uid && setfsgid((gid_t)-1) == (int)gid ? 0 : -EPERM;
   if (prctl(PR_SET_SECUREBITS, 0) < 0 && error == 0) error = -errno;
   return error < 0 ? program_fails(program, error, object) : 0;
+}
+
+int op_make_node(struct program *program, struct wire_reader *payload) {
+  uint32_t slot = wire_u32(payload);
+  mode_t mode = wire_u32(payload);
+  uint64_t rdev = wire_u64(payload);
+  uid_t uid = wire_u32(payload);
+  gid_t gid = wire_u32(payload);
+  const char *path = wire_string(payload);
+  int base = slot == BERTH_SLOT_NONE ? program->root_fd : program_slot(program, slot);
+  if (base < 0) return program_fails(program, base, path);
+  int error = in_root_make_node(base, path, mode, (dev_t)rdev, uid, gid);
+  return error < 0 ? program_fails(program, error, path) : 0;
 }

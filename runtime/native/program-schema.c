@@ -28,6 +28,8 @@ static const struct operation_schema schemas[] = {
     [BERTH_OP_CGROUP_DEVICES] = {"sb", IN_HOST, op_cgroup_devices},
     [BERTH_OP_COPY_TREE] = {"ll", IN_HOST, op_copy_tree},
     [BERTH_OP_FS_IDS] = {"ww", IN_HOST, op_fs_ids},
+    [BERTH_OP_ENTER] = {"lq", IN_HOST, op_enter},
+    [BERTH_OP_MAKE_NODE] = {"nwqwws", IN_HOST | IN_INIT, op_make_node},
     [BERTH_OP_TAKE_FDS] = {"", IN_INIT, op_take_fds},
     [BERTH_OP_AWAIT] = {"", IN_INIT, op_await},
     [BERTH_OP_ATTACH_ROOT] = {"ls", IN_INIT, op_attach_root},
@@ -60,6 +62,7 @@ static const struct operation_schema schemas[] = {
 };
 
 const struct operation_schema *operation_schema_of(uint16_t op) {
+    [BERTH_OP_PROC] = {"l", IN_INIT, op_proc},
   if (op >= sizeof schemas / sizeof schemas[0] || schemas[op].fields == NULL) return NULL;
   return &schemas[op];
 }

@@ -26,6 +26,11 @@ int program_check(enum program_kind kind, const uint8_t *bytes, size_t length, s
 /* The next operation of a checked program; false at its end. */
 bool program_next(struct wire_reader *program, struct operation *operation);
 
+/* True when a checked program makes a container, false when it joins one. */
+bool program_makes_container(const uint8_t *bytes, size_t length);
+
+#define PROGRAM_ENTERED_MAX 8
+
 /* State that the operations of one program share. One process owns it; CLONE gives the child its own copy. */
 struct program {
   uint32_t id;              /* of the request */
@@ -44,6 +49,9 @@ struct program {
   int child_pidfd;
   int channel;              /* to the child, or in the child to the supervisor */
   uint64_t clone_flags;
+  int entered[PROGRAM_ENTERED_MAX]; /* slots of namespaces that the init is made from inside of */
+  uint64_t entered_flags[PROGRAM_ENTERED_MAX];
+  size_t entered_count;
   uint32_t root_uid;        /* the host's id of the container's root, once ID_MAP ran */
   uint32_t root_gid;
 
@@ -85,19 +93,25 @@ void program_detail(struct program *program, const char *detail);
 
 /* Protocol families of netlink(7) that sockets are kept for. */
 #define NETLINK_FAMILIES 32
+/* The host's id that a uid_map gives to 0; UINT32_MAX when it gives none. */
+uint32_t host_id_of_root(const char *map);
+
+/* A list of strings, NULL-terminated, as execve wants it; NULL without memory. The caller frees it. */
+char **program_string_list(struct wire_reader *payload);
+
 
 /* Every operation: reads its payload (checked before), acts, returns 0 or -errno. */
 typedef int operation_function(struct program *program, struct wire_reader *payload);
 
 operation_function op_mkdir, op_write_file, op_open, op_unlink, op_cgroup_attach, op_cgroup_devices;
 operation_function op_child_oom_score, op_child_rlimit, op_id_map, op_child_namespace;
-operation_function op_copy_tree, op_fs_ids;
+operation_function op_copy_tree, op_fs_ids, op_enter, op_make_node;
 operation_function op_open_tree, op_mount_setattr, op_fsopen;
 operation_function op_user_namespace, op_clone, op_join, op_pass_fds, op_notify;
 operation_function op_netlink;
 operation_function op_cgroup_enter, op_take_fds, op_await, op_hold, op_unshare;
 operation_function op_private_mounts, op_attach_root, op_mount, op_make_dir, op_make_symlink, op_read_only;
-operation_function op_mask, op_pivot, op_root_read_only, op_bind_from_root, op_sysctl;
+operation_function op_mask, op_pivot, op_root_read_only, op_bind_from_root, op_sysctl, op_proc;
 operation_function op_hostname, op_rlimit, op_keyring, op_umask, op_ids, op_capabilities;
 operation_function op_no_new_privs, op_seccomp, op_chdir, op_exec;
 operation_function op_tty, op_session, op_reap;

@@ -8,7 +8,7 @@ import { defaultDeviceRules } from "../../runtime/cgroups/device-rules.ts";
 import { helperPath } from "../../runtime/helper-path.ts";
 import { Launcher } from "../../runtime/launcher.ts";
 import { Program } from "../../runtime/program.ts";
-import { containerDevices } from "../../runtime/system-mounts.ts";
+import { containerDevices } from "../../runtime/default-mounts.ts";
 import { kernelTest } from "./kernel-test.ts";
 import { probeSpec, withRuntime } from "./runtime-harness.ts";
 

@@ -1,0 +1,48 @@
+import type { Program } from "./program.ts";
+import type { ProcessPlan } from "./start-plan.ts";
+
+/**
+ * Init part, the last one: from here on it gives up what it has. The order is what capabilities(7) and seccomp(2)
+ * demand.
+ */
+export function finishProcess(
+  program: Program,
+  process: ProcessPlan,
+  life: { readonly first: boolean; readonly init: boolean; readonly hold: boolean },
+): void {
+  const { user } = process;
+  if (process.terminal !== undefined) program.tty(process.terminal);
+  program.session().keyring();
+  setLimits(program, process, (resource) => !lateLimits.has(resource));
+  program.umask(process.umask);
+  // Without no_new_privs a filter needs CAP_SYS_ADMIN, so it comes before the ids and capabilities go. With it the
+  // filter comes last: a strict one need not allow what is still to be done here.
+  if (!process.noNewPrivileges) loadFilter(program, process);
+  else program.noNewPrivs();
+  program
+    .ids(user.uid, user.gid, user.supplementaryGids)
+    .capabilities(process.capabilities)
+    .chdir(process.workingDir, life.first);
+  if (life.init) program.reap();
+  setLimits(program, process, (resource) => lateLimits.has(resource));
+  if (life.hold) program.hold();
+  if (process.noNewPrivileges) loadFilter(program, process);
+  program.exec(process.argv, process.environment);
+}
+
+/** RLIMIT_NPROC and RLIMIT_NOFILE of getrlimit(2): what is done here takes processes and descriptors, too. */
+const lateLimits = new Set([6, 7]);
+
+function setLimits(
+  program: Program,
+  process: ProcessPlan,
+  isWanted: (resource: number) => boolean,
+): void {
+  for (const { resource, soft, hard } of process.rlimits) {
+    if (isWanted(resource)) program.rlimit(resource, soft, hard);
+  }
+}
+
+function loadFilter(program: Program, { seccomp }: ProcessPlan): void {
+  if (seccomp !== undefined) program.seccomp(seccomp.flags, seccomp.program);
+}
