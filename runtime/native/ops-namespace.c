@@ -85,14 +85,6 @@ static pid_t clone_child(uint64_t flags, int cgroup, int *pidfd) {
   return pid < 0 && errno == ENOSYS ? clone_in_old_ways(flags, cgroup, pidfd) : pid;
 }
 
-int op_clone(struct program *program, struct wire_reader *payload) {
-  uint64_t flags = wire_u64(payload);
-  uint32_t cgroup_slot = wire_u32(payload);
-  int cgroup = cgroup_slot == BERTH_SLOT_NONE ? -1 : program_slot(program, cgroup_slot);
-  int child_end = -1, pidfd = -1;
-  if ((flags & ~NAMESPACE_FLAGS) != 0) return program_fails(program, -EINVAL, "clone flags");
-  if (cgroup_slot != BERTH_SLOT_NONE && cgroup < 0) return program_fails(program, cgroup, "cgroup slot");
-  int error = open_channel(program, &child_end);
 /* In the process between: has entered the namespaces (or says why not), so that what it clones is born inside all
  * of them and is not seen there before. Returns in the clone only, whose parent is the supervisor. */
 static int clone_inside(struct program *program, int entered, uint64_t flags, int child_end) {
@@ -185,8 +177,17 @@ static int clone_entered(struct program *program, uint64_t flags, int cgroup, in
   return error;
 }
 
+int op_clone(struct program *program, struct wire_reader *payload) {
+  uint64_t flags = wire_u64(payload);
+  uint32_t cgroup_slot = wire_u32(payload);
+  int cgroup = cgroup_slot == BERTH_SLOT_NONE ? -1 : program_slot(program, cgroup_slot);
+  int child_end = -1, pidfd = -1;
+  if ((flags & ~NAMESPACE_FLAGS) != 0) return program_fails(program, -EINVAL, "clone flags");
+  if (cgroup_slot != BERTH_SLOT_NONE && cgroup < 0) return program_fails(program, cgroup, "cgroup slot");
+  int error = open_channel(program, &child_end);
   if (error < 0) return error;
   program->clone_flags = flags;
+  if (program->entered_count > 0) return clone_entered(program, flags, cgroup, child_end);
   pid_t pid = clone_child(flags, cgroup, &pidfd);
   if (pid == 0) {
     error = begin_init(program, child_end);
@@ -195,7 +196,6 @@ static int clone_entered(struct program *program, uint64_t flags, int cgroup, in
   }
   error = -errno;
   close(child_end);
-  if (program->entered_count > 0) return clone_entered(program, flags, cgroup, child_end);
   if (pid < 0) return program_fails(program, error, "namespaces");
   program->child = pid;
   program->child_pidfd = pidfd;

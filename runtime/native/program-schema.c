@@ -58,11 +58,11 @@ static const struct operation_schema schemas[] = {
     [BERTH_OP_HOLD] = {"", IN_INIT, op_hold},
     [BERTH_OP_PRIVATE_MOUNTS] = {"", IN_INIT, op_private_mounts},
     [BERTH_OP_CGROUP_ENTER] = {"l", IN_INIT, op_cgroup_enter},
+    [BERTH_OP_PROC] = {"l", IN_INIT, op_proc},
     [BERTH_OP_BIND_FROM_ROOT] = {"lws", IN_INIT, op_bind_from_root},
 };
 
 const struct operation_schema *operation_schema_of(uint16_t op) {
-    [BERTH_OP_PROC] = {"l", IN_INIT, op_proc},
   if (op >= sizeof schemas / sizeof schemas[0] || schemas[op].fields == NULL) return NULL;
   return &schemas[op];
 }

@@ -87,18 +87,18 @@ int program_slot(const struct program *program, uint32_t slot);
 /* Makes the payload's pipes its root's: it may open /dev/stdout again, and pipefs asks for the owner then. */
 void program_give_stdio(const struct program *program);
 
-/* Name what an operation acts on, for the failure that it may become. They return `error` for convenience. */
-int program_fails(struct program *program, int error, const char *object);
-void program_detail(struct program *program, const char *detail);
-
-/* Protocol families of netlink(7) that sockets are kept for. */
-#define NETLINK_FAMILIES 32
 /* The host's id that a uid_map gives to 0; UINT32_MAX when it gives none. */
 uint32_t host_id_of_root(const char *map);
 
 /* A list of strings, NULL-terminated, as execve wants it; NULL without memory. The caller frees it. */
 char **program_string_list(struct wire_reader *payload);
 
+/* Name what an operation acts on, for the failure that it may become. They return `error` for convenience. */
+int program_fails(struct program *program, int error, const char *object);
+void program_detail(struct program *program, const char *detail);
+
+/* Protocol families of netlink(7) that sockets are kept for. */
+#define NETLINK_FAMILIES 32
 
 /* Every operation: reads its payload (checked before), acts, returns 0 or -errno. */
 typedef int operation_function(struct program *program, struct wire_reader *payload);

@@ -125,10 +125,6 @@
                                   modes, times, xattrs and links; nothing when the source's slot is empty */
 #define BERTH_OP_FS_IDS 22     /* u32 uid, u32 gid: the ids with which the supervisor acts on file systems from here on */
 
-/* Operations of the init (after INIT_BEGIN). Paths are inside the new root unless said otherwise, and are
- * resolved with RESOLVE_IN_ROOT from the root's descriptor. FSOPEN, MOUNT_SETATTR, MAKE_NODE and NETLINK (without
- * patch or reply) are the init's operations too: there they act with the container's own rights. */
-#define BERTH_OP_TAKE_FDS 32   /* - ; receives the slots */
 #define BERTH_OP_ENTER 23      /* u32 slot of a namespace, u64 its clone flag: the init is made from inside it; before CLONE */
 #define BERTH_OP_MAKE_NODE 24  /* u32 slot of a directory or NONE (then the root), u32 mode with type, u64 rdev,
                                   u32 uid, u32 gid, str path inside; the same device in its place is no error */
@@ -140,6 +136,10 @@
                                   str before, str after: a program that reads before, the first process's pid on the
                                   host, and after; the init's too */
 
+/* Operations of the init (after INIT_BEGIN). Paths are inside the new root unless said otherwise, and are
+ * resolved with RESOLVE_IN_ROOT from the root's descriptor. FSOPEN, MOUNT_SETATTR, MAKE_NODE and NETLINK (without
+ * patch or reply) are the init's operations too: there they act with the container's own rights. */
+#define BERTH_OP_TAKE_FDS 32   /* - ; receives the slots */
 #define BERTH_OP_AWAIT 33      /* - ; waits for one NOTIFY; the supervisor's death ends the init */
 #define BERTH_OP_ATTACH_ROOT 34 /* u32 slot, str host directory to mount it on (in the private namespace) */
 #define BERTH_OP_MOUNT 35      /* u32 slot, u32 create (0 no, 1 directory, 2 file), u32 mode of what is
@@ -174,14 +174,14 @@
 #define BERTH_OP_BIND_FROM_ROOT 59 /* u32 slot, u32 open_tree flags, str path: open_tree inside the root */
 #define BERTH_OP_CGROUP_ENTER 60 /* u32 slot of a v1 cgroup's tasks file that the supervisor opened: the init moves itself.
                                   A process that moves its only thread spares the grace period of CGROUP_ATTACH */
-
-/* Kinds of an FSOPEN parameter. */
-#define BERTH_FS_FLAG 0
-#define BERTH_FS_STRING 1
 #define BERTH_OP_PROC 61       /* u32 slot of a detached procfs: where SYSCTL writes, in place of one of the init's own */
 #define BERTH_OP_HOLD_UNTIL 72 /* u32 slot of a LISTEN: where START_HOLD waits for a RELEASE; the connection then
                                   gets an ERROR, or its end by exec */
 #define BERTH_OP_FIND 73       /* the fields of EXEC: fails as EXEC would where the program is missing */
+
+/* Kinds of an FSOPEN parameter. */
+#define BERTH_FS_FLAG 0
+#define BERTH_FS_STRING 1
 #define BERTH_FS_FD 2
 
 /* Who failed. */
