@@ -163,7 +163,10 @@ serialKernelTest(
       buildImage(
         [
           { entries: [program] },
-          { entries: [{ type: "file", path: extra, content: Buffer.from(extra) }] },
+          {
+            entries: [{ type: "file", path: extra, content: Buffer.from(extra) }],
+            compression: "none",
+          },
         ],
         { config: { Entrypoint: ["/web"] } },
       );

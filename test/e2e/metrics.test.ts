@@ -51,7 +51,7 @@ services:
     healthcheck: { test: ["CMD", "/bin/probe", "cat", "/tmp/fine"], interval: 1s, retries: 100 }
 `,
     });
-    await agent.untilContainer("shop-web-1", ({ state }) => state === "running");
+    await agent.untilApp("shop", ({ reason }) => /first good healthcheck/.test(reason));
     t.is((await agent.get("/healthz")).status, 200);
     const unready = await agent.get("/readyz");
     t.is(unready.status, 503);
@@ -70,7 +70,7 @@ serialKernelTest(
     for (let count = 0; count < requests; count += 1) {
       await (await fetch(`http://127.0.0.1:${port}/log?text=${"x".repeat(4_000)}`)).text();
     }
-    await (await fetch(`http://127.0.0.1:${port}/burn?ms=300`)).text();
+    await (await fetch(`http://127.0.0.1:${port}/burn?ms=1500`)).text();
     const grown = await eventually(async () => {
       const after = await scrape();
       const used =
@@ -93,17 +93,13 @@ serialKernelTest("an out-of-memory kill and the restart after it are counted", a
   const before = await scrape();
   const counted = (families: Families) => [
     sum(families, "container_oom_events_total"),
-    (families.get("berth_container_restarts_total")?.samples ?? [])
-      .filter(isOfShop)
-      .reduce((total, { value }) => total + value, 0),
+    sum(families, "container_restarts_total"),
   ];
   await fetch(`http://127.0.0.1:${port}/allocate?mib=200`).catch(() => undefined);
   await agent.untilContainer(
     "shop-web-1",
     ({ restarts, state }) => restarts === 1 && state === "running",
   );
-  const { exit } = await agent.inspect<{ exit: unknown }>("shop-web-1");
-  t.log(JSON.stringify({ exit, before: counted(before), after: counted(await scrape()) }));
   const [oomBefore = 0, restartsBefore = 0] = counted(before);
   const [oomAfter = 0, restartsAfter = 0] = counted(await scrape());
   t.is(oomAfter, oomBefore + 1);
@@ -124,12 +120,10 @@ serialKernelTest(
           Object.entries(labels).every(([key, text]) => sample.labels[key] === text),
         )
         .reduce((total, sample) => total + sample.value, 0);
-    const names = [...families.keys()].filter((name) => name.startsWith("berth_"));
-    t.log(names.join(" "));
     t.is(value("berth_revision_info", { app: "shop", revision: wanted ?? "" }), 1);
     t.is(value("berth_containers", { state: "wanted" }), 1);
     t.is(value("berth_containers", { state: "running" }), 1);
-    t.true((value("berth_steps_total", { kind: "start-container", result: "done" }) ?? 0) >= 1);
+    t.true((value("berth_steps_total", { kind: "start-container", result: "ok" }) ?? 0) >= 1);
   },
 );
 

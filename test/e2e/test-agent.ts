@@ -34,7 +34,7 @@ export type TestAgentOptions = {
   readonly config?: Readonly<Record<string, unknown>>;
   readonly environment?: Readonly<Record<string, string>>;
   /** Runs the agent under this command. */
-  readonly under?: readonly string[];
+  readonly under?: (dir: string) => readonly string[];
 };
 
 export class TestAgent {
@@ -93,7 +93,7 @@ export class TestAgent {
   async start(): Promise<void> {
     const log = openSync(join(this.dir, "agent.log"), "a");
     const args = ["agent", "--config", this.configFile, ...this.globalOptions()];
-    const [program = berth, ...rest] = [...(this.#options.under ?? []), berth, ...args];
+    const [program = berth, ...rest] = [...(this.#options.under?.(this.dir) ?? []), berth, ...args];
     const env = { ...process.env, ...this.#options.environment };
     const child = spawn(program, rest, { env, stdio: ["ignore", log, log] });
     this.#child = child;
