@@ -109,6 +109,8 @@ export const startFlag = {
   hold: 1,
   stdin: 2,
   tty: 4,
+  inherit: 8,
+  leave: 16,
 } as const;
 
 /** Flags of EXEC. */

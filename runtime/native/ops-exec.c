@@ -3,6 +3,7 @@
 #include <limits.h>
 #include <paths.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
@@ -21,8 +22,7 @@ void process_reset_signals(void) {
   sigprocmask(SIG_SETMASK, &none, NULL);
 }
 
-/* NULL-terminated, as execve wants it; NULL without memory. */
-static char **string_list(struct wire_reader *payload) {
+char **program_string_list(struct wire_reader *payload) {
   uint32_t count = wire_u32(payload);
   char **list = calloc((size_t)count + 1, sizeof *list);
   if (list == NULL) return NULL;
@@ -67,8 +67,8 @@ static int become_payload(struct program *program, char **arguments, char **envi
   process_reset_signals();
   /* A container does not outlive its supervisor: nobody would take its output or learn of its end. Set here,
    * because a change of ids has reset it; if the supervisor was gone before, the channel tells. */
-  if (program->is_first) prctl(PR_SET_PDEATHSIG, SIGKILL);
-  error = channel_send_kind(program->channel, CHANNEL_EXEC);
+  if (program->is_first && !program->is_left) prctl(PR_SET_PDEATHSIG, SIGKILL);
+  error = program->answers_asker ? 0 : channel_send_kind(program->channel, CHANNEL_EXEC);
   if (error < 0) _exit(127);
   if (*name == '\0') return program_fails(program, -ENOENT, name);
   if (strchr(name, '/') == NULL) return program_fails(program, search_and_exec(name, arguments, environment), name);
@@ -77,10 +77,50 @@ static int become_payload(struct program *program, char **arguments, char **envi
 }
 
 int op_exec(struct program *program, struct wire_reader *payload) {
-  char **arguments = string_list(payload);
-  char **environment = string_list(payload);
+  char **arguments = program_string_list(payload);
+  char **environment = program_string_list(payload);
   program->failure.stage = BERTH_STAGE_EXEC;
   int error = arguments == NULL || environment == NULL ? -ENOMEM : become_payload(program, arguments, environment);
+  free(arguments);
+  free(environment);
+  return error;
+}
+
+static int check_file(const char *path) {
+  struct stat status;
+  if (stat(path, &status) < 0) return -errno;
+  if (!S_ISREG(status.st_mode)) return -EACCES;
+  return access(path, X_OK) < 0 ? -errno : 0;
+}
+
+/* -ENOENT where there is none, -EACCES where there are only others' or no programs. */
+static int search(const char *name, char *const *environment) {
+  char candidate[PATH_MAX];
+  int found = -ENOENT;
+  for (const char *at = search_path_of(environment);; at++) {
+    size_t length = strcspn(at, ":");
+    if (length + strlen(name) + 2 <= sizeof candidate) {
+      snprintf(candidate, sizeof candidate, "%.*s%s%s", (int)length, at, length == 0 ? "" : "/", name);
+      int error = check_file(candidate);
+      if (error == 0) return 0;
+      if (error == -EACCES) found = error;
+    }
+    at += length;
+    if (*at == '\0') return found;
+  }
+}
+
+/* A look ahead, so that what is held is known to be there: EXEC decides. */
+int op_find(struct program *program, struct wire_reader *payload) {
+  char **arguments = program_string_list(payload);
+  char **environment = program_string_list(payload);
+  int error = -ENOMEM;
+  program->failure.stage = BERTH_STAGE_EXEC;
+  if (arguments != NULL && environment != NULL) {
+    const char *name = arguments[0] == NULL ? "" : arguments[0];
+    error = strchr(name, '/') == NULL ? search(name, environment) : check_file(name);
+    if (error < 0) program_fails(program, error, name);
+  }
   free(arguments);
   free(environment);
   return error;

@@ -4,6 +4,7 @@
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
@@ -41,6 +42,12 @@ static void open_attach_directory(struct program *program) {
   }
 }
 
+/* The host's procfs, still in sight, says who we are there. */
+static pid_t own_host_pid(void) {
+  char text[16] = "";
+  return readlink("/proc/self", text, sizeof text - 1) > 0 ? (pid_t)strtol(text, NULL, 10) : 0;
+}
+
 /* In the child: ids and capabilities are those of the new user namespace where there is one, else the host's. */
 static int begin_init(struct program *program, int child_end) {
   drop_fd(&program->channel);
@@ -48,6 +55,7 @@ static int begin_init(struct program *program, int child_end) {
   program->is_init = true;
   /* Nobody in the container may look into this process before it has become the payload. */
   prctl(PR_SET_DUMPABLE, 0);
+  program->host_pid = own_host_pid();
   for (int i = 0; i < 3; i++) {
     if (program->stdio[i] >= 0 && dup2(program->stdio[i], i) < 0) return -errno;
   }

@@ -105,7 +105,9 @@ int op_no_new_privs(struct program *program, struct wire_reader *payload) {
 
 int process_seal_descriptors(struct program *program) {
   if (program->descriptors_sealed) return 0;
-  if (sys_close_range(3, ~0U, CLOSE_RANGE_CLOEXEC) < 0) return program_fails(program, -errno, "descriptors");
+  unsigned first = 3 + (unsigned)program->preserved;
+  if (sys_close_range(first, ~0U, CLOSE_RANGE_CLOEXEC) < 0) return program_fails(program, -errno, "descriptors");
+  for (int fd = 3; fd < (int)first; fd++) fcntl(fd, F_SETFD, 0);
   program->descriptors_sealed = true;
   return 0;
 }

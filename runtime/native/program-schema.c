@@ -26,10 +26,14 @@ static const struct operation_schema schemas[] = {
     [BERTH_OP_CHILD_OOM_SCORE] = {"w", IN_HOST, op_child_oom_score},
     [BERTH_OP_CHILD_RLIMIT] = {"wqq", IN_HOST, op_child_rlimit},
     [BERTH_OP_CGROUP_DEVICES] = {"sb", IN_HOST, op_cgroup_devices},
-    [BERTH_OP_COPY_TREE] = {"ll", IN_HOST, op_copy_tree},
+    [BERTH_OP_COPY_TREE] = {"ll", IN_HOST | IN_INIT, op_copy_tree},
     [BERTH_OP_FS_IDS] = {"ww", IN_HOST, op_fs_ids},
     [BERTH_OP_ENTER] = {"lq", IN_HOST, op_enter},
     [BERTH_OP_MAKE_NODE] = {"nwqwws", IN_HOST | IN_INIT, op_make_node},
+    [BERTH_OP_CONSOLE_SOCKET] = {"s", IN_HOST, op_console_socket},
+    [BERTH_OP_LISTEN] = {"ls", IN_HOST, op_listen},
+    [BERTH_OP_CONTAINER] = {"wq", IN_HOST, op_container},
+    [BERTH_OP_HOOK] = {"ws(s)(s)ss", IN_HOST | IN_INIT, op_hook},
     [BERTH_OP_TAKE_FDS] = {"", IN_INIT, op_take_fds},
     [BERTH_OP_AWAIT] = {"", IN_INIT, op_await},
     [BERTH_OP_ATTACH_ROOT] = {"ls", IN_INIT, op_attach_root},
@@ -60,6 +64,8 @@ static const struct operation_schema schemas[] = {
     [BERTH_OP_CGROUP_ENTER] = {"l", IN_INIT, op_cgroup_enter},
     [BERTH_OP_PROC] = {"l", IN_INIT, op_proc},
     [BERTH_OP_BIND_FROM_ROOT] = {"lws", IN_INIT, op_bind_from_root},
+    [BERTH_OP_HOLD_UNTIL] = {"l", IN_INIT, op_hold_until},
+    [BERTH_OP_FIND] = {"(s)(s)", IN_INIT, op_find},
 };
 
 const struct operation_schema *operation_schema_of(uint16_t op) {
@@ -127,7 +133,7 @@ bool program_next(struct wire_reader *program, struct operation *operation) {
 
 /* How often each operation that shapes a program occurs in it. */
 struct shape {
-  unsigned clones, joins, begins;
+  unsigned clones, joins, containers, begins;
   unsigned notifies, awaits, passes, takes;
   uint16_t last;
 };
@@ -135,6 +141,7 @@ struct shape {
 static void add_to_shape(struct shape *shape, uint16_t op) {
   shape->clones += op == BERTH_OP_CLONE;
   shape->joins += op == BERTH_OP_JOIN;
+  shape->containers += op == BERTH_OP_CONTAINER;
   shape->begins += op == BERTH_OP_INIT_BEGIN;
   shape->notifies += op == BERTH_OP_NOTIFY;
   shape->awaits += op == BERTH_OP_AWAIT;
@@ -149,7 +156,9 @@ static const char *shape_error(enum program_kind kind, const struct shape *shape
     return shape->clones + shape->joins + shape->begins > 0 ? "a RUN program starts no process" : NULL;
   }
   if (shape->begins != 1) return "INIT_BEGIN is missing";
-  if (kind == PROGRAM_START && (shape->clones != 1 || shape->joins != 0)) return "a START program has one CLONE";
+  if (kind == PROGRAM_START && (shape->clones + shape->joins != 1 || shape->joins != shape->containers)) {
+    return "a START program has one CLONE, or CONTAINER and JOIN";
+  }
   if (kind == PROGRAM_EXEC && (shape->clones != 0 || shape->joins != 1)) return "an EXEC program has one JOIN";
   if (shape->notifies != shape->awaits) return "as many NOTIFY as AWAIT are needed";
   if (shape->passes != shape->takes) return "as many PASS_FDS as TAKE_FDS are needed";
@@ -179,4 +188,13 @@ int program_check(enum program_kind kind, const uint8_t *bytes, size_t length, s
   if (program.broken) return malformed(failure, operation.op, "operation longer than the program");
   const char *wrong = shape_error(kind, &shape);
   return wrong == NULL ? 0 : malformed(failure, 0, wrong);
+}
+
+bool program_makes_container(const uint8_t *bytes, size_t length) {
+  struct wire_reader program = wire_reader_of(bytes, length);
+  struct operation operation;
+  while (program_next(&program, &operation)) {
+    if (operation.op == BERTH_OP_CLONE) return true;
+  }
+  return false;
 }

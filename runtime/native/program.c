@@ -25,6 +25,7 @@ void program_init(struct program *program, uint32_t id, const uint8_t *bytes, si
   program->root_fd = -1;
   program->attach_fd = -1;
   program->proc_fd = -1;
+  program->console_socket = -1;
   program->umask = 0022;
 }
 
@@ -87,6 +88,10 @@ static int run_operation(struct program *program, struct operation *operation, u
 }
 
 static _Noreturn void end_init(struct program *program) {
+  if (program->answers_asker) {
+    wire_send_failure(program->channel, program->id, &program->failure);
+    _exit(127);
+  }
   struct channel_message message = {.kind = CHANNEL_FAILED};
   message.body.failure = program->failure;
   channel_send(program->channel, &message);

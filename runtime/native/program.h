@@ -55,9 +55,15 @@ struct program {
   uint32_t root_uid;        /* the host's id of the container's root, once ID_MAP ran */
   uint32_t root_gid;
 
+  size_t preserved;         /* descriptors from 3 on that the payload keeps */
+  int console_socket;       /* who gets the terminal; -1: the supervisor */
+
   /* The init's side. */
+  pid_t host_pid;           /* this process, as the host sees it */
+  bool answers_asker;       /* the channel leads to who has sent RELEASE */
   bool is_init;
   bool is_first;            /* first process of a container, not of an EXEC */
+  bool is_left;             /* START_LEAVE was asked for */
   bool holds;               /* START_HOLD was asked for */
   bool has_terminal;
   bool descriptors_sealed;  /* close_range has run */
@@ -115,5 +121,6 @@ operation_function op_mask, op_pivot, op_root_read_only, op_bind_from_root, op_s
 operation_function op_hostname, op_rlimit, op_keyring, op_umask, op_ids, op_capabilities;
 operation_function op_no_new_privs, op_seccomp, op_chdir, op_exec;
 operation_function op_tty, op_session, op_reap;
+operation_function op_console_socket, op_listen, op_container, op_hook, op_hold_until, op_find;
 
 #endif

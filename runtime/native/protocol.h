@@ -77,6 +77,10 @@
 #define BERTH_START_HOLD 1     /* answer STARTED before exec and wait for RELEASE */
 #define BERTH_START_STDIN 2    /* keep a stdin pipe open for attach; else /dev/null */
 #define BERTH_START_TTY 4      /* the first process gets a terminal (with OP_TTY in the program) */
+#define BERTH_START_INHERIT 8  /* the launcher's own descriptors 3, 4 and 5 are the process's 0, 1 and 2, and those
+                                  after them its 3 and up: nothing is pumped or logged */
+#define BERTH_START_LEAVE 16   /* the supervisor ends once it has answered, and the process goes to the next
+                                  subreaper: no socket, no exit record, no log; HOLD_UNTIL in place of HOLD */
 
 /* Flags of EXEC. */
 #define BERTH_EXEC_STDIN 1

@@ -89,6 +89,7 @@ struct supervisor {
   struct client *releaser;
   uint32_t release_id;
 
+  int console_socket;      /* who gets the terminal; -1: nobody else */
   int stdin_fd;
   int terminal;
   struct stream streams[2];

@@ -16,11 +16,13 @@
 
 #include "channel.h"
 #include "cleanup.h"
+#include "handoff.h"
+#include "inherit.h"
 #include "kernel-abi.h"
 #include "supervisor-state.h"
 
 /* Away from the agent's session, terminal and descriptors; 0, 1 and 2 are /dev/null. */
-static int detach(int report_fd) {
+static int detach(struct program *program, uint32_t flags, int report_fd) {
   static const int ignored[] = {SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGPIPE, SIGUSR1, SIGUSR2};
   setsid();
   umask(0);
@@ -28,11 +30,14 @@ static int detach(int report_fd) {
   signal(SIGCHLD, SIG_DFL);
   for (size_t i = 0; i < sizeof ignored / sizeof ignored[0]; i++) signal(ignored[i], SIG_IGN);
   int moved = report_fd;
-  if (report_fd != 3) {
+  if ((flags & BERTH_START_INHERIT) != 0) {
+    moved = inherit_take(program, inherit_count(), report_fd);
+    if (moved < 0) return moved;
+  } else if (report_fd != 3) {
     moved = dup3(report_fd, 3, O_CLOEXEC);
     if (moved < 0) return -errno;
   }
-  sys_close_range(4, ~0U, 0);
+  if ((flags & BERTH_START_INHERIT) == 0) sys_close_range(4, ~0U, 0);
   OWNED_FD null = open("/dev/null", O_RDWR | O_CLOEXEC);
   if (null < 0) return -errno;
   for (int fd = 0; fd < 3; fd++) {
@@ -59,7 +64,7 @@ static int open_socket(struct supervisor *supervisor, const char *path) {
 
 static int open_stdio(struct supervisor *supervisor, struct program *program, uint32_t flags) {
   int error = 0;
-  if ((flags & BERTH_START_TTY) != 0) return 0;
+  if ((flags & (BERTH_START_TTY | BERTH_START_INHERIT)) != 0) return 0;
   if ((flags & BERTH_START_STDIN) != 0) error = open_pipe(1, &supervisor->stdin_fd, &program->stdio[0]);
   for (int i = 0; i < 2 && error == 0; i++) {
     error = open_pipe(0, &supervisor->streams[i].fd, &program->stdio[i + 1]);
@@ -107,6 +112,14 @@ static int wait_for_child(struct supervisor *supervisor, struct failure *failure
       set_nonblocking(supervisor->channel);
       return 0;
     }
+    if (message.kind == CHANNEL_TERMINAL && message.fd_count == 1 && supervisor->console_socket >= 0) {
+      int error = handoff_terminal(supervisor->console_socket, message.fds[0]);
+      close(message.fds[0]);
+      drop_fd(&supervisor->console_socket);
+      if (error == 0) continue;
+      *failure = (struct failure){.stage = BERTH_STAGE_SUPERVISOR, .error = -error, .object = "console socket"};
+      return error;
+    }
     if (message.kind == CHANNEL_TERMINAL && message.fd_count == 1 && supervisor->terminal < 0) {
       set_nonblocking(message.fds[0]);
       supervisor->terminal = message.fds[0];
@@ -127,13 +140,16 @@ static int place_container(struct supervisor *supervisor, struct start_request *
   }
   error = program_run_host(program, BERTH_STAGE_SUPERVISOR);
   program_release(program);
+  inherit_drop(program);
+  supervisor->console_socket = program->console_socket;
   supervisor->pid = program->child;
   supervisor->pidfd = program->child_pidfd;
   supervisor->channel = program->channel;
   supervisor->clone_flags = program->clone_flags;
   supervisor->root_uid = program->root_uid;
   supervisor->root_gid = program->root_gid;
-  if (error == 0) error = open_files(supervisor, request, &program->failure);
+  bool stays = (request->flags & BERTH_START_LEAVE) == 0;
+  if (error == 0 && stays) error = open_files(supervisor, request, &program->failure);
   if (error == 0) error = wait_for_child(supervisor, &program->failure);
   return error;
 }
@@ -160,7 +176,7 @@ static void report_started(const struct supervisor *supervisor, uint32_t id, int
 
 static void initialize(struct supervisor *supervisor) {
   supervisor->pidfd = supervisor->channel = supervisor->stdin_fd = supervisor->terminal = -1;
-  supervisor->listener = supervisor->log.fd = -1;
+  supervisor->listener = supervisor->log.fd = supervisor->console_socket = -1;
   supervisor->exit_place = supervisor->socket_place = supervisor->log.place = NO_PLACE;
   supervisor->streams[0] = (struct stream){.fd = -1, .number = 1};
   supervisor->streams[1] = (struct stream){.fd = -1, .number = 2};
@@ -172,11 +188,12 @@ _Noreturn void supervisor_run(struct start_request *request, int report_fd) {
   initialize(&supervisor);
   program_init(&program, request->id, request->program, request->program_bytes);
   program.failure.stage = BERTH_STAGE_SUPERVISOR;
-  program.is_first = true;
+  program.is_first = program_makes_container(request->program, request->program_bytes);
+  program.is_left = (request->flags & BERTH_START_LEAVE) != 0;
   program.holds = (request->flags & BERTH_START_HOLD) != 0;
   program.mapping = request->mapping;
   program.mapping_bytes = request->mapping_bytes;
-  program.report_fd = report_fd = detach(report_fd);
+  program.report_fd = report_fd = detach(&program, request->flags, report_fd);
   if (report_fd < 0) _exit(1);
   supervisor.lines = mmap(NULL, sizeof supervisor.lines[0] * 2, PROT_READ | PROT_WRITE,
                           MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -187,6 +204,7 @@ _Noreturn void supervisor_run(struct start_request *request, int report_fd) {
   if (place_container(&supervisor, request, &program) < 0) give_up(&supervisor, &program, report_fd);
   supervisor.start_time = process_start_time(supervisor.pid);
   report_started(&supervisor, request->id, report_fd);
+  if (program.is_left) _exit(0);
   munmap(request->mapping, request->mapping_bytes);
   supervisor_loop(&supervisor);
 }
