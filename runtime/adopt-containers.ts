@@ -36,6 +36,7 @@ async function adoptEntry(
 ): Promise<void> {
   const { spec, phase } = entry;
   if (phase === "creating" || phase === "removing") return adopter.remove(spec.id);
+  if (entry.exit !== undefined && entry.isExitTold === false) adopter.ended(spec.id, entry.exit);
   if (phase !== "starting" && phase !== "running") return;
   if (phase === "starting") await findLostStart(context, spec.id);
   let state: SupervisorState | false;

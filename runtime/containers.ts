@@ -7,7 +7,7 @@ import type { ContainerSpec, PortBinding } from "./container-spec.ts";
 import { ContainerWatch, killOrphan, removeCgroupSoon } from "./container-watch.ts";
 import { createContainer } from "./create-container.ts";
 import { HostsFiles } from "./hosts-files.ts";
-import type { InventoryEntry } from "./inventory.ts";
+import { type InventoryEntry, withoutRun } from "./inventory.ts";
 import type { StartRequest } from "./launcher.ts";
 import { launchOnce } from "./lost-start.ts";
 import { resolveProcess } from "./process-config.ts";
@@ -46,7 +46,7 @@ export class Containers {
 
   onExit(listener: (id: string, exit: ExitRecord) => void): void {
     this.#listeners.push(listener);
-    for (const { id, exit } of this.#unreported.splice(0)) listener(id, exit);
+    for (const { id, exit } of this.#unreported.splice(0)) this.#tell(id, exit);
   }
 
   create(spec: ContainerSpec): Promise<void> {
@@ -240,12 +240,19 @@ export class Containers {
   #ended(id: string, exit: ExitRecord): void {
     const entry = this.#context.inventory.get(id);
     if (entry === undefined) return;
-    this.#context.inventory.put({ ...entry, phase: "exited", exit });
+    this.#context.inventory.put({ ...entry, phase: "exited", exit, isExitTold: false });
     this.#context.networks.withdraw(id).catch((error: unknown) => {
       this.#context.log.warn("ports were not withdrawn", { id, error: messageOf(error) });
     });
     if (this.#listeners.length === 0) this.#unreported.push({ id, exit });
+    else this.#tell(id, exit);
+  }
+
+  /** Whoever is killed before it is done hears of the end again. */
+  #tell(id: string, exit: ExitRecord): void {
     for (const listener of this.#listeners) listener(id, exit);
+    const entry = this.#context.inventory.get(id);
+    if (entry?.exit === exit) this.#context.inventory.put({ ...entry, isExitTold: true });
   }
 
   #status(entry: InventoryEntry, publishedPorts: readonly PortBinding[]): ContainerStatus {
@@ -285,11 +292,6 @@ function stateOf(entry: InventoryEntry, isRunning: boolean, frozen: () => boolea
   // Its removal is under way, or failed and is to be tried again.
   if (entry.phase === "removing") return "dead";
   return entry.phase === "exited" ? "exited" : "created";
-}
-
-/** What is known of a container apart from any run of it. */
-function withoutRun(entry: InventoryEntry): Pick<InventoryEntry, "spec" | "createdAtMs"> {
-  return { spec: entry.spec, createdAtMs: entry.createdAtMs };
 }
 
 function messageOf(error: unknown): string {

@@ -17,9 +17,16 @@ export type InventoryEntry = {
   readonly process?: ProcessIdentity;
   readonly supervisor?: ProcessIdentity;
   readonly exit?: ExitRecord;
+  /** False until somebody who listens for ends has heard of this one. */
+  readonly isExitTold?: boolean;
   /** Count of the cgroup before this run: a cgroup may serve several. */
   readonly oomKillsBefore?: number;
 };
+
+/** What is known of a container apart from any run of it. */
+export function withoutRun(entry: InventoryEntry): Pick<InventoryEntry, "spec" | "createdAtMs"> {
+  return { spec: entry.spec, createdAtMs: entry.createdAtMs };
+}
 
 /** The kernel-side inventory of containers, in `run/live.db`: it ends with the boot, as what it lists does. */
 export class Inventory {

@@ -65,6 +65,7 @@ async function openContext(options: RuntimeOptions): Promise<ContainerContext> {
     networks: await openNetworks({ ...options, transact: (request) => launcher.netlink(request) }),
     volumes: new Volumes({ libDir, state, now, removeTree: (path) => launcher.removeTree(path) }),
   };
+  await context.volumes.finishRemovals();
   mkdirSync(stagingDirOf(context), { recursive: true, mode: 0o700 });
   return context;
 }

@@ -1,4 +1,4 @@
-import { chownSync, mkdirSync, readdirSync } from "node:fs";
+import { chownSync, existsSync, mkdirSync, readdirSync, renameSync } from "node:fs";
 import { join } from "node:path";
 import type { DatabaseSync } from "node:sqlite";
 import { LAYER_ID_BASE } from "./images/layer-ids.ts";
@@ -36,11 +36,13 @@ export class Volumes {
       );
     }
     const path = this.path(spec.name);
-    if (this.#row(spec.name) === undefined) {
+    if (!this.has(spec.name)) {
       mkdirSync(path, { recursive: true, mode: 0o755 });
       chownSync(path, LAYER_ID_BASE, LAYER_ID_BASE);
       this.#db
-        .prepare("insert into runtime_volumes (name, labels, created_at_ms) values (?, ?, ?)")
+        .prepare(
+          "insert or replace into runtime_volumes (name, labels, created_at_ms) values (?, ?, ?)",
+        )
         .run(spec.name, JSON.stringify(spec.labels), this.#now());
     }
     return this.#status(this.#require(spec.name), []);
@@ -51,7 +53,7 @@ export class Volumes {
   }
 
   has(name: string): boolean {
-    return this.#row(name) !== undefined;
+    return this.#row(name) !== undefined && existsSync(this.path(name));
   }
 
   /** True until something was put into it. */
@@ -62,7 +64,10 @@ export class Volumes {
   /** `users`: volume name -> ids of the containers that mount it. */
   list(users: ReadonlyMap<string, readonly string[]>): readonly VolumeStatus[] {
     const rows = this.#db.prepare(`${selectVolume} order by name`).all();
-    return rows.map(readRow).map((row) => this.#status(row, users.get(row.name) ?? []));
+    return rows
+      .map(readRow)
+      .filter(({ name }) => existsSync(this.path(name)))
+      .map((row) => this.#status(row, users.get(row.name) ?? []));
   }
 
   /** Deletes the data. Throws while a container mounts it. */
@@ -74,8 +79,21 @@ export class Volumes {
       );
     }
     if (!this.has(name)) return;
-    await this.#removeTree(join(this.#dir, name));
-    this.#db.prepare("delete from runtime_volumes where name = ?").run(name);
+    // All of it is gone at once: half a volume must not be mistaken for one.
+    renameSync(join(this.#dir, name), join(this.#dir, `${removingPrefix}${name}`));
+    await this.finishRemovals();
+  }
+
+  /** Removes what a removal that was cut short left. */
+  async finishRemovals(): Promise<void> {
+    for (const entry of readdirSync(this.#dir)) {
+      if (!entry.startsWith(removingPrefix)) continue;
+      const name = entry.slice(removingPrefix.length);
+      if (!existsSync(join(this.#dir, name))) {
+        this.#db.prepare("delete from runtime_volumes where name = ?").run(name);
+      }
+      await this.#removeTree(join(this.#dir, entry));
+    }
   }
 
   #row(name: string): VolumeRow | undefined {
@@ -102,6 +120,8 @@ export class Volumes {
   }
 }
 
+/** No volume's name begins with a dot. */
+const removingPrefix = ".removing-";
 const namePattern = /^[a-zA-Z0-9][a-zA-Z0-9_.-]{0,127}$/;
 const selectVolume = "select name, labels, created_at_ms from runtime_volumes";
 

@@ -1,7 +1,12 @@
-import { readFileSync } from "node:fs";
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { DatabaseSync } from "node:sqlite";
 import type { AgentEvent, PsEntry } from "../../agent/control.ts";
+import { Volumes } from "../../runtime/volumes.ts";
 import { kernelTest } from "../kernel/kernel-test.ts";
-import { eventually } from "../kernel/runtime-harness.ts";
+import { eventually, probeSpec, statusOf, withRuntime } from "../kernel/runtime-harness.ts";
 import { CrashHost } from "./crash-host.ts";
 import { commandName, inventoryNames, livingContainers, supervisorsOf } from "./inventory.ts";
 import { withTemplates } from "./scenario.ts";
@@ -78,6 +83,53 @@ kernelTest("the exit code of a container that ended while no agent ran is report
       state: "running",
     });
   }),
+);
+
+kernelTest(
+  "an end that an agent saw, but was killed before it acted on, is told to the next one",
+  (t) =>
+    withRuntime(async ({ runtime, reopen }) => {
+      const spec = probeSpec(runtime, ["exit", "7"]);
+      await runtime.createContainer(spec);
+      await runtime.startContainer(spec.id);
+      await eventually(
+        async () => (await statusOf(runtime, spec.id)).state === "exited" || undefined,
+        "its end",
+      );
+      for (const expected of [[7], []]) {
+        const next = await reopen();
+        const codes: unknown[] = [];
+        next.onExit((_, { code }) => codes.push(code));
+        t.deepEqual(codes, expected);
+      }
+    }),
+);
+
+kernelTest(
+  "a volume whose removal was cut short is gone at once, and can be made anew",
+  async (t) => {
+    const libDir = mkdtempSync(join(tmpdir(), "btc-"));
+    const state = new DatabaseSync(":memory:");
+    const open = (removeTree: (path: string) => Promise<void>) =>
+      new Volumes({ libDir, state, now: Date.now, removeTree });
+    try {
+      const killed = open(() => Promise.reject(new Error("killed")));
+      killed.ensure({ name: "data", labels: {} });
+      await t.throwsAsync(killed.remove("data", []), { message: "killed" });
+      const next = open((path) => rm(path, { recursive: true }));
+      t.deepEqual(next.list(new Map()), []);
+      next.ensure({ name: "data", labels: {} });
+      await next.finishRemovals();
+      t.deepEqual(
+        next.list(new Map()).map(({ name }) => name),
+        ["data"],
+      );
+      t.deepEqual(readdirSync(join(libDir, "volumes")), ["data"]);
+    } finally {
+      state.close();
+      rmSync(libDir, { recursive: true, force: true });
+    }
+  },
 );
 
 function withHost(work: (host: CrashHost) => Promise<void>): Promise<void> {
