@@ -8,7 +8,7 @@ HELPER_HEADERS := $(wildcard runtime/native/*.h)
 PAYLOAD_SOURCES := $(sort $(wildcard test/payload/*.c))
 PAYLOADS := $(patsubst test/payload/%.c,build/payload/%,$(PAYLOAD_SOURCES))
 
-.PHONY: all setup demo test check bench types lint clean test-native
+.PHONY: all setup demo test vm-test check bench types lint clean test-native
 all: setup build/berth-helper $(PAYLOADS)
 
 setup: node_modules/.package-lock.json
@@ -42,6 +42,11 @@ check: all types lint
 
 test: all test-native
 	test/run
+	test/vm/run
+
+# Everything that runs in a Debian guest under QEMU: minutes.
+vm-test: all
+	test/vm/run --all
 
 test-native: all
 	@if [ -x test/native/run ]; then test/native/run; fi

@@ -95,7 +95,7 @@ export class Machine {
       if (Date.now() > deadline)
         throw new Error(`never succeeded in the guest: ${script}\n${output}`);
       await new Promise((resolve) => {
-        setTimeout(resolve, 200);
+        setTimeout(resolve, 500);
       });
     }
   }

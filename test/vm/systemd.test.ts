@@ -10,7 +10,8 @@ const manifest = `services:
 
 /** As docs/systemd.md says it, with the checkout below /usr/lib. */
 const install = `
-  cp -al /berth /usr/lib/berth
+  mv /berth /usr/lib/berth
+  ln -s /usr/lib/berth /berth
   ln -s /usr/lib/berth/bin/berth /usr/bin/berth
   install -d -m 0700 /etc/berth
   printf 'repo: /srv/fleet\\ninterval: 1h\\n' >/etc/berth/berth.yaml
