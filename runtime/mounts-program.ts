@@ -189,7 +189,7 @@ function openNull(program: Program): Slot {
   const slot = program.slot();
   program
     .openTree(slot, "/dev/null", { rdev: deviceNumber(1, 3), fileType: characterDevice })
-    .mountSetattr(slot, { set: noSuid | noExec, propagation: propagationFlag.private });
+    .mountSetattr(slot, { set: readOnly | noSuid | noExec, propagation: propagationFlag.private });
   return slot;
 }
 

@@ -198,7 +198,11 @@ async function loadPayloads(runtime: Runtime, root: string): Promise<void> {
     names.map((name) => ({ path: payloadPath(name), installAs: `/bin/${name}` }));
   const config = { Env: ["FROM_IMAGE=yes"] };
   const recipes = [
-    programImage("localhost/probe:test", programs(["probe", "probe-kernel", "probe-net"]), config),
+    programImage(
+      "localhost/probe:test",
+      programs(["probe", "probe-kernel", "probe-net", "probe-surface"]),
+      config,
+    ),
     programImage("localhost/web:test", programs(["web"]), config),
   ];
   writeOciLayout(layout, recipes);
