@@ -1,8 +1,17 @@
 import { execFile } from "node:child_process";
-import { chownSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import {
+  chownSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmdirSync,
+  rmSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
+import { deviceFilter } from "./cgroups/cgroup-devices.ts";
 import { type CgroupHost, controllerDir, detectCgroups } from "./cgroups/cgroup-host.ts";
 import { helperPath } from "./helper-path.ts";
 import type { HostFeature } from "./host-features.ts";
@@ -101,7 +110,15 @@ async function mountFeatures(libDir: string): Promise<readonly HostFeature[]> {
     await launcher.open();
     const idmap = await attempt(() => launcher.run(idmapProgram(scratch)));
     const overlay = await attempt(() => launcher.run(overlayProgram(scratch)));
+    const devices = await attempt(() => tryDeviceFilter(launcher));
     return [
+      feature(
+        "device filter",
+        devices === undefined,
+        true,
+        devices ?? "devices can be kept away from containers",
+        "use a kernel with CONFIG_CGROUP_BPF, or with the v1 devices controller",
+      ),
       feature(
         "idmapped mounts",
         idmap === undefined,
@@ -132,6 +149,19 @@ function idmapProgram(directory: string): Buffer {
     .openTree(tree, directory)
     .mountSetattr(tree, { userNamespace: ids });
   return program.finish();
+}
+
+/** On a v1 host the controller's directory is all that is needed; on v2 a program has to load and attach. */
+async function tryDeviceFilter(launcher: Launcher): Promise<void> {
+  const host = detectCgroups();
+  const filter = deviceFilter(host, []);
+  if (filter === undefined || host.unified === undefined) return;
+  const directory = mkdtempSync(join(host.unified, ".berth-doctor-"));
+  try {
+    await launcher.run(new Program().cgroupDevices(directory, filter).finish());
+  } finally {
+    rmdirSync(directory);
+  }
 }
 
 /** As a container's root is made: of layers that carry the store's ids. */
