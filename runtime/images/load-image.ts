@@ -1,4 +1,4 @@
-import { constants, createReadStream } from "node:fs";
+import { constants, createReadStream, type Stats } from "node:fs";
 import { type FileHandle, open, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { Readable } from "node:stream";
@@ -47,7 +47,7 @@ export async function loadImages(
   parts: IngestParts,
   order: LoadOrder,
 ): Promise<readonly ImageRecord[]> {
-  const { source, images } = (await stat(order.path)).isDirectory()
+  const { source, images } = (await found(order.path)).isDirectory()
     ? await openDirectory(parts, order)
     : await openArchive(parts, order);
   if (images.length === 0) {
@@ -64,6 +64,16 @@ export async function loadImages(
     records.push(await ingestImage(parts, ingest));
   }
   return [...new Map(records.map((record) => [record.digest, record])).values()];
+}
+
+async function found(path: string): Promise<Stats> {
+  try {
+    return await stat(path);
+  } catch (cause) {
+    if (!(cause instanceof Error && "code" in cause && cause.code === "ENOENT")) throw cause;
+    const because = "there is no such file or directory on the agent's host";
+    throw new ImageError({ because, fix: "check the path", kind: "stalled", cause });
+  }
 }
 
 function named(

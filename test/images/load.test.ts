@@ -217,7 +217,7 @@ kernelTest("a device is not read as an archive", (t) =>
 kernelTest("a file that is not there is named", (t) =>
   withStore(async ({ store }) => {
     await t.throwsAsync(store.load("/nonexistent/image.tar", { abort: soon() }), {
-      message: /cannot load \/nonexistent\/image\.tar because .*no such file/,
+      message: /cannot load \/nonexistent\/image\.tar because there is no such file or directory/,
     });
   }),
 );
