@@ -11,7 +11,8 @@ import type { ActualState } from "./observe.ts";
 export async function recover(core: Core, options: { readonly rebooted: boolean }): Promise<void> {
   const actual = await core.view.observe();
   await settleIntents(core, actual);
-  if (options.rebooted) recallLostContainers(core, actual);
+  // The first agent of a host finds no sign of an earlier boot either.
+  if (options.rebooted && actual.containers.length > 0) recallLostContainers(core, actual);
   core.runtime.onExit((id, exit) => core.supervisor.handleExit(id, exit));
 }
 
