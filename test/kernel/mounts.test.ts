@@ -1,3 +1,4 @@
+import { execFileSync } from "node:child_process";
 import { chownSync, mkdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { LAYER_ID_BASE } from "../../runtime/images/layer-ids.ts";
@@ -211,5 +212,30 @@ kernelTest("an archive with whiteouts hides what lower layers have", (t) =>
     t.notRegex(await list("/gone"), /file/);
     t.regex(await list("/opaque"), /new/);
     t.notRegex(await list("/opaque"), /old/);
+  }),
+);
+
+kernelTest("a mount nested in a bind mount does not appear on the host", (t) =>
+  withRuntime(async ({ runtime, root }) => {
+    const source = join(root, "shared");
+    mkdirSync(join(source, "nested"), { recursive: true });
+    await runtime.ensureVolume({ name: "inner", labels: {} });
+    // Under systemd every mount is shared.
+    execFileSync("mount", ["--bind", source, source]);
+    execFileSync("mount", ["--make-shared", source]);
+    try {
+      const mounts = [
+        { type: "bind", source, target: "/outer", readOnly: false, createHostPath: false },
+        { type: "volume", volume: "inner", target: "/outer/nested", readOnly: false, copy: false },
+      ] as const;
+      const spec = probeSpec(runtime, ["sleep", "60"], { mounts });
+      await runtime.createContainer(spec);
+      await runtime.startContainer(spec.id);
+      const seen = await execProbe(runtime, spec.id, ["/bin/probe", "mounts"]);
+      t.true(seen.stdout.includes(" /outer/nested "));
+      t.false(readFileSync("/proc/self/mountinfo", "utf8").includes(`${source}/nested`));
+    } finally {
+      execFileSync("umount", ["--recursive", "--lazy", source]);
+    }
   }),
 );
