@@ -58,7 +58,9 @@ test("imports form no cycle", (t) => {
       return;
     }
     if (done.has(file)) return;
-    for (const target of valueImportsOf(file)) visit(target, [...path, file]);
+    // A test may hold the text of a program that lies elsewhere.
+    const targets = valueImportsOf(file).filter((target) => sources.includes(target));
+    for (const target of targets) visit(target, [...path, file]);
     done.add(file);
   };
   for (const file of sources) visit(file, []);
