@@ -8,7 +8,7 @@ HELPER_HEADERS := $(wildcard runtime/native/*.h)
 PAYLOAD_SOURCES := $(sort $(wildcard test/payload/*.c))
 PAYLOADS := $(patsubst test/payload/%.c,build/payload/%,$(PAYLOAD_SOURCES))
 
-.PHONY: all setup demo test vm-test check bench types lint clean test-native
+.PHONY: all setup setup-tests demo test vm-test check bench types lint clean test-native
 all: setup build/berth-helper $(PAYLOADS)
 
 setup: node_modules/.package-lock.json
@@ -40,7 +40,10 @@ lint: node_modules/.package-lock.json
 check: all types lint
 	test/run test/tidy.test.ts
 
-test: all test-native
+setup-tests: setup
+	@bin/setup --tests
+
+test: all setup-tests test-native
 	test/run
 	test/vm/run
 
@@ -51,8 +54,9 @@ vm-test: all
 test-native: all
 	@if [ -x test/native/run ]; then test/native/run; fi
 
+# In a network namespace of its own: what the peers do to the host's tables ends with it.
 bench: all
-	$(NODE) bench/run.ts
+	unshare --net --mount --propagation private sh -c 'ip link set lo up && exec $(NODE) bench/run.ts'
 
 clean:
 	rm -rf build

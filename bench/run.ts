@@ -2,6 +2,7 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { cpus, release, tmpdir, totalmem } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { measureAgent } from "./agent-work.ts";
 import { measureContainerStart } from "./container-start.ts";
 import { type Measurement, printTable } from "./measure.ts";
 import { measureEngines, measureOciRuntimes } from "./peers.ts";
@@ -13,6 +14,7 @@ const scratch = mkdtempSync(join(tmpdir(), "berth-bench-"));
 try {
   const measurements: Measurement[] = [
     ...(await measureContainerStart()),
+    ...(await measureAgent(join(scratch, "agent"))),
     ...(await measureOciRuntimes(scratch, program)),
     ...(await measureEngines(scratch, program)),
   ];
