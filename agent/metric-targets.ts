@@ -21,6 +21,7 @@ export function containerTargets({ loop, cgroups }: ControlContext): ContainerTa
       createdTimeSeconds: createdAtMs / 1_000,
       health,
       restarts: restarts.count,
+      oomKills: restarts.oomKills ?? 0,
     };
   });
 }

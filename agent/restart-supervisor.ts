@@ -63,7 +63,8 @@ export class RestartSupervisor {
 
   /** A start by hand: the policy counts from the beginning. */
   reset(id: string): void {
-    this.#setRecord(id, noRestarts);
+    const { oomKills = 0 } = this.restarts(id);
+    this.#setRecord(id, { ...noRestarts, oomKills });
   }
 
   forget(id: string): void {
@@ -90,6 +91,10 @@ export class RestartSupervisor {
       message: `${name} ended with ${describeExit(exit)}`,
       fields: { container: id, ...exit, ranForMs },
     });
+    if (exit.oomKilled) {
+      const record = this.restarts(id);
+      this.#setRecord(id, { ...record, oomKills: (record.oomKills ?? 0) + 1 });
+    }
     if (!this.#stopping.has(id)) this.#answer(container, exit, ranForMs);
     onChange("container exited");
   }
@@ -139,7 +144,7 @@ export class RestartSupervisor {
     const { runtime, events, index, clock, onStarted, onChange, log } = this.#options;
     const { id, name, app } = container;
     const count = this.restarts(id).count + 1;
-    this.#setRecord(id, { count, backoffMs });
+    this.#setRecord(id, { ...this.restarts(id), count, backoffMs });
     // It may end before its start is known: then it ran for no time, not since its earlier start.
     index.started(id, clock.now());
     try {

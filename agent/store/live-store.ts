@@ -7,7 +7,8 @@ export const liveMigrations: Migrations = [
      id INTEGER PRIMARY KEY AUTOINCREMENT, step TEXT NOT NULL, kind TEXT NOT NULL,
      target TEXT NOT NULL, container_id TEXT, started_at_ms INTEGER NOT NULL) STRICT;
    CREATE TABLE agent_restarts (
-     container_id TEXT PRIMARY KEY, count INTEGER NOT NULL, backoff_ms INTEGER NOT NULL) STRICT;
+     container_id TEXT PRIMARY KEY, count INTEGER NOT NULL, backoff_ms INTEGER NOT NULL,
+     oom_kills INTEGER NOT NULL) STRICT;
    CREATE TABLE agent_reasons (
      container_id TEXT PRIMARY KEY, revision TEXT NOT NULL, at_ms INTEGER NOT NULL,
      reason TEXT NOT NULL) STRICT;
@@ -28,6 +29,8 @@ export type RestartRecord = {
   readonly count: number;
   /** Delay before the last restart; 0 after a healthy while. */
   readonly backoffMs: number;
+  /** Runs that the kernel ended for lack of memory; undefined: none. The count of a run goes with its cgroup. */
+  readonly oomKills?: number;
 };
 
 export type CreationReason = {
@@ -89,23 +92,26 @@ function intentMethods(database: DatabaseSync) {
 
 function restartMethods(database: DatabaseSync) {
   const upsert = database.prepare(
-    "INSERT OR REPLACE INTO agent_restarts (container_id, count, backoff_ms) VALUES (?, ?, ?)",
+    `INSERT OR REPLACE INTO agent_restarts (container_id, count, backoff_ms, oom_kills)
+     VALUES (?, ?, ?, ?)`,
   );
-  const select = database.prepare("SELECT container_id, count, backoff_ms FROM agent_restarts");
+  const select = database.prepare("SELECT * FROM agent_restarts");
   const remove = database.prepare("DELETE FROM agent_restarts WHERE container_id = ?");
   return {
     setRestarts(containerId: string, record: RestartRecord): void {
-      upsert.run(containerId, record.count, record.backoffMs);
+      upsert.run(containerId, record.count, record.backoffMs, record.oomKills ?? 0);
     },
     forgetRestarts: (containerId: string): void => void remove.run(containerId),
     restarts(): Map<string, RestartRecord> {
       return new Map(
-        select
-          .all()
-          .map((row) => [
-            String(row.container_id),
-            { count: Number(row.count), backoffMs: Number(row.backoff_ms) },
-          ]),
+        select.all().map((row) => [
+          String(row.container_id),
+          {
+            count: Number(row.count),
+            backoffMs: Number(row.backoff_ms),
+            oomKills: Number(row.oom_kills),
+          },
+        ]),
       );
     },
   };
