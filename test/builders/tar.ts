@@ -7,10 +7,11 @@ export type TarEntry =
       readonly mode?: number;
     }
   | { readonly type: "directory"; readonly path: string; readonly mode?: number }
-  | { readonly type: "symlink"; readonly path: string; readonly target: string };
+  | { readonly type: "symlink"; readonly path: string; readonly target: string }
+  | { readonly type: "fifo"; readonly path: string };
 
 const blockBytes = 512;
-const typeFlags = { file: "0", symlink: "2", directory: "5" } as const;
+const typeFlags = { file: "0", symlink: "2", directory: "5", fifo: "6" } as const;
 
 /** Owner root, time 0: the same entries give the same bytes. */
 export function buildTar(entries: readonly TarEntry[]): Buffer {
@@ -24,7 +25,7 @@ export function buildTar(entries: readonly TarEntry[]): Buffer {
 
 function header(entry: TarEntry, size: number): Buffer {
   const block = Buffer.alloc(blockBytes);
-  const mode = entry.type === "symlink" ? 0o777 : (entry.mode ?? 0o755);
+  const mode = "mode" in entry ? (entry.mode ?? 0o755) : 0o777;
   block.write(entry.path, 0, 100);
   block.write(octal(mode, 7), 100);
   block.write(octal(0, 7), 108);
