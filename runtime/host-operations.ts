@@ -162,6 +162,40 @@ export class HostOperations extends OperationList {
     );
   }
 
+  /** Whoever listens there gets the master of the process's terminal. */
+  consoleSocket(path: string): this {
+    return this.op(op.consoleSocket, {}, (w) => w.string(path));
+  }
+
+  listen(slot: Slot, path: string): this {
+    return this.op(op.listen, {}, (w) => w.u32(slot).string(path));
+  }
+
+  /** The process whose namespaces `join` enters, in a START. */
+  container(pid: number, startTime: bigint): this {
+    return this.op(op.container, {}, (w) => w.u32(pid).u64(startTime));
+  }
+
+  /** Runs a program of the caller's, which reads the container's state with its pid in the middle. */
+  hook(hook: {
+    readonly path: string;
+    readonly argv: readonly string[];
+    readonly environment: readonly string[];
+    readonly timeoutMs: number;
+    readonly beforePid: string;
+    readonly afterPid: string;
+  }): this {
+    return this.op(op.hook, {}, (w) =>
+      w
+        .u32(hook.timeoutMs)
+        .string(hook.path)
+        .list(hook.argv, (word) => w.string(word))
+        .list(hook.environment, (entry) => w.string(entry))
+        .string(hook.beforePid)
+        .string(hook.afterPid),
+    );
+  }
+
   clone(cloneFlags: number, cgroup: Slot | null): this {
     return this.op(op.clone, {}, (w) => w.u64(cloneFlags).u32(cgroup ?? SLOT_NONE));
   }

@@ -144,6 +144,22 @@ export class Program extends HostOperations {
     return this.op(op.hold);
   }
 
+  /** Waits for a RELEASE on a socket that `listen` made. */
+  holdUntil(listener: Slot): this {
+    return this.op(op.holdUntil, {}, (w) => w.u32(listener));
+  }
+
+  /** Fails as `exec` would where the program is missing. */
+  find(argv: readonly string[], environment: readonly string[]): this {
+    return this.op(op.find, {}, (w) =>
+      w.list(argv, (word) => w.string(word)).list(environment, (entry) => w.string(entry)),
+    );
+  }
+
+  bindFromRoot(slot: Slot, path: string): this {
+    return this.op(op.bindFromRoot, {}, (w) => w.u32(slot).u32(0).string(path));
+  }
+
   exec(argv: readonly string[], environment: readonly string[]): this {
     return this.op(op.exec, {}, (w) =>
       w.list(argv, (word) => w.string(word)).list(environment, (entry) => w.string(entry)),

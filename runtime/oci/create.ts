@@ -1,0 +1,200 @@
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { resolve } from "node:path";
+import { type CgroupHost, detectCgroups } from "../cgroups/cgroup-host.ts";
+import { helperPath } from "../helper-path.ts";
+import { cgroupPath, cgroupPids, dirsOf, makeCgroup, removeCgroup } from "./cgroup-path.ts";
+import { type HookPlans, planHooks } from "./hooks.ts";
+import { launch } from "./launch.ts";
+import { OciConfig, type OciProcess } from "./oci-config.ts";
+import { writeDeviceRules } from "./oci-devices.ts";
+import { type OciPlan, planOci } from "./oci-plan.ts";
+import { compileOciContainer } from "./oci-program.ts";
+import { resourceWrites } from "./oci-resources.ts";
+import { readJson } from "./read-json.ts";
+import { type OciRecord, StateDirectory } from "./state-directory.ts";
+
+export type CreateRequest = {
+  readonly root: string;
+  readonly id: string;
+  readonly bundle: string;
+  readonly pidFile?: string;
+  readonly consoleSocket?: string;
+  readonly preservedFds: number;
+};
+
+/** A container that was made, and what its maker has to give back. */
+export type Created = {
+  readonly directory: StateDirectory;
+  readonly record: OciRecord;
+  readonly config: OciConfig;
+  /** Where the supervisor of one that is not left to the caller listens. */
+  readonly supervisorDir: string | undefined;
+};
+
+/**
+ * Makes a container whose first process waits for its start. Everything is checked before anything is made, and undone
+ * when it fails. `stays`: its supervisor stays until the end; it does not wait then, but runs.
+ */
+export async function createContainer(
+  request: CreateRequest,
+  { stays }: { readonly stays: boolean },
+): Promise<Created> {
+  const directory = new StateDirectory(request.root, request.id);
+  const bundle = resolve(request.bundle);
+  const configFile = `${bundle}/config.json`;
+  const config = readJson(configFile, OciConfig, "the configuration");
+  const process = requireProcess(config, request, stays);
+  const host = detectCgroups();
+  const path = cgroupPath(config.linux.cgroupsPath, request.id);
+  const made = planOci(config, process, {
+    bundle,
+    stagingDir: directory.stagingDir,
+    cgroups: host,
+    cgroupPath: path,
+  });
+  const record = newRecord(config, { id: request.id, bundle, rootfs: rootOf(made), host, path });
+  directory.make(configFile);
+  const supervisorDir = stays ? mkdtempSync("/run/berth-oci-") : undefined;
+  try {
+    directory.write(record);
+    prepareCgroup(config, host, path);
+    const hooks = planHooks(config, {
+      ociVersion: record.ociVersion,
+      id: record.id,
+      status: "creating",
+      bundle,
+      ...(config.annotations == null ? {} : { annotations: config.annotations }),
+    });
+    const started = await launchInit(request, directory, { made, hooks, supervisorDir });
+    const full: OciRecord = { ...record, process: started };
+    directory.write(full);
+    if (request.pidFile !== undefined) writeFileSync(request.pidFile, `${started.pid}`);
+    return { directory, record: full, config, supervisorDir };
+  } catch (error) {
+    undo(directory, record, supervisorDir);
+    throw error;
+  }
+}
+
+function requireProcess(
+  { process }: OciConfig,
+  request: CreateRequest,
+  stays: boolean,
+): OciProcess {
+  if (process == null) throw new Error("cannot create the container: process is expected");
+  const wantsSocket = process.terminal === true && !stays;
+  if (wantsSocket && request.consoleSocket === undefined) {
+    throw new Error(
+      "cannot create the container because process.terminal is true and nobody takes the terminal: --console-socket is expected",
+    );
+  }
+  if (process.terminal !== true && request.consoleSocket !== undefined) {
+    throw new Error(
+      "cannot create the container because --console-socket is given and process.terminal is not true: leave one out",
+    );
+  }
+  return process;
+}
+
+function rootOf({ plan }: OciPlan): string {
+  return plan.root.kind === "directory" ? plan.root.path : "";
+}
+
+function newRecord(
+  config: OciConfig,
+  place: {
+    readonly id: string;
+    readonly bundle: string;
+    readonly rootfs: string;
+    readonly host: CgroupHost;
+    readonly path: string;
+  },
+): OciRecord {
+  return {
+    ociVersion: config.ociVersion,
+    id: place.id,
+    bundle: place.bundle,
+    rootfs: place.rootfs,
+    created: new Date().toISOString(),
+    annotations: config.annotations ?? {},
+    cgroupPath: place.path,
+    cgroup: dirsOf(place.host, place.path),
+  };
+}
+
+function prepareCgroup(config: OciConfig, host: CgroupHost, path: string): void {
+  const { resources } = config.linux;
+  makeCgroup(host, path);
+  if (resources == null) return;
+  for (const write of resourceWrites(resources, { host, path })) writeLimit(write);
+  writeDeviceRules(host, path, resources.devices ?? []);
+}
+
+/** Throws naming the file and the value that the kernel did not take. */
+export function writeLimit(write: {
+  readonly path: string;
+  readonly value: string;
+  readonly optional: boolean;
+}): void {
+  try {
+    writeFileSync(write.path, write.value);
+  } catch (cause) {
+    if (write.optional) return;
+    throw new Error(`cannot write ${write.value} to ${write.path}: ${reasonOf(cause)}`, { cause });
+  }
+}
+
+function reasonOf(cause: unknown): string {
+  return cause instanceof Error ? cause.message : String(cause);
+}
+
+function launchInit(
+  request: CreateRequest,
+  directory: StateDirectory,
+  parts: {
+    readonly made: OciPlan;
+    readonly hooks: HookPlans;
+    readonly supervisorDir: string | undefined;
+  },
+) {
+  const { made, hooks, supervisorDir } = parts;
+  const stays = supervisorDir !== undefined;
+  const program = compileOciContainer(made, hooks, {
+    ...(stays ? {} : { startSocket: directory.startSocket }),
+    ...(request.consoleSocket === undefined
+      ? {}
+      : { consoleSocket: resolve(request.consoleSocket) }),
+  });
+  return launch({
+    helperPath,
+    containerId: request.id,
+    program,
+    holds: !stays,
+    terminal: made.plan.process.terminal !== undefined,
+    preservedFds: request.preservedFds,
+    supervisor: stays
+      ? { socketPath: `${supervisorDir}/s`, exitPath: `${supervisorDir}/exit` }
+      : undefined,
+  });
+}
+
+/** The init has been killed by its supervisor, if there was one. */
+function undo(
+  directory: StateDirectory,
+  record: OciRecord,
+  supervisorDir: string | undefined,
+): void {
+  const dirs = record.cgroup;
+  for (const pid of cgroupPids(dirs)) killQuietly(pid);
+  removeCgroup(dirs);
+  directory.remove();
+  if (supervisorDir !== undefined) rmSync(supervisorDir, { recursive: true, force: true });
+}
+
+function killQuietly(pid: number): void {
+  try {
+    process.kill(pid, "SIGKILL");
+  } catch {
+    // It has ended by itself.
+  }
+}

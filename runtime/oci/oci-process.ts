@@ -1,0 +1,175 @@
+import { arch, release } from "node:os";
+import { capabilityBits } from "../capabilities.ts";
+import { compileSeccomp } from "../seccomp/compile-seccomp.ts";
+import { SeccompProfile } from "../seccomp/profile.ts";
+import type { CapabilitySets, ProcessPlan, RlimitPlan } from "../start-plan.ts";
+import type { OciConfig, OciProcess } from "./oci-config.ts";
+
+/** `process` of a configuration, with the filter that goes with every process of its container. */
+export function planProcess(
+  process: OciProcess,
+  seccomp: OciConfig["linux"]["seccomp"],
+): ProcessPlan {
+  refuseLabels(process);
+  const { user } = process;
+  return {
+    argv: process.args,
+    environment: withHome(process.env ?? [], user.uid),
+    workingDir: process.cwd,
+    user: {
+      uid: user.uid,
+      gid: user.gid,
+      supplementaryGids: user.additionalGids ?? [],
+    },
+    capabilities: capabilitySets(process.capabilities ?? {}),
+    seccomp: seccomp == null ? undefined : compileFilter(seccomp),
+    noNewPrivileges: process.noNewPrivileges === true,
+    umask: user.umask ?? 0o022,
+    rlimits: (process.rlimits ?? []).map(planRlimit),
+    oomScoreAdj: process.oomScoreAdj ?? undefined,
+    terminal:
+      process.terminal === true
+        ? { rows: process.consoleSize?.height ?? 0, columns: process.consoleSize?.width ?? 0 }
+        : undefined,
+  };
+}
+
+/** RLIMIT_* of getrlimit(2), as `asm-generic/resource.h` numbers them. */
+const resourceNumbers: ReadonlyMap<string, number> = new Map(
+  [
+    "CPU",
+    "FSIZE",
+    "DATA",
+    "STACK",
+    "CORE",
+    "RSS",
+    "NPROC",
+    "NOFILE",
+    "MEMLOCK",
+    "AS",
+    "LOCKS",
+    "SIGPENDING",
+    "MSGQUEUE",
+    "NICE",
+    "RTPRIO",
+    "RTTIME",
+  ].map((name, number) => [`RLIMIT_${name}`, number]),
+);
+
+function planRlimit({ type, soft, hard }: NonNullable<OciProcess["rlimits"]>[number]): RlimitPlan {
+  const resource = resourceNumbers.get(type);
+  if (resource === undefined) {
+    throw new Error(
+      `cannot set process.rlimits ${type} because there is no such limit: a name of getrlimit(2) such as RLIMIT_NOFILE is expected`,
+    );
+  }
+  if (soft > hard) {
+    throw new Error(`cannot set process.rlimits ${type} because soft is above hard`);
+  }
+  return { resource, soft, hard, raises: false };
+}
+
+/** Names that this kernel does not know are passed over, as the specification lets a runtime do. */
+function capabilitySets(capabilities: NonNullable<OciProcess["capabilities"]>): CapabilitySets {
+  const inheritable = mask(capabilities.inheritable);
+  const permitted = mask(capabilities.permitted);
+  return {
+    bounding: mask(capabilities.bounding),
+    permitted,
+    effective: mask(capabilities.effective) & permitted,
+    inheritable,
+    // capabilities(7): ambient ones have to be permitted and inheritable.
+    ambient: mask(capabilities.ambient) & permitted & inheritable,
+  };
+}
+
+function mask(names: readonly string[] | null | undefined): bigint {
+  return (names ?? []).reduce((bits, name) => {
+    const bit = capabilityBits.get(name.toUpperCase().replace(/^CAP_/, ""));
+    return bit === undefined ? bits : bits | (1n << BigInt(bit));
+  }, 0n);
+}
+
+/** Programs want to know their home; root's is known without the image. */
+function withHome(environment: readonly string[], uid: number): readonly string[] {
+  if (environment.some((entry) => entry.startsWith("HOME="))) return environment;
+  return [...environment, uid === 0 ? "HOME=/root" : "HOME=/"];
+}
+
+/** The host has no such security module here, and a label that is not applied would be a promise not kept. */
+function refuseLabels({ apparmorProfile, selinuxLabel }: OciProcess): void {
+  if (apparmorProfile != null && !["", "unconfined"].includes(apparmorProfile)) {
+    throw new Error(
+      `cannot confine the process by process.apparmorProfile ${apparmorProfile} because AppArmor profiles are not supported: leave it out`,
+    );
+  }
+  if (selinuxLabel != null && selinuxLabel !== "") {
+    throw new Error(
+      `cannot confine the process by process.selinuxLabel ${selinuxLabel} because SELinux labels are not supported: leave it out`,
+    );
+  }
+}
+
+/** SECCOMP_FILTER_FLAG_* of seccomp(2). A new thread group needs no TSYNC. */
+const filterFlags: Readonly<Record<string, number>> = {
+  SECCOMP_FILTER_FLAG_TSYNC: 0,
+  SECCOMP_FILTER_FLAG_LOG: 2,
+  SECCOMP_FILTER_FLAG_SPEC_ALLOW: 4,
+  SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV: 0,
+};
+
+function compileFilter(seccomp: Readonly<Record<string, unknown>>): {
+  readonly program: Uint8Array;
+  readonly flags: number;
+} {
+  // Of use with SCMP_ACT_NOTIFY only.
+  const { listenerPath: _path, listenerMetadata: _metadata, ...rest } = seccomp;
+  if (JSON.stringify(seccomp, textOfBigint).includes("SCMP_ACT_NOTIFY")) {
+    throw new Error(
+      "cannot filter system calls by linux.seccomp because SCMP_ACT_NOTIFY is not supported: use another action",
+    );
+  }
+  const parsed = SeccompProfile.safeParse(splitRules(rest));
+  if (!parsed.success) {
+    const problems = parsed.error.issues.map(
+      (issue) => `linux.seccomp.${issue.path.map(String).join(".")}: ${issue.message}`,
+    );
+    throw new Error(`cannot filter system calls because ${problems.join("; ")}`);
+  }
+  const flags = (parsed.data.flags ?? []).map((name) => {
+    const flag = filterFlags[name];
+    if (flag === undefined) throw new Error(`cannot use linux.seccomp.flags: ${name} is unknown`);
+    return flag;
+  });
+  const program = compileSeccomp({
+    profile: parsed.data,
+    architecture: arch() === "arm64" ? "aarch64" : "x86_64",
+    capabilities: [],
+    kernel: release(),
+  });
+  return { program, flags: flags.reduce((all, flag) => all | flag, 0) };
+}
+
+/**
+ * Several conditions on one argument are alternatives, as libseccomp has them for every runtime that hands them over;
+ * conditions on different arguments hold together.
+ */
+function splitRules(seccomp: Readonly<Record<string, unknown>>): Readonly<Record<string, unknown>> {
+  const { syscalls } = seccomp;
+  if (!Array.isArray(syscalls)) return seccomp;
+  return {
+    ...seccomp,
+    syscalls: syscalls.flatMap((rule: unknown) => {
+      if (typeof rule !== "object" || rule === null || !("args" in rule)) return [rule];
+      const { args } = rule;
+      if (!Array.isArray(args)) return [rule];
+      const indexes = args.map((condition: { readonly index?: unknown }) => condition.index);
+      if (new Set(indexes).size === indexes.length) return [rule];
+      return args.map((condition: unknown) => ({ ...rule, args: [condition] }));
+    }),
+  };
+}
+
+function textOfBigint(_key: string, value: unknown): unknown {
+  return typeof value === "bigint" ? value.toString() : value;
+}

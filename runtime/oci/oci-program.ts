@@ -1,0 +1,156 @@
+import { openCgroup, prepareCgroup } from "../cgroup-program.ts";
+import type { HostOperations } from "../host-operations.ts";
+import { namespaceFlag, propagationFlag } from "../kernel-flags.ts";
+import type { ProcessIdentity } from "../launcher.ts";
+import {
+  makeOwnNodes,
+  mapText,
+  type PreparedMounts,
+  placeMounts,
+  prepareMounts,
+  sealMounts,
+} from "../mounts-program.ts";
+import { cloneFlags, enterNamespaces } from "../namespaces-program.ts";
+import type { Slot } from "../operation-list.ts";
+import { finishProcess } from "../process-program.ts";
+import { Program } from "../program.ts";
+import type { ProcessPlan, StartPlan } from "../start-plan.ts";
+import type { CgroupDirs } from "./cgroup-path.ts";
+import type { HookPlan, HookPlans } from "./hooks.ts";
+import type { OciPlan } from "./oci-plan.ts";
+
+/** Where a process of a container waits, and who gets its terminal. */
+export type Handoff = {
+  /** A socket that is made there: the init waits for a RELEASE on it. Undefined: it does not wait. */
+  readonly startSocket?: string;
+  /** Where somebody listens for the terminal's master. Undefined: the supervisor keeps it. */
+  readonly consoleSocket?: string;
+};
+
+/**
+ * Compiles the first process of an OCI container: as `compileContainer`, with hooks at their places, and a wait before
+ * everything that cannot be taken back.
+ */
+export function compileOciContainer(
+  { plan, copyUps }: OciPlan,
+  hooks: HookPlans,
+  handoff: Handoff,
+): Buffer {
+  const program = new Program();
+  const cgroup = prepareCgroup(program, plan.cgroup);
+  const root = openRoot(program, plan);
+  const mounts = prepareMounts(program, plan, noStore);
+  const start = openHandoff(program, handoff);
+  enterNamespaces(program, plan.namespaces);
+  program.clone(cloneFlags(plan.namespaces), cgroup.unified);
+
+  const { user } = plan.namespaces;
+  if (user.kind === "new") program.idMap(mapText(user.uids), mapText(user.gids));
+  if (plan.process.oomScoreAdj !== undefined) program.childOomScore(plan.process.oomScoreAdj);
+  program.passFds();
+  runHooks(program, hooks.createRuntime);
+  program.notify().initBegin();
+
+  program.takeFds();
+  for (const slot of cgroup.tasks) program.cgroupEnter(slot);
+  program.ids(0, 0, []).privateMounts().attachRoot(root, plan.stagingDir);
+  placeWithCopies(program, mounts, copyUps);
+  makeOwnNodes(program, plan, mounts);
+  for (const { target, path } of plan.symlinks) program.makeSymlink(target, path);
+  sealMounts(program, mounts, plan);
+  program.await();
+  runHooks(program, hooks.createContainer);
+  if (plan.readOnlyRoot) program.rootReadOnly();
+  program.pivot();
+  setRootPropagation(program, root, plan);
+  program.hostname(plan.hostname, plan.domainname);
+  for (const { path, value } of plan.sysctls) program.sysctl(path, value);
+  if (plan.namespaces.cgroup.kind === "new") program.unshare(namespaceFlag.cgroup);
+  const process = showTerminal(program, plan.process);
+  program.chdir(process.workingDir, true).find(process.argv, process.environment);
+  if (start !== undefined) program.holdUntil(start);
+  runHooks(program, hooks.startContainer);
+  finishProcess(program, process, { first: true, init: false, hold: false });
+  return program.finish();
+}
+
+/** Compiles a further process, made by a supervisor of its own. `joins` are CLONE_NEW* flags. */
+export function compileOciExec(
+  process: ProcessPlan,
+  container: {
+    readonly process: ProcessIdentity;
+    readonly joins: number;
+    readonly cgroup: CgroupDirs;
+  },
+  handoff: Handoff,
+): Buffer {
+  const program = new Program();
+  const cgroup = openCgroup(program, container.cgroup);
+  openHandoff(program, handoff);
+  program
+    .container(container.process.pid, container.process.startTime)
+    .join(container.joins, cgroup.unified);
+  if (process.oomScoreAdj !== undefined) program.childOomScore(process.oomScoreAdj);
+  program.passFds().initBegin().takeFds();
+  for (const slot of cgroup.tasks) program.cgroupEnter(slot);
+  finishProcess(program, process, { first: false, init: false, hold: false });
+  return program.finish();
+}
+
+function noStore(): Slot {
+  throw new Error("cannot map ids of the store: an OCI bundle has none");
+}
+
+function openRoot(program: Program, { root }: StartPlan): Slot {
+  if (root.kind !== "directory") throw new Error("cannot open the root: a directory is expected");
+  const slot = program.slot();
+  program
+    .openTree(slot, root.path, { recursive: true })
+    .mountSetattr(slot, { propagation: propagationFlag.slave, recursive: true });
+  return slot;
+}
+
+function openHandoff(program: Program, handoff: Handoff): Slot | undefined {
+  if (handoff.consoleSocket !== undefined) program.consoleSocket(handoff.consoleSocket);
+  if (handoff.startSocket === undefined) return undefined;
+  const slot = program.slot();
+  program.listen(slot, handoff.startSocket);
+  return slot;
+}
+
+function runHooks(program: HostOperations, hooks: readonly HookPlan[]): void {
+  for (const hook of hooks) program.hook(hook);
+}
+
+/** Mounts in order; what the root has at the place of a copying one is opened before it is covered. */
+function placeWithCopies(
+  program: Program,
+  mounts: PreparedMounts,
+  copyUps: ReadonlySet<string>,
+): void {
+  for (const place of mounts.places) {
+    const { target } = place.mount;
+    const copies = copyUps.has(target) && place.mount.kind === "filesystem";
+    const below = copies ? program.slot() : undefined;
+    if (below !== undefined) program.makeDir(target, 0o755).bindFromRoot(below, target);
+    placeMounts(program, { places: [place], nullDevice: mounts.nullDevice });
+    if (below !== undefined) program.copyTree(below, place.slot);
+  }
+}
+
+/** The slot still is the root's mount. */
+function setRootPropagation(program: Program, root: Slot, plan: StartPlan): void {
+  const { rootPropagation } = plan;
+  if (rootPropagation === undefined) return;
+  program.mountSetattr(root, {
+    propagation: rootPropagation & ~propagationFlag.recursive,
+    recursive: (rootPropagation & propagationFlag.recursive) !== 0,
+  });
+}
+
+/** The terminal is handed over before the wait: whoever has made the container waits for it. */
+function showTerminal(program: Program, process: ProcessPlan): ProcessPlan {
+  if (process.terminal === undefined) return process;
+  program.tty(process.terminal);
+  return { ...process, terminal: undefined };
+}

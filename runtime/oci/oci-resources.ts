@@ -1,0 +1,167 @@
+import type { CgroupHost } from "../cgroups/cgroup-host.ts";
+import { readText } from "../cgroups/container-cgroup.ts";
+import type { OciResources } from "./oci-config.ts";
+import { unifiedWrites } from "./unified-resources.ts";
+
+/** A file of a cgroup, below its mount point's controller, and what is written to it. */
+export type ResourceWrite = {
+  readonly controller: string;
+  readonly file: string;
+  readonly value: string;
+  /** The kernel may lack the file without a limit being lost. */
+  readonly optional?: boolean;
+};
+
+/** Where the files of a host's controllers lie, and which limits are in force. */
+export type ResourcePlace = { readonly host: CgroupHost; readonly path: string };
+
+/** `linux.resources` as writes to v1 files, or v2 ones where a controller lives there, in an order the kernel takes. */
+export function resourceWrites(
+  resources: OciResources,
+  { host, path }: ResourcePlace,
+): readonly { readonly path: string; readonly value: string; readonly optional: boolean }[] {
+  const v1 = [
+    ...memoryWrites(resources.memory ?? {}, `${host.v1.get("memory") ?? ""}${path}`),
+    ...cpuWrites(resources.cpu ?? {}),
+    ...pidsWrites(resources.pids ?? {}),
+    ...blockWrites(resources.blockIO ?? {}),
+    ...hugepageWrites(resources.hugepageLimits ?? []),
+    ...networkWrites(resources.network ?? {}),
+  ].filter(({ controller }) => host.v1.has(controller));
+  const v2 = unifiedWrites(resources).filter(({ controller }) => !host.v1.has(controller));
+  const own = Object.entries(resources.unified ?? {}).map(([file, value]) => ({
+    controller: "unified",
+    file,
+    value,
+  }));
+  return [...v1, ...v2, ...own].map((write: ResourceWrite) => ({
+    path: `${mountPointOf(host, write)}${path}/${write.file}`,
+    value: write.value,
+    optional: write.optional === true,
+  }));
+}
+
+function mountPointOf(host: CgroupHost, { controller, file }: ResourceWrite): string {
+  const mountPoint = controller === "unified" ? host.unified : host.v1.get(controller);
+  const found = mountPoint ?? host.unified;
+  if (found === undefined) {
+    throw new Error(
+      `cannot set ${file} because this host has no ${controller} controller: leave the limit out`,
+    );
+  }
+  return found;
+}
+
+/** Memory with swap can never be less than memory: whichever is raised goes first. */
+function memoryWrites(
+  memory: NonNullable<OciResources["memory"]>,
+  dir: string,
+): readonly ResourceWrite[] {
+  const write = (file: string, value: number | undefined | null): readonly ResourceWrite[] =>
+    value == null ? [] : [{ controller: "memory", file: `memory.${file}`, value: `${value}` }];
+  const { limit } = memory;
+  // Without a limit on memory one on swap has nothing to add to; -1 takes both away.
+  const swap = limit === -1 && memory.swap == null ? -1 : memory.swap;
+  const pair = [
+    ...write("limit_in_bytes", limit),
+    ...write("memsw.limit_in_bytes", swap).map((one) => ({ ...one, optional: swap === -1 })),
+  ];
+  const current = Number(readText(`${dir}/memory.memsw.limit_in_bytes`));
+  const rises = limit != null && (limit === -1 || limit > current) && current > 0;
+  return [
+    ...(rises ? pair.toReversed() : pair),
+    ...write("soft_limit_in_bytes", memory.reservation),
+    // The kernel has given up limits on its own memory; nobody misses them.
+    ...write("kmem.tcp.limit_in_bytes", memory.kernelTCP).map((one) => ({
+      ...one,
+      optional: true,
+    })),
+    ...write("swappiness", memory.swappiness),
+    ...(memory.disableOOMKiller == null
+      ? []
+      : write("oom_control", memory.disableOOMKiller ? 1 : 0).map((one) => ({
+          ...one,
+          optional: !memory.disableOOMKiller,
+        }))),
+  ];
+}
+
+function cpuWrites(cpu: NonNullable<OciResources["cpu"]>): readonly ResourceWrite[] {
+  const write = (controller: string, file: string, value: number | string | undefined | null) =>
+    value == null || value === "" ? [] : [{ controller, file, value: `${value}` }];
+  return [
+    ...write("cpu", "cpu.shares", cpu.shares === 0 ? undefined : cpu.shares),
+    ...write("cpu", "cpu.cfs_period_us", cpu.period === 0 ? undefined : cpu.period),
+    ...write("cpu", "cpu.cfs_quota_us", cpu.quota === 0 ? undefined : cpu.quota),
+    ...write("cpu", "cpu.cfs_burst_us", cpu.burst),
+    ...write("cpu", "cpu.rt_period_us", cpu.realtimePeriod === 0 ? undefined : cpu.realtimePeriod),
+    ...write(
+      "cpu",
+      "cpu.rt_runtime_us",
+      cpu.realtimeRuntime === 0 ? undefined : cpu.realtimeRuntime,
+    ),
+    ...write("cpu", "cpu.idle", cpu.idle),
+    ...write("cpuset", "cpuset.cpus", cpu.cpus),
+    ...write("cpuset", "cpuset.mems", cpu.mems),
+  ];
+}
+
+function pidsWrites(pids: NonNullable<OciResources["pids"]>): readonly ResourceWrite[] {
+  if (pids.limit == null || pids.limit === 0) return [];
+  const value = pids.limit < 0 ? "max" : `${pids.limit}`;
+  return [{ controller: "pids", file: "pids.max", value }];
+}
+
+function blockWrites(block: NonNullable<OciResources["blockIO"]>): readonly ResourceWrite[] {
+  const write = (file: string, value: string): ResourceWrite => ({
+    controller: "blkio",
+    file: `blkio.${file}`,
+    value,
+  });
+  const throttle = (file: string, devices: typeof block.throttleReadBpsDevice) =>
+    (devices ?? []).map((device) =>
+      write(`throttle.${file}`, `${device.major}:${device.minor} ${device.rate}`),
+    );
+  return [
+    // Which of the two there is depends on the scheduler.
+    ...(block.weight == null || block.weight === 0
+      ? []
+      : ["weight", "bfq.weight"].map((file) => ({
+          ...write(file, `${block.weight}`),
+          optional: true,
+        }))),
+    ...(block.weightDevice ?? []).flatMap((device) =>
+      ["weight_device", "bfq.weight_device"].map((file) => ({
+        ...write(file, `${device.major}:${device.minor} ${device.weight ?? 0}`),
+        optional: true,
+      })),
+    ),
+    ...throttle("read_bps_device", block.throttleReadBpsDevice),
+    ...throttle("write_bps_device", block.throttleWriteBpsDevice),
+    ...throttle("read_iops_device", block.throttleReadIOPSDevice),
+    ...throttle("write_iops_device", block.throttleWriteIOPSDevice),
+  ];
+}
+
+function hugepageWrites(
+  limits: NonNullable<OciResources["hugepageLimits"]>,
+): readonly ResourceWrite[] {
+  return limits.map(({ pageSize, limit }) => ({
+    controller: "hugetlb",
+    file: `hugetlb.${pageSize}.limit_in_bytes`,
+    value: `${limit}`,
+  }));
+}
+
+function networkWrites(network: NonNullable<OciResources["network"]>): readonly ResourceWrite[] {
+  return [
+    ...(network.classID == null
+      ? []
+      : [{ controller: "net_cls", file: "net_cls.classid", value: `${network.classID}` }]),
+    ...(network.priorities ?? []).map(({ name, priority }) => ({
+      controller: "net_prio",
+      file: "net_prio.ifpriomap",
+      value: `${name} ${priority}`,
+    })),
+  ];
+}
