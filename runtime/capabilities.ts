@@ -53,6 +53,9 @@ export const capabilityBits: ReadonlyMap<string, number> = new Map(
   names.map((name, bit) => [name, bit]),
 );
 
+/** In the order of their numbers. */
+export const everyCapability: readonly CapabilityName[] = names;
+
 /** What a container gets unless its spec says otherwise: Podman's eleven. */
 export const defaultCapabilities: readonly CapabilityName[] = [
   "CHOWN",

@@ -1,9 +1,10 @@
+import { rareControllers } from "./cgroups/cgroup-limits.ts";
 import { cgroupDirs } from "./cgroups/container-cgroup.ts";
 import type { ContainerContext } from "./container-context.ts";
 import { cgroupPathOf, pathsOf } from "./container-context.ts";
 import { compileExec } from "./container-program.ts";
 import type { ExecSpec } from "./container-spec.ts";
-import { planNamespaces } from "./plan-namespaces.ts";
+import { namespaceKinds } from "./plan-namespaces.ts";
 import { planProcess } from "./plan-process.ts";
 import { execFlag } from "./protocol.ts";
 import type { ProcessSession } from "./runtime.ts";
@@ -25,8 +26,8 @@ export async function execProcess(
       workingDir: exec.workingDir ?? own.workingDir,
       terminal: exec.tty ? (exec.terminal ?? { rows: 24, columns: 80 }) : undefined,
     },
-    namespaces: planNamespaces(context.idLeases.lease(id)),
-    cgroup: cgroupDirs(context.cgroups, cgroupPathOf(context, id)),
+    namespaces: namespaceKinds(context, spec),
+    cgroup: cgroupDirs(context.cgroups, cgroupPathOf(context, id), rareControllers(spec.resources)),
   });
   const flags =
     (exec.stdin ? execFlag.stdin : 0) |

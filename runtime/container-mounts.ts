@@ -1,21 +1,25 @@
 import { mkdirSync, statSync } from "node:fs";
 import type { ContainerContext } from "./container-context.ts";
 import { pathsOf } from "./container-context.ts";
-import type { ContainerSpec, Mount } from "./container-spec.ts";
-import { mountAttribute } from "./kernel-flags.ts";
+import type { ContainerSpec, Mount, MountPropagation } from "./container-spec.ts";
+import { mountAttribute, propagationFlag } from "./kernel-flags.ts";
 import type { MountIds, PlannedMount } from "./start-plan.ts";
 
-/** Resolves a container's mounts to host paths, outer ones first. Throws when a bind source is missing. */
+/**
+ * Resolves a container's mounts to host paths, outer ones first. Throws when a bind source is missing. `networkOf`: the
+ * container whose network this one shares, and with it the files that name who is there.
+ */
 export function resolveMounts(
   context: ContainerContext,
   spec: ContainerSpec,
+  networkOf?: string,
 ): readonly PlannedMount[] {
   const targets = new Set(spec.mounts.map(({ target }) => target));
   const own = ["hosts", "resolv.conf", "hostname"]
     .filter((name) => !targets.has(`/etc/${name}`))
     .map((name) =>
       bindMount({
-        source: `${pathsOf(context, spec.id).etc}/${name}`,
+        source: `${pathsOf(context, name === "hostname" ? spec.id : (networkOf ?? spec.id)).etc}/${name}`,
         target: `/etc/${name}`,
         readOnly: false,
         fileType: "file",
@@ -45,7 +49,7 @@ function plannedMount(context: ContainerContext, spec: ContainerSpec, mount: Mou
       return bindMount({
         ...mount,
         fileType: bindKind(spec, mount),
-        recursive: true,
+        recursive: mount.recursive ?? true,
         ids: "host",
       });
     default:
@@ -60,6 +64,7 @@ function bindMount(mount: {
   readonly fileType: "directory" | "file";
   readonly recursive: boolean;
   readonly ids: MountIds;
+  readonly propagation?: MountPropagation;
 }): PlannedMount {
   return {
     kind: "bind",
@@ -70,21 +75,34 @@ function bindMount(mount: {
     recursiveFlags: true,
     ids: mount.ids,
     flags: noSuid | noDev | (mount.readOnly ? readOnly : 0),
+    ...(mount.propagation === undefined ? {} : { propagation: propagations[mount.propagation] }),
   };
 }
 
+/** Every bind is recursive here, so both forms say the same. */
+const propagations: Readonly<Record<MountPropagation, number>> = {
+  private: propagationFlag.private,
+  rprivate: propagationFlag.private,
+  slave: propagationFlag.slave,
+  rslave: propagationFlag.slave,
+  shared: propagationFlag.shared,
+  rshared: propagationFlag.shared,
+};
+
 function tmpfsMount(mount: Extract<Mount, { type: "tmpfs" }>): PlannedMount {
-  const mode = { kind: "string", key: "mode", value: (mount.mode ?? 0o1777).toString(8) } as const;
-  const size =
-    mount.sizeBytes === undefined
-      ? []
-      : [{ kind: "string", key: "size", value: `${mount.sizeBytes}` } as const];
+  const { sizeBytes, uid, gid } = mount;
+  const parameters = Object.entries({
+    mode: (mount.mode ?? 0o1777).toString(8),
+    ...(sizeBytes === undefined ? {} : { size: `${sizeBytes}` }),
+    ...(uid === undefined ? {} : { uid: `${uid}` }),
+    ...(gid === undefined ? {} : { gid: `${gid}` }),
+  }).map(([key, value]) => ({ kind: "string", key, value }) as const);
   return {
     kind: "filesystem",
     type: "tmpfs",
     target: mount.target,
-    flags: noSuid | noDev | noExec | (mount.readOnly ? readOnly : 0),
-    parameters: [mode, ...size],
+    flags: noSuid | noDev | (mount.exec === true ? 0 : noExec) | (mount.readOnly ? readOnly : 0),
+    parameters,
     madeBy: "init",
   };
 }

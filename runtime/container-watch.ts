@@ -104,9 +104,23 @@ export function recordExit(
 ): ExitRecord {
   const cgroup = cgroupPathOf(context, id);
   const before = context.inventory.get(id)?.oomKillsBefore ?? 0;
+  endRest(context, id, cgroup);
   const oomKilled = oomKills(context.cgroups, cgroup) > before;
   void removeCgroupSoon(context, id);
   return { ...(exit ?? { finishedAtMs: context.now() }), oomKilled };
+}
+
+/** Without a pid namespace of its own, what the first process has started outlives it. */
+function endRest(context: ContainerContext, id: string, cgroup: string): void {
+  const pid = context.inventory.get(id)?.spec.namespaces?.pid ?? "private";
+  if (pid === "private") return;
+  for (const other of cgroupProcesses(context.cgroups, cgroup)) {
+    try {
+      process.kill(other, "SIGKILL");
+    } catch {
+      // It has ended by itself.
+    }
+  }
 }
 
 /** The record that a supervisor leaves; undefined when it left none. */

@@ -1,13 +1,12 @@
-import { chownSync, existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
-import { limitWrites } from "./cgroups/cgroup-limits.ts";
+import { chownSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { checkSpec } from "./check-spec.ts";
 import type { ContainerContext } from "./container-context.ts";
-import { cgroupPathOf, pathsOf } from "./container-context.ts";
+import { pathsOf } from "./container-context.ts";
 import type { ContainerSpec } from "./container-spec.ts";
 import type { Image } from "./images/image-store.ts";
 import { LAYER_ID_BASE } from "./images/layer-ids.ts";
-import { resolveProcess } from "./process-config.ts";
+import { hasHostIds } from "./plan-namespaces.ts";
 import { seedVolume } from "./seed-volume.ts";
-import { signalNumber } from "./signals.ts";
 
 /**
  * Makes the directories and leases of a container. Everything that can be refused is refused before the first of them
@@ -22,7 +21,7 @@ export async function createContainer(
   checkSpec(context, spec, image);
   const paths = pathsOf(context, spec.id);
   context.inventory.put({ spec, phase: "creating", createdAtMs: context.now() });
-  context.idLeases.lease(spec.id);
+  if (!hasHostIds(spec)) context.idLeases.lease(spec.id);
   for (const { network } of spec.networks) context.networks.leaseAddress(spec.id, network);
   mkdirSync(paths.dir, { recursive: true, mode: 0o700 });
   for (const [dir, mode] of [
@@ -58,26 +57,6 @@ export function requireImage(context: ContainerContext, spec: ContainerSpec): Im
     );
   }
   return image;
-}
-
-function checkSpec(context: ContainerContext, spec: ContainerSpec, image: Image): void {
-  if (!/^[0-9a-f]{64}$/.test(spec.id)) {
-    throw new Error(`cannot create ${spec.name}: its id "${spec.id}" is not 64 hex digits`);
-  }
-  signalNumber(resolveProcess(spec, image.config).stopSignal);
-  limitWrites(context.cgroups, cgroupPathOf(context, spec.id), spec.resources);
-  for (const mount of spec.mounts) {
-    if (mount.type === "volume" && !context.volumes.has(mount.volume)) {
-      throw new Error(
-        `cannot create ${spec.name} because volume ${mount.volume} does not exist: make it first`,
-      );
-    }
-    if (mount.type === "bind" && !mount.createHostPath && !existsSync(mount.source)) {
-      throw new Error(
-        `cannot create ${spec.name} because the bind source ${mount.source} does not exist: create it, or set create_host_path`,
-      );
-    }
-  }
 }
 
 /** Docker's rule: a volume that is empty when it is first mounted gets what the image has at that place. */

@@ -3,8 +3,8 @@ import type { ContainerContext } from "./container-context.ts";
 import { pathsOf } from "./container-context.ts";
 import type { ContainerSpec } from "./container-spec.ts";
 import { LAYER_ID_BASE } from "./images/layer-ids.ts";
-import { hostsFile } from "./network/hosts-file.ts";
-import { resolvConf } from "./network/resolv-conf.ts";
+import { type HostNames, hostsFile } from "./network/hosts-file.ts";
+import { ownResolvConf, resolvConf } from "./network/resolv-conf.ts";
 import { hostnameOf } from "./plan-process.ts";
 
 /** Keeps /etc/hosts, /etc/hostname and /etc/resolv.conf of every container in step with who is on its networks. */
@@ -23,7 +23,7 @@ export class HostsFiles {
   write(spec: ContainerSpec): void {
     this.#put(spec.id, "hosts", this.#hostsText(spec));
     this.#put(spec.id, "hostname", `${hostnameOf(spec)}\n`);
-    this.#put(spec.id, "resolv.conf", resolvConf());
+    this.#put(spec.id, "resolv.conf", ownResolvConf(spec.dns) ?? resolvConf());
   }
 
   forget(id: string): void {
@@ -58,8 +58,22 @@ export class HostsFiles {
     return hostsFile({
       hostname: hostnameOf(spec),
       own: this.#names(spec, own),
-      peers,
+      peers: [...peers, ...this.#extraHosts(spec)],
     });
+  }
+
+  #extraHosts(spec: ContainerSpec): readonly HostNames[] {
+    return (spec.extraHosts ?? []).map(({ name, address }) => ({
+      address: address === "host-gateway" ? this.#gateway(spec) : address,
+      names: [name],
+    }));
+  }
+
+  /** The host as the container reaches it: by its bridge. */
+  #gateway(spec: ContainerSpec): string {
+    const own = spec.networks[0]?.network;
+    const found = this.#context.networks.list().find(({ name }) => name === own);
+    return found?.gateway ?? "127.0.0.1";
   }
 
   #names(spec: ContainerSpec, networks: ReadonlySet<string>) {

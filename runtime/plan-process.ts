@@ -1,12 +1,13 @@
-import { capabilityMask, defaultCapabilities } from "./capabilities.ts";
 import type { ContainerContext } from "./container-context.ts";
 import { pathsOf } from "./container-context.ts";
 import type { ContainerSpec } from "./container-spec.ts";
 import { requireImage } from "./create-container.ts";
+import { capabilitySets, containerCapabilities } from "./plan-capabilities.ts";
+import { planRlimits } from "./plan-rlimits.ts";
 import { resolveProcess } from "./process-config.ts";
 import { seccompFilter } from "./seccomp/seccomp-filter.ts";
-import type { CapabilitySets, ProcessPlan } from "./start-plan.ts";
-import { lookUpUser } from "./user-lookup.ts";
+import type { ProcessPlan } from "./start-plan.ts";
+import { lookUpGroups, lookUpUser } from "./user-lookup.ts";
 
 /** What the container's first process is and may do; a further one runs as `own.user` where that is given. */
 export function planProcess(
@@ -16,10 +17,11 @@ export function planProcess(
 ): ProcessPlan {
   const image = requireImage(context, spec);
   const process = resolveProcess(spec, image.config);
-  const user = lookUpUser(own.user ?? process.user, [
-    ...image.layerDirs,
-    pathsOf(context, spec.id).upper,
-  ]);
+  const layers = [...image.layerDirs, pathsOf(context, spec.id).upper];
+  const first = lookUpUser(process.user, layers);
+  const user = own.user === undefined ? first : lookUpUser(own.user, layers);
+  const groups = [...user.supplementaryGids, ...lookUpGroups(spec.groups ?? [], layers)];
+  const capabilities = containerCapabilities(spec);
   const hasHome = process.environment.some((entry) => entry.startsWith("HOME="));
   return {
     argv: process.argv,
@@ -29,13 +31,13 @@ export function planProcess(
       `HOSTNAME=${hostnameOf(spec)}`,
     ],
     workingDir: process.workingDir,
-    user,
-    capabilities: planCapabilities(user.uid),
-    seccomp: { program: seccompFilter(), flags: 0 },
-    noNewPrivileges: false,
+    user: { uid: user.uid, gid: user.gid, supplementaryGids: [...new Set(groups)] },
+    capabilities: capabilitySets(capabilities, user.uid),
+    seccomp: planSeccomp(spec, capabilities),
+    noNewPrivileges: spec.security?.noNewPrivileges ?? first.uid !== 0,
     umask: 0o022,
-    rlimits: [{ resource: resourceLimitCore, soft: 0n, hard: 0n, raises: false }],
-    oomScoreAdj: undefined,
+    rlimits: planRlimits(spec.ulimits),
+    oomScoreAdj: spec.oomScoreAdj,
     terminal: spec.tty ? { rows: 24, columns: 80 } : undefined,
   };
 }
@@ -45,11 +47,9 @@ export function hostnameOf(spec: ContainerSpec): string {
   return spec.hostname ?? spec.id.slice(0, 12);
 }
 
-/** Only root holds what is in the bounding set; nobody inherits. */
-function planCapabilities(uid: number): CapabilitySets {
-  const bounding = capabilityMask(defaultCapabilities);
-  const held = uid === 0 ? bounding : 0n;
-  return { bounding, permitted: held, effective: held, inheritable: 0n, ambient: 0n };
+/** A privileged container has no filter unless it brings one. */
+function planSeccomp(spec: ContainerSpec, capabilities: readonly string[]): ProcessPlan["seccomp"] {
+  const { seccomp, privileged } = spec.security ?? {};
+  if (seccomp === "unconfined" || (seccomp === undefined && privileged === true)) return undefined;
+  return { program: seccompFilter(seccomp, capabilities), flags: 0 };
 }
-
-const resourceLimitCore = 4;

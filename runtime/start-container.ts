@@ -1,8 +1,7 @@
 import { mkdirSync, rmSync } from "node:fs";
 import { deviceFilter, deviceWrites } from "./cgroups/cgroup-devices.ts";
-import { limitWrites } from "./cgroups/cgroup-limits.ts";
-import { cgroupDirs } from "./cgroups/container-cgroup.ts";
-import { defaultDeviceRules } from "./cgroups/device-rules.ts";
+import { limitWrites, rareControllers } from "./cgroups/cgroup-limits.ts";
+import { cgroupDirs, makeRareParents } from "./cgroups/container-cgroup.ts";
 import type { ContainerContext } from "./container-context.ts";
 import { cgroupPathOf, pathsOf, stagingDirOf } from "./container-context.ts";
 import { resolveMounts } from "./container-mounts.ts";
@@ -10,21 +9,22 @@ import { compileContainer } from "./container-program.ts";
 import type { ContainerSpec } from "./container-spec.ts";
 import { requireImage } from "./create-container.ts";
 import {
-  containerDevices,
   defaultMaskedPaths,
   defaultMounts,
   defaultReadOnlyPaths,
   defaultSymlinks,
 } from "./default-mounts.ts";
-import { idsPerContainer } from "./id-leases.ts";
 import type { StartRequest } from "./launcher.ts";
+import { containerCapabilities } from "./plan-capabilities.ts";
+import { planDevices } from "./plan-devices.ts";
 import { planNamespaces } from "./plan-namespaces.ts";
 import { hostnameOf, planProcess } from "./plan-process.ts";
+import { planSysctls } from "./plan-sysctls.ts";
 import { startFlag } from "./protocol.ts";
 import type { StartPlan } from "./start-plan.ts";
 
 /** Docker's default size of /dev/shm. */
-const shmBytes = 64 * 1024 * 1024;
+const shmBytesDefault = 64 * 1024 * 1024;
 
 /** Everything that can be done for a start without asking the kernel: the request that the launcher carries out. */
 export function prepareStart(context: ContainerContext, spec: ContainerSpec): StartRequest {
@@ -50,15 +50,19 @@ function planStart(context: ContainerContext, spec: ContainerSpec): StartPlan {
   const cgroupPath = cgroupPathOf(context, spec.id);
   const image = requireImage(context, spec);
   const attachment = context.networks.attachment(spec.id, spec.networks);
-  const deviceRules = defaultDeviceRules(containerDevices);
-  const idBase = context.idLeases.lease(spec.id);
-  const cgroup = cgroupDirs(context.cgroups, cgroupPath);
+  const devices = planDevices(spec);
+  const { plans: namespaces, idBase, networkOf } = planNamespaces(context, spec);
+  const rare = rareControllers(spec.resources);
+  makeRareParents(context.cgroups, context.cgroupParent, rare);
+  const cgroup = cgroupDirs(context.cgroups, cgroupPath, rare);
+  const isPrivileged = spec.security?.privileged === true;
+  const isShown = isPrivileged || spec.security?.systemPathsShown === true;
   return {
     process: planProcess(context, spec),
-    namespaces: planNamespaces(idBase),
+    namespaces,
     idBase,
-    hostname: hostnameOf(spec),
-    domainname: "",
+    hostname: namespaces.uts.kind === "new" ? hostnameOf(spec) : "",
+    domainname: namespaces.uts.kind === "new" ? (spec.domainname ?? "") : "",
     root: {
       kind: "overlay",
       layerDirs: image.layerDirs,
@@ -69,33 +73,35 @@ function planStart(context: ContainerContext, spec: ContainerSpec): StartPlan {
     stagingDir: stagingDirOf(context),
     mounts: [
       ...defaultMounts({
-        shmBytes,
+        shmBytes: spec.shmBytes ?? shmBytesDefault,
         idBase,
-        hostProc: false,
-        hostSys: false,
-        hostIpc: false,
-        writable: false,
+        hostProc: namespaces.pid.kind === "host" && namespaces.user.kind !== "host",
+        hostSys: namespaces.network.kind === "host" && namespaces.user.kind !== "host",
+        hostIpc: namespaces.ipc.kind === "host",
+        writable: isPrivileged,
         cgroup: { ...cgroup, path: cgroupPath },
       }),
-      ...resolveMounts(context, spec),
+      ...resolveMounts(context, spec, networkOf),
     ],
-    devices: [],
+    devices: devices.nodes,
     symlinks: defaultSymlinks,
-    maskedPaths: defaultMaskedPaths(),
-    readOnlyPaths: defaultReadOnlyPaths,
-    sysctls: [
-      { path: "net/ipv4/ping_group_range", value: `0 ${idsPerContainer - 1}`, optional: true },
-      { path: "net/ipv4/ip_unprivileged_port_start", value: "0", optional: true },
-    ],
+    maskedPaths: isShown ? [] : defaultMaskedPaths(),
+    readOnlyPaths: isShown ? [] : defaultReadOnlyPaths,
+    sysctls: planSysctls(spec, namespaces, {
+      nestedUserNamespaces: containerCapabilities(spec).includes("SYS_ADMIN"),
+    }),
     cgroup: {
       ...cgroup,
       writes: [
         ...limitWrites(context.cgroups, cgroupPath, spec.resources),
-        ...deviceWrites(context.cgroups, cgroupPath, deviceRules),
+        ...deviceWrites(context.cgroups, cgroupPath, devices.rules),
       ],
-      deviceFilter: deviceFilter(context.cgroups, deviceRules),
+      deviceFilter: isPrivileged ? undefined : deviceFilter(context.cgroups, devices.rules),
     },
-    network: { hostMessages: attachment.hostMessages, initMessages: attachment.initMessages },
+    network:
+      namespaces.network.kind === "new"
+        ? { hostMessages: attachment.hostMessages, initMessages: attachment.initMessages }
+        : { hostMessages: [], initMessages: Buffer.alloc(0) },
     init: spec.init,
     hold: false,
   };

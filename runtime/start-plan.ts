@@ -1,4 +1,4 @@
-import type { CgroupWrite } from "./cgroups/cgroup-limits.ts";
+import type { CgroupWrite } from "./cgroups/cgroup-write.ts";
 import type { FsParameter } from "./host-operations.ts";
 
 /** One line of uid_map or gid_map (user_namespaces(7)). */

@@ -50,6 +50,16 @@ export function lookUpUser(user: string, layerDirs: readonly string[]): ProcessU
   };
 }
 
+/** Ids of groups given by id or by their name in the image. Throws as `lookUpUser` does. */
+export function lookUpGroups(
+  groups: readonly string[],
+  layerDirs: readonly string[],
+): readonly number[] {
+  if (groups.length === 0) return [];
+  const database = parseDatabase(readDatabase(layerDirs, "group"));
+  return groups.map((name) => lookUpGroup(name, database, `:${name}`));
+}
+
 function lookUpGroup(name: string, group: readonly string[][], user: string): number {
   if (/^[0-9]+$/.test(name)) return parseId(name, user);
   const entry = group.find((fields) => fields[0] === name);

@@ -1,5 +1,5 @@
 import type { CgroupHost } from "./cgroup-host.ts";
-import type { CgroupWrite } from "./cgroup-limits.ts";
+import type { CgroupWrite } from "./cgroup-write.ts";
 import { deviceProgram } from "./device-program.ts";
 import type { DeviceRule } from "./device-rules.ts";
 

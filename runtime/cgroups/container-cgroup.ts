@@ -1,13 +1,17 @@
 import { existsSync, mkdirSync, readFileSync, rmdirSync, writeFileSync } from "node:fs";
 import { type CgroupHost, controllerDir, v1Controllers } from "./cgroup-host.ts";
 
-/** Directories of the cgroup at `path` (beginning with `/`) in every hierarchy that a container joins. */
+/**
+ * Directories of the cgroup at `path` (beginning with `/`) in every hierarchy that a container joins. `rare`: controllers
+ * that only some containers use.
+ */
 export function cgroupDirs(
   host: CgroupHost,
   path: string,
+  rare: readonly string[] = [],
 ): { readonly v1: readonly string[]; readonly unified: string | undefined } {
   const mountPoints = new Set<string>();
-  for (const controller of v1Controllers) {
+  for (const controller of [...v1Controllers, ...rare]) {
     const mountPoint = host.v1.get(controller);
     if (mountPoint !== undefined) mountPoints.add(mountPoint);
   }
@@ -27,6 +31,24 @@ export function makeParentCgroup(host: CgroupHost, parent: string): void {
   enableControllers(dirs.unified, host.unifiedControllers);
 }
 
+/** A v1 cpuset begins empty, and nothing below it can have what it has not. */
+export function makeRareParents(
+  host: CgroupHost,
+  parent: string,
+  controllers: readonly string[],
+): void {
+  for (const controller of controllers) {
+    const mountPoint = host.v1.get(controller);
+    if (mountPoint === undefined) continue;
+    mkdirSync(mountPoint + parent, { recursive: true });
+    if (controller !== "cpuset") continue;
+    for (const file of ["cpuset.cpus", "cpuset.mems"]) {
+      const own = `${mountPoint}${parent}/${file}`;
+      if (readText(own).trim() === "") writeFileSync(own, readText(`${mountPoint}/${file}`));
+    }
+  }
+}
+
 /** Moves a process there in every hierarchy, so that what it forks begins there. */
 export function moveToCgroup(host: CgroupHost, path: string, pid: number): void {
   const dirs = cgroupDirs(host, path);
@@ -41,7 +63,7 @@ export function moveToCgroup(host: CgroupHost, path: string, pid: number): void 
  * caller tries again.
  */
 export function removeCgroup(host: CgroupHost, path: string): boolean {
-  const dirs = cgroupDirs(host, path);
+  const dirs = cgroupDirs(host, path, rareControllerNames);
   const all = dirs.unified === undefined ? dirs.v1 : [...dirs.v1, dirs.unified];
   return all.map(removeDir).every(Boolean);
 }
@@ -91,9 +113,11 @@ export function readText(path: string): string {
   }
 }
 
+const rareControllerNames = ["cpuset", "hugetlb"];
+
 function enableControllers(dir: string, controllers: ReadonlySet<string>): void {
   const wanted = [...controllers].filter((name) =>
-    ["cpu", "io", "memory", "pids", "cpuset"].includes(name),
+    ["cpu", "io", "memory", "pids", "cpuset", "hugetlb"].includes(name),
   );
   for (const controller of wanted) {
     // One write each: a controller that cannot be had must not take the others with it.

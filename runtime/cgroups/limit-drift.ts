@@ -12,6 +12,7 @@ export function limitDrift(
   spec: ContainerSpec,
 ): readonly KernelDrift[] {
   return limitWrites(host, path, spec.resources).flatMap((write): KernelDrift[] => {
+    if (write.writeOnly === true) return [];
     const found = readText(write.path).trim();
     if (found === "" || isSameLimit(found, write.value)) return [];
     return [

@@ -20,6 +20,36 @@ export function resolvConf(read: (path: string) => string | undefined = readHost
   return `${fallbackServers.map((server) => `nameserver ${server}\n`).join("")}${own.text}`;
 }
 
+/** A container's own servers, search list and options over the host's; undefined when it names none of them. */
+export function ownResolvConf(
+  dns:
+    | {
+        readonly servers?: readonly string[];
+        readonly search?: readonly string[];
+        readonly options?: readonly string[];
+      }
+    | undefined,
+  host: () => string = resolvConf,
+): string | undefined {
+  const { servers = [], search = [], options = [] } = dns ?? {};
+  if (servers.length + search.length + options.length === 0) return undefined;
+  const inherited = host()
+    .split("\n")
+    .filter(
+      (line) =>
+        (servers.length === 0 && line.startsWith("nameserver")) ||
+        (search.length === 0 && line.startsWith("search")) ||
+        (options.length === 0 && line.startsWith("options")),
+    );
+  return [
+    ...servers.map((server) => `nameserver ${server}`),
+    ...(search.length === 0 ? [] : [`search ${search.join(" ")}`]),
+    ...(options.length === 0 ? [] : [`options ${options.join(" ")}`]),
+    ...inherited,
+    "",
+  ].join("\n");
+}
+
 /** Drops comments and loopback servers (resolv.conf(5)); `search` and `options` stay. */
 function filterResolvConf(text: string): {
   readonly text: string;
