@@ -1,7 +1,19 @@
 import { createHash } from "node:crypto";
 import { canonicalJson } from "../manifests/canonical-json.ts";
-import type { App, Service, ServiceMount } from "../manifests/desired-state.ts";
-import type { ContainerSpec, Mount, NetworkAttachment } from "../runtime/container-spec.ts";
+import type {
+  App,
+  NamespaceWish,
+  Service,
+  ServiceMount,
+  ServiceOptions,
+} from "../manifests/desired-state.ts";
+import type {
+  ContainerSpec,
+  Mount,
+  NamespaceChoice,
+  NamespaceChoices,
+  NetworkAttachment,
+} from "../runtime/container-spec.ts";
 import type { NetworkSpec, VolumeSpec } from "../runtime/runtime.ts";
 import { appLabel, containerLabels } from "./container-labels.ts";
 import type { EnforcedApp } from "./store/state-store.ts";
@@ -101,6 +113,7 @@ function wantedContainer(options: {
     tty: service.tty,
     stdinOpen: service.stdinOpen,
     log: logDefaults,
+    ...optionFields(app, service),
   };
   const digest = specDigest(decisive);
   const labels = {
@@ -134,6 +147,29 @@ function processFields(service: Service) {
     ...(workingDir === undefined ? {} : { workingDir }),
     ...(hostname === undefined ? {} : { hostname }),
     ...(stopSignal === undefined ? {} : { stopSignal }),
+  };
+}
+
+/** Services are named by their first container. */
+function optionFields(
+  app: App,
+  service: Service,
+): Omit<ServiceOptions, "namespaces"> & {
+  readonly namespaces?: NamespaceChoices;
+} {
+  const { namespaces, ...rest } = service.options ?? {};
+  if (namespaces === undefined) return rest;
+  const choice = (wish: NamespaceWish): NamespaceChoice =>
+    wish === "host" ? wish : { container: `${app.name}-${wish.service}-1` };
+  const { pid, ipc, network, ...others } = namespaces;
+  return {
+    ...rest,
+    namespaces: {
+      ...others,
+      ...(pid === undefined ? {} : { pid: choice(pid) }),
+      ...(ipc === undefined ? {} : { ipc: choice(ipc) }),
+      ...(network === undefined || network === "none" ? {} : { network: choice(network) }),
+    },
   };
 }
 

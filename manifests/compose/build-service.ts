@@ -2,6 +2,7 @@ import { createHash } from "node:crypto";
 import type { Dependency, Service, ServiceMount, ServiceResources } from "../desired-state.ts";
 import type { Report } from "../diagnostics.ts";
 import { locateKey, type MappingNode } from "../yaml/node.ts";
+import { blockIoOf, buildOptions, type Conflict, joinedServices } from "./build-options.ts";
 import type { MountWish } from "./mount-wish.ts";
 import type { ServiceModel } from "./service-model.ts";
 import type { Lookup } from "./template.ts";
@@ -46,15 +47,16 @@ export function buildService({
     mounts: [...(model.volumes ?? []), ...(model.tmpfs ?? [])].map((wish) =>
       serviceMount(name, wish),
     ),
-    networks: serviceNetworks(model.networks),
+    networks: hasOwnNetwork(model, conflict) ? serviceNetworks(model.networks) : {},
     restart: model.restart ?? { condition: "no" },
     resources: resourcesOf(model, conflict),
-    dependsOn: dependencies(model.depends_on),
+    dependsOn: { ...joined(model), ...dependencies(model.depends_on) },
     ...present("stopSignal", model.stop_signal),
     stopGraceMs: model.stop_grace_period ?? stopGraceMsDefault,
     labels: labelsOf(model.labels),
     readOnlyRoot: model.read_only ?? false,
     ...present("healthcheck", model.healthcheck),
+    ...optionsOf(model, conflict),
     init: model.init ?? false,
     tty: model.tty ?? false,
     stdinOpen: model.stdin_open ?? false,
@@ -138,7 +140,27 @@ function dependencies(dependsOn: ServiceModel["depends_on"]): Readonly<Record<st
   return Object.fromEntries(dependsOn.map((name) => [name, started]));
 }
 
-type Conflict = (field: string, message: string) => void;
+function optionsOf(model: ServiceModel, conflict: Conflict): Pick<Service, "options"> {
+  const options = buildOptions(model, conflict);
+  return Object.keys(options).length === 0 ? {} : { options };
+}
+
+/** A service with another's network, the host's or none has none of its own, and no ports. */
+function hasOwnNetwork(model: ServiceModel, conflict: Conflict): boolean {
+  if (model.network_mode === undefined || model.network_mode === "bridge") return true;
+  for (const field of ["networks", "ports"] as const) {
+    if (model[field] === undefined) continue;
+    conflict(field, `it contradicts network_mode: ${model.network_mode}: keep one of them`);
+  }
+  return false;
+}
+
+/** Whose namespaces are joined has to run first, and a new one of it means a new start here. */
+function joined(model: ServiceModel): Readonly<Record<string, Dependency>> {
+  const dependency = { condition: "service_started", required: true, restart: true } as const;
+  return Object.fromEntries(joinedServices(model).map(([, name]) => [name, dependency]));
+}
+
 type Twin = "scale" | "cpus" | "mem_limit" | "mem_reservation" | "pids_limit";
 
 /** Compose has two places for these; both may be written when they say the same. */
@@ -166,6 +188,14 @@ function resourcesOf(model: ServiceModel, conflict: Conflict): ServiceResources 
   const reserved = agreed(model, "mem_reservation", conflict);
   const cpus = agreed(model, "cpus", conflict);
   const pids = agreed(model, "pids_limit", conflict);
+  if (cpus && (model.cpu_quota !== undefined || model.cpu_period !== undefined))
+    conflict("cpus", "it contradicts cpu_quota and cpu_period: keep one of them");
+  if (
+    model.memswap_limit &&
+    model.memswap_limit !== -1 &&
+    model.memswap_limit < (memory || Infinity)
+  )
+    conflict("memswap_limit", "it counts memory and swap: set mem_limit, to at most that");
   if (memory && reserved && reserved > memory)
     conflict(
       model.mem_reservation === undefined ? "deploy" : "mem_reservation",
@@ -175,6 +205,13 @@ function resourcesOf(model: ServiceModel, conflict: Conflict): ServiceResources 
     ...present("memoryBytesMax", memory || undefined),
     ...present("memoryReservationBytes", reserved || undefined),
     ...present("cpus", cpus || undefined),
-    ...present("pidsMax", pids === undefined || pids <= 0 ? undefined : pids),
+    ...present("pidsMax", pids === undefined ? undefined : pids <= 0 ? -1 : pids),
+    ...present("memorySwapBytesMax", model.memswap_limit || undefined),
+    ...present("memorySwappiness", model.mem_swappiness),
+    ...present("cpuShares", model.cpu_shares),
+    ...present("cpuPeriodUs", model.cpu_period),
+    ...present("cpuQuotaUs", model.cpu_quota),
+    ...present("cpuset", model.cpuset),
+    ...present("blockIo", blockIoOf(model)),
   };
 }

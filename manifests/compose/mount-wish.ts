@@ -1,3 +1,5 @@
+import type { MountPropagation } from "../desired-state.ts";
+
 /** A mount as the manifest wishes it: a volume without `source` is an anonymous one. */
 export type MountWish =
   | {
@@ -13,6 +15,8 @@ export type MountWish =
       readonly target: string;
       readonly readOnly: boolean;
       readonly createHostPath: boolean;
+      readonly propagation?: MountPropagation;
+      readonly recursive?: boolean;
     }
   | {
       readonly type: "tmpfs";
@@ -20,6 +24,9 @@ export type MountWish =
       readonly readOnly: boolean;
       readonly sizeBytes?: number;
       readonly mode?: number;
+      readonly uid?: number;
+      readonly gid?: number;
+      readonly exec?: boolean;
     };
 
 /** Why a mount cannot be had, as the schemas report it. */

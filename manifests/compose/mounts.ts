@@ -13,7 +13,19 @@ const LongMount = z.strictObject({
   source: z.string().optional(),
   target: z.string(),
   read_only: Flag.optional(),
-  bind: z.strictObject({ create_host_path: Flag.optional() }).optional(),
+  bind: z
+    .strictObject({
+      create_host_path: Flag.optional(),
+      propagation: z
+        .enum(["private", "rprivate", "slave", "rslave", "shared", "rshared"], {
+          error: "private, rprivate, slave, rslave, shared or rshared is expected",
+        })
+        .optional(),
+      recursive: z
+        .enum(["enabled", "disabled"], { error: "enabled or disabled is expected" })
+        .optional(),
+    })
+    .optional(),
   volume: z.strictObject({ nocopy: Flag.optional() }).optional(),
   tmpfs: z
     .strictObject({
@@ -66,7 +78,16 @@ function fromLong(long: LongMount): MountWish | MountIssue {
   if (type === "bind") {
     if (source === undefined) return wrong("a bind mount needs a source");
     const createHostPath = long.bind?.create_host_path ?? true;
-    return { type, source, target, readOnly, createHostPath };
+    const { propagation, recursive } = long.bind ?? {};
+    return {
+      type,
+      source,
+      target,
+      readOnly,
+      createHostPath,
+      ...(propagation === undefined ? {} : { propagation }),
+      ...(recursive === undefined ? {} : { recursive: recursive === "enabled" }),
+    };
   }
   if (type === "tmpfs") {
     if (source !== undefined) return wrong("a tmpfs has no source");
@@ -116,17 +137,24 @@ function parseTmpfs(text: string): MountWish | MountIssue {
       const mode = parseMode(value);
       if (mode === undefined) return wrong(`${quoteValue(option)} is not an octal mode`);
       mount = { ...mount, mode };
+    } else if (key === "uid" || key === "gid") {
+      if (!/^[0-9]{1,5}$/.test(value)) return wrong(`${quoteValue(option)} is not an id`);
+      mount = { ...mount, [key]: Number(value) };
+    } else if (option === "exec" || option === "noexec") {
+      mount = { ...mount, exec: option === "exec" };
     } else if (option === "ro" || option === "rw") {
       mount = { ...mount, readOnly: option === "ro" };
     } else if (!tmpfsDefaults.has(option)) {
-      return unsupported(`the tmpfs option ${quoteValue(option)}: size, mode, ro and rw are there`);
+      return unsupported(
+        `the tmpfs option ${quoteValue(option)}: size, mode, uid, gid, exec, ro and rw are there`,
+      );
     }
   }
   return mount;
 }
 
 /** What every tmpfs has anyway. */
-const tmpfsDefaults = new Set(["nosuid", "nodev", "noexec"]);
+const tmpfsDefaults = new Set(["nosuid", "nodev"]);
 
 function parseMode(text: string): number | undefined {
   return /^0?o?[0-7]{1,4}$/.test(text) ? Number.parseInt(text.replace("o", ""), 8) : undefined;

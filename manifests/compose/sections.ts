@@ -43,7 +43,10 @@ const port = section({
 const mount = section(
   {
     bind: {
-      one: section({ create_host_path: "value" }, { propagation: "", recursive: "", selinux: "" }),
+      one: section(
+        { create_host_path: "value", propagation: "value", recursive: "value" },
+        { selinux: "" },
+      ),
     },
     read_only: "value",
     source: "value",
@@ -90,8 +93,53 @@ const serviceNetwork = section(
   },
 );
 
+const rate = section({ path: "value", rate: "value" });
+const blockIo = section({
+  device_read_bps: { listOf: rate },
+  device_read_iops: { listOf: rate },
+  device_write_bps: { listOf: rate },
+  device_write_iops: { listOf: rate },
+  weight: "value",
+  weight_device: { listOf: section({ path: "value", weight: "value" }) },
+});
+
+/** Keys that change what a container may do, see or use up. */
+const options: Readonly<Record<string, KeyRule>> = {
+  annotations: "texts",
+  blkio_config: { one: blockIo },
+  cap_add: "value",
+  cap_drop: "value",
+  cgroup: "value",
+  cpu_period: "value",
+  cpu_quota: "value",
+  cpu_shares: "value",
+  cpuset: "value",
+  device_cgroup_rules: "value",
+  devices: { listOf: section({ permissions: "value", source: "value", target: "value" }) },
+  dns: "value",
+  dns_opt: "value",
+  dns_search: "value",
+  domainname: "value",
+  extra_hosts: "value",
+  group_add: "value",
+  ipc: "value",
+  mem_swappiness: "value",
+  memswap_limit: "value",
+  network_mode: "value",
+  oom_score_adj: "value",
+  pid: "value",
+  privileged: "value",
+  security_opt: "value",
+  shm_size: "value",
+  sysctls: "texts",
+  ulimits: { mapOf: section({ hard: "value", soft: "value" }) },
+  userns_mode: "value",
+  uts: "value",
+};
+
 export const service = section(
   {
+    ...options,
     command: "value",
     cpus: "value",
     depends_on: { mapOf: dependency },

@@ -5,6 +5,7 @@ import { Healthcheck } from "./healthcheck.ts";
 import { ImageReference } from "./image-reference.ts";
 import { MountEntry, TmpfsEntry } from "./mounts.ts";
 import { PortEntry } from "./ports.ts";
+import { serviceOptions } from "./service-options.ts";
 import { ByteSize, Cpus, Duration, Flag, KeyValues, SizeText, wholeNumber } from "./values.ts";
 
 const replicasMax = 1000;
@@ -108,6 +109,7 @@ const User = grammar({
 
 /** The part of a Compose service that this version supports, checked value by value. */
 export const ServiceModel = z.strictObject({
+  ...serviceOptions,
   command: Command.optional(),
   cpus: Cpus.optional(),
   depends_on: DependsOn.optional(),

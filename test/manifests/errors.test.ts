@@ -15,7 +15,16 @@ const refused: readonly (readonly [string, string])[] = [
     "container_name: x",
     "4:5: not supported yet: services.web.container_name: containers are named APP-SERVICE-N, remove it",
   ],
-  ["privileged: true", "4:5: not supported yet: services.web.privileged: remove it"],
+  [
+    "network_mode: host\n    ports: ['80:80']",
+    "5:5: services.web.ports: it contradicts network_mode: host: keep one of them",
+  ],
+  ["pid: service:nobody", '3:5: services.web.depends_on: there is no service "nobody"'],
+  [
+    "security_opt: ['seccomp=profile.json']",
+    '4:5: services.web.security_opt: the seccomp profile "profile.json" is a path: write the profile\'s JSON itself, or unconfined',
+  ],
+  ["oom_kill_disable: true", "4:5: not supported yet: services.web.oom_kill_disable: remove it"],
   [
     "healthcheck: {x-ok: 1, tests: []}",
     '4:28: services.web.healthcheck.tests: Compose knows no such key; did you mean "test"?',

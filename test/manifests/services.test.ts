@@ -96,7 +96,110 @@ const accepted: readonly (readonly [string, Partial<Service>])[] = [
   ["restart: on-failure:5", { restart: { condition: "on-failure", attemptsMax: 5 } }],
   ["mem_limit: 64m", { resources: { memoryBytesMax: 67_108_864 } }],
   ["mem_limit: 1.5GiB", { resources: { memoryBytesMax: 1_610_612_736 } }],
-  ["mem_limit: 0\n    pids_limit: -1\n    cpus: 0", {}],
+  ["mem_limit: 0\n    pids_limit: -1\n    cpus: 0", { resources: { pidsMax: -1 } }],
+  [
+    "cap_add: [net_admin]\n    cap_drop: [ALL]\n    privileged: true",
+    {
+      options: {
+        security: {
+          privileged: true,
+          capabilitiesAdded: ["NET_ADMIN"],
+          capabilitiesDropped: ["ALL"],
+        },
+      },
+    },
+  ],
+  [
+    "security_opt: ['no-new-privileges:false', seccomp=unconfined, systempaths=unconfined, 'label:disable']",
+    {
+      options: {
+        security: {
+          noNewPrivileges: false,
+          seccomp: "unconfined",
+          systemPathsShown: true,
+          selinuxLabels: ["disable"],
+        },
+      },
+    },
+  ],
+  [
+    "devices: ['/dev/a', '/dev/a:/dev/b:r', {source: /dev/c}]\n    device_cgroup_rules: ['c 1:* r']",
+    {
+      options: {
+        devices: [
+          { source: "/dev/a", target: "/dev/a", permissions: "rwm" },
+          { source: "/dev/a", target: "/dev/b", permissions: "r" },
+          { source: "/dev/c", target: "/dev/c", permissions: "rwm" },
+        ],
+        deviceRules: ["c 1:* r"],
+      },
+    },
+  ],
+  [
+    "sysctls: {net.core.somaxconn: 1024}\n    ulimits: {nproc: 65535, nofile: {soft: 20, hard: -1}}",
+    {
+      options: {
+        sysctls: { "net.core.somaxconn": "1024" },
+        ulimits: { nproc: { soft: 65_535, hard: 65_535 }, nofile: { soft: 20, hard: -1 } },
+      },
+    },
+  ],
+  [
+    "network_mode: host\n    pid: host\n    ipc: host\n    uts: host\n    cgroup: host\n    userns_mode: host",
+    {
+      networks: {},
+      options: {
+        namespaces: {
+          network: "host",
+          pid: "host",
+          ipc: "host",
+          uts: "host",
+          cgroup: "host",
+          user: "host",
+        },
+      },
+    },
+  ],
+  ["network_mode: none", { networks: {}, options: { namespaces: { network: "none" } } }],
+  [
+    "shm_size: 1m\n    group_add: [video, 44]\n    oom_score_adj: -10\n    domainname: example.test",
+    {
+      options: {
+        shmBytes: 1_048_576,
+        groups: ["video", "44"],
+        oomScoreAdj: -10,
+        domainname: "example.test",
+      },
+    },
+  ],
+  [
+    "extra_hosts: ['a:10.0.0.1', 'b=host-gateway']\n    dns: 9.9.9.9\n    dns_search: [x]\n    dns_opt: [ndots:1]",
+    {
+      options: {
+        extraHosts: [
+          { name: "a", address: "10.0.0.1" },
+          { name: "b", address: "host-gateway" },
+        ],
+        dns: { servers: ["9.9.9.9"], search: ["x"], options: ["ndots:1"] },
+      },
+    },
+  ],
+  [
+    "mem_limit: 2m\n    memswap_limit: 4m\n    mem_swappiness: 3\n    cpu_shares: 512\n    cpuset: 0-1\n    cpu_period: 50000\n    cpu_quota: 20ms\n    blkio_config: {weight: 300, device_read_bps: [{path: /dev/sda, rate: 1m}]}",
+    {
+      resources: {
+        memoryBytesMax: 2_097_152,
+        memorySwapBytesMax: 4_194_304,
+        memorySwappiness: 3,
+        cpuShares: 512,
+        cpuset: "0-1",
+        cpuPeriodUs: 50_000,
+        cpuQuotaUs: 20_000,
+        blockIo: { weight: 300, readBytes: [{ path: "/dev/sda", rate: 1_048_576 }] },
+      },
+    },
+  ],
+  ["annotations: {a: 1}", { options: { annotations: { a: "1" } } }],
   [
     "mem_limit: 1048576\n    mem_reservation: 512kb\n    cpus: '0.5'\n    pids_limit: 100",
     {
