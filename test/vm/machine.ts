@@ -37,7 +37,9 @@ export class Machine {
     for (const name of ["agent.sock", "monitor.sock"])
       rmSync(join(options.dir, name), { force: true });
     const output = openSync(join(options.dir, "qemu.log"), "w");
-    this.#process = spawn("qemu-system-x86_64", qemuArguments(options), {
+    // Whatever ends the tests ends the machine, too.
+    const command = ["--pdeathsig", "KILL", "qemu-system-x86_64", ...qemuArguments(options)];
+    this.#process = spawn("setpriv", command, {
       stdio: ["ignore", output, output],
     });
     closeSync(output);

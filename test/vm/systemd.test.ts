@@ -126,6 +126,7 @@ async function isAdopted(
 }
 
 async function hasNoComplaints(t: ExecutionContext, guest: Machine): Promise<void> {
+  t.not(await guest.run("journalctl -q --no-pager -b -u berth | grep -c berth"), "0");
   t.is(await guest.run("journalctl -q --no-pager -b -u berth -p warning"), "");
   t.is(
     await guest.run("journalctl -q --no-pager -u berth | grep -E 'level=(warn|error)' || true"),
