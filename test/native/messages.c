@@ -63,7 +63,8 @@ static void put_operation(struct wire_writer *out, uint16_t op) {
 /* Neither shapes the program nor ends it. */
 static int is_free(uint16_t op) {
   return op != BERTH_OP_CLONE && op != BERTH_OP_JOIN && op != BERTH_OP_INIT_BEGIN && op != BERTH_OP_EXEC &&
-         op != BERTH_OP_NOTIFY && op != BERTH_OP_AWAIT && op != BERTH_OP_PASS_FDS && op != BERTH_OP_TAKE_FDS;
+         op != BERTH_OP_NOTIFY && op != BERTH_OP_AWAIT && op != BERTH_OP_PASS_FDS && op != BERTH_OP_TAKE_FDS &&
+         op != BERTH_OP_CONTAINER;
 }
 
 static void put_some(struct wire_writer *out, unsigned where) {
