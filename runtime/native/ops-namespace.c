@@ -58,6 +58,8 @@ static int begin_init(struct program *program, int child_end) {
   program->host_pid = own_host_pid();
   for (int i = 0; i < 3; i++) {
     if (program->stdio[i] >= 0 && dup2(program->stdio[i], i) < 0) return -errno;
+    /* A process that is held would keep the caller's pipes open beside its terminal. */
+    drop_fd(&program->stdio[i]);
   }
   return 0;
 }

@@ -7,6 +7,7 @@
 #include <sys/prctl.h>
 #include <sys/stat.h>
 
+#include "cleanup.h"
 #include "copy-tree.h"
 #include "in-root.h"
 #include "program.h"
@@ -17,8 +18,12 @@ int op_copy_tree(struct program *program, struct wire_reader *payload) {
   char object[sizeof program->failure.object];
   if (source < 0) return 0;
   if (destination < 0) return program_fails(program, destination, "destination");
+  /* A descriptor of a mount is an O_PATH one. */
+  OWNED_FD from = openat(source, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  OWNED_FD to = openat(destination, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (from < 0 || to < 0) return program_fails(program, -errno, "directory");
   mode_t mask = umask(0);
-  int error = copy_tree(source, destination, object, sizeof object);
+  int error = copy_tree(from, to, object, sizeof object);
   umask(mask);
   return error < 0 ? program_fails(program, error, object) : 0;
 }

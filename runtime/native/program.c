@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/fsuid.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "channel.h"
@@ -56,8 +57,11 @@ int program_slot(const struct program *program, uint32_t slot) {
 void program_give_stdio(const struct program *program) {
   if (program->root_uid == UINT32_MAX || program->root_gid == UINT32_MAX) return;
   for (int i = 0; i < 3; i++) {
+    struct stat status;
+    /* An inherited one may be a file or a device of the host's: only a pipe is the payload's alone. */
+    if (program->stdio[i] < 0 || fstat(program->stdio[i], &status) < 0 || !S_ISFIFO(status.st_mode)) continue;
     /* At worst the payload cannot open its own output a second time. */
-    if (program->stdio[i] >= 0 && fchown(program->stdio[i], program->root_uid, program->root_gid) < 0) continue;
+    if (fchown(program->stdio[i], program->root_uid, program->root_gid) < 0) continue;
   }
 }
 
