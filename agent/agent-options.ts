@@ -14,6 +14,8 @@ export type AgentOptions = {
   /** `127.0.0.1:9477`, `[::1]:9477`, or `none`. */
   readonly listen?: string | undefined;
   readonly configFile?: string | undefined;
+  /** Default: /etc/berth/policy.yaml where it is there. */
+  readonly policyFile?: string | undefined;
   readonly libDir: string;
   readonly runDir: string;
   readonly instance: string;

@@ -36,7 +36,7 @@ export class SourceWatch {
   async changed(now: Settings, before: Settings): Promise<void> {
     const { loop, libDir, log } = this.#options;
     const changed = changedFields(before, now);
-    if (!["repo", "ref", "path", "host"].some((field) => changed.includes(field))) {
+    if (!["repo", "ref", "path", "host", "policy"].some((field) => changed.includes(field))) {
       loop.hint();
       return;
     }

@@ -18,6 +18,8 @@ import { describeListener, readHostListeners } from "./host-listeners.ts";
 import { createLog } from "./log.ts";
 import { createMeters } from "./meters.ts";
 import { openStores, type Stores } from "./open-stores.ts";
+import { admitsBind } from "./policy/admit-bind.ts";
+import type { Policy } from "./policy/policy.ts";
 import { ReconcileLoop } from "./reconcile.ts";
 import { recover } from "./recover.ts";
 import { createServiceManager } from "./service-manager.ts";
@@ -36,6 +38,7 @@ export async function runAgent(
   observers: Observers = {},
 ): Promise<void> {
   const settings = await loadSettings(options);
+  const policy = { current: settings.policy };
   const log = createLog({
     ...settings.log,
     write: (line) => process.stderr.write(line),
@@ -46,9 +49,9 @@ export async function runAgent(
     const stores = openStores({ ...options, now: Date.now });
     closers.add(() => stores.close());
     await requireFeatures(options.libDir);
-    const runtime = await openAgentRuntime({ options, settings, stores, log });
+    const runtime = await openAgentRuntime({ options, settings, policy, stores, log });
     closers.add(() => runtime.close());
-    await serve({ options, settings, stores, runtime, log, closers, abort, observers });
+    await serve({ options, settings, policy, stores, runtime, log, closers, abort, observers });
   } finally {
     await closers.close();
     log.info("agent ended");
@@ -61,6 +64,8 @@ type Observers = { readonly trace?: StepTrace | undefined };
 type Parts = {
   readonly options: AgentOptions;
   readonly settings: Settings;
+  /** The policy as it is now; the runtime is older than the watch over the settings. */
+  readonly policy: { current: Policy };
   readonly stores: Stores;
   readonly runtime: Runtime;
   readonly log: Log;
@@ -78,6 +83,7 @@ async function serve(parts: Parts): Promise<void> {
     initial: settings,
     log,
     onChange: (now, before) => {
+      parts.policy.current = now.policy;
       void sourceWatch.changed(now, before);
       core.wake("settings changed");
     },
@@ -150,9 +156,10 @@ function createAgentCore(parts: Parts, metrics: AgentMetrics, watched: WatchedSe
 function openAgentRuntime({
   options,
   settings,
+  policy,
   stores,
   log,
-}: Pick<Parts, "options" | "settings" | "stores" | "log">): Promise<Runtime> {
+}: Pick<Parts, "options" | "settings" | "policy" | "stores" | "log">): Promise<Runtime> {
   const { libDir, runDir, instance } = options;
   return openRuntime({
     libDir,
@@ -162,6 +169,7 @@ function openAgentRuntime({
     state: stores.stateDatabase,
     live: stores.liveDatabase,
     addressPool: settings.addressPool,
+    admitBind: (mount) => admitsBind(policy.current, mount),
     insecureRegistries: settings.insecureRegistries,
     now: Date.now,
   });

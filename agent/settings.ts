@@ -3,6 +3,8 @@ import { hostname } from "node:os";
 import { parse } from "yaml";
 import { z } from "zod";
 import type { AgentOptions } from "./agent-options.ts";
+import { loadPolicy } from "./policy/load-policy.ts";
+import { Policy } from "./policy/policy.ts";
 import type { PollSchedule } from "./schedule.ts";
 import { type MaintenanceWindow, parsePollSchedule, parseWindow } from "./schedule.ts";
 
@@ -23,6 +25,7 @@ const ConfigFile = z.strictObject({
     .array(z.string().regex(/^[a-z0-9.-]+(:\d{1,5})?$/, "expected host or host:port"))
     .max(64)
     .optional(),
+  policy: Policy.optional(),
   addressPool: z
     .string()
     .regex(/^\d{1,3}(\.\d{1,3}){3}\/\d{1,2}$/, "expected a network such as 10.210.0.0/16")
@@ -49,6 +52,8 @@ export type Settings = {
   readonly windows: readonly MaintenanceWindow[];
   readonly insecureRegistries: readonly string[];
   readonly addressPool: string;
+  /** What manifests may ask this host for. */
+  readonly policy: Policy;
   readonly log: {
     readonly level: "debug" | "info" | "warn" | "error";
     readonly format: "logfmt" | "json";
@@ -74,8 +79,14 @@ export async function loadSettings(options: AgentOptions): Promise<Settings> {
     windows: (file.maintenanceWindows ?? []).map(parseWindow),
     insecureRegistries: file.insecureRegistries ?? [],
     addressPool: file.addressPool ?? "10.210.0.0/16",
+    policy: await choosePolicy(options.policyFile, file.policy),
     log: { level: file.log?.level ?? "info", format: file.log?.format ?? "logfmt" },
   };
+}
+
+/** Named on the command line, else in the config file, else the host's file, else the defaults. */
+function choosePolicy(named: string | undefined, inline: Policy | undefined): Promise<Policy> {
+  return named === undefined && inline !== undefined ? Promise.resolve(inline) : loadPolicy(named);
 }
 
 async function readConfigFile(path: string): Promise<ConfigFile> {

@@ -2,6 +2,7 @@ import { compileRevision } from "../manifests/compile-revision.ts";
 import type { CommitSha, Diagnostic } from "../manifests/desired-state.ts";
 import type { Core } from "./core.ts";
 import { describeError } from "./log.ts";
+import { admitService } from "./policy/admit-service.ts";
 import { nextPollInMs } from "./schedule.ts";
 import type { RevisionSource } from "./source/git-mirror.ts";
 
@@ -120,11 +121,17 @@ export class SourceLoop {
 
   async #look(sha: CommitSha, abort: AbortSignal): Promise<void> {
     const { settings, enforcement, clock, events, log, puller } = this.#core;
-    const { host, path } = settings();
+    const { host, path, policy, listen } = settings();
+    const admit = admitService(policy, { ports: listen === null ? [] : [listen.port] });
     const reader = await this.#source.open(sha, abort);
-    const result = await compileRevision({ revision: sha, reader, host, path, abort }).finally(() =>
-      reader.close(),
-    );
+    const result = await compileRevision({
+      revision: sha,
+      reader,
+      host,
+      path,
+      abort,
+      admit,
+    }).finally(() => reader.close());
     const short = sha.slice(0, 12);
     if (!result.ok) {
       const errors = result.errors.slice(0, errorsMax).map(describeDiagnostic);

@@ -2,7 +2,7 @@
 import { mkdtemp, rm, stat } from "node:fs/promises";
 import { hostname, tmpdir } from "node:os";
 import { join, resolve } from "node:path";
-import type { CommitSha, CompileResult, FileReader } from "../manifests/desired-state.ts";
+import type { Admit, CommitSha, CompileResult, FileReader } from "../manifests/desired-state.ts";
 import { CliError } from "./cli-error.ts";
 
 const FETCH_TIMEOUT_MS = 60_000;
@@ -16,6 +16,8 @@ export type TreeOptions = {
   readonly path: string;
   readonly host?: string | undefined;
   readonly ref?: string | undefined;
+  /** A policy file: what the host grants. Without one, everything is granted. */
+  readonly policy?: string | undefined;
 };
 
 /** A directory is read as it lies there; a bare repository, or any with `ref`, at HEAD or that ref. */
@@ -59,13 +61,22 @@ async function compileCommit(
 }
 
 async function compile(
-  { path, host }: TreeOptions,
+  { path, host, policy }: TreeOptions,
   revision: CommitSha,
   reader: FileReader,
 ): Promise<CompileResult> {
   const { compileRevision } = await import("../manifests/compile-revision.ts");
   const abort = AbortSignal.timeout(FETCH_TIMEOUT_MS);
-  return compileRevision({ revision, reader, host: host ?? hostname(), path, abort });
+  const admit = policy === undefined ? undefined : await readPolicy(policy);
+  return compileRevision({ revision, reader, host: host ?? hostname(), path, abort, admit });
+}
+
+async function readPolicy(file: string): Promise<Admit> {
+  const [{ loadPolicy }, { admitService }] = await Promise.all([
+    import("../agent/policy/load-policy.ts"),
+    import("../agent/policy/admit-service.ts"),
+  ]);
+  return admitService(await loadPolicy(file), { ports: [] });
 }
 
 /** `HEAD`, `objects` and `refs` side by side, as git itself decides (is_git_directory). */

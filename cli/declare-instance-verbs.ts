@@ -17,6 +17,7 @@ export function declareInstanceVerbs(declare: Declare): void {
       "--listen <address>",
       "where to serve metrics and readiness, or none (default: 127.0.0.1:9477)",
     )
+    .option("--policy <file>", "what manifests may ask for (default: /etc/berth/policy.yaml)")
     .option("--config <file>", "configuration file; options win over it")
     .action(running(async (...given) => (await import("./verbs/agent.ts")).runAgentVerb(...given)));
   declare(

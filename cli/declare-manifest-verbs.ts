@@ -25,5 +25,6 @@ function addTreeOptions(command: Command): Command {
   return command
     .option("--host <name>", "the host to look through the eyes of (default: this one)")
     .option("--path <dir>", "directory of the tree below which apps lie", ".")
+    .option("--policy <file>", "also check what this policy of a host allows")
     .option("--ref <ref>", "read this commit, branch or tag instead of the working tree");
 }

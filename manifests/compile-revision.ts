@@ -1,9 +1,10 @@
 import { setImmediate } from "node:timers/promises";
 import { checkRevision } from "./compose/check-revision.ts";
 import { type LoadedApp, loadApp } from "./compose/load-app.ts";
-import type { CommitSha, CompileResult, FileReader } from "./desired-state.ts";
+import type { Admit, CommitSha, CompileResult, FileReader } from "./desired-state.ts";
 import { collectDiagnostics, type Report } from "./diagnostics.ts";
 import { findApps, normalizeRoot } from "./find-apps.ts";
+import { formatPath, locateKey } from "./yaml/node.ts";
 
 /**
  * Compiles a commit into what a host shall run. Every directory below `path` with a Compose
@@ -15,6 +16,7 @@ export async function compileRevision({
   reader,
   path,
   abort,
+  admit,
 }: {
   readonly revision: CommitSha;
   readonly reader: FileReader;
@@ -23,6 +25,8 @@ export async function compileRevision({
   /** Directory of the repository to look below; `.` for all of it. */
   readonly path: string;
   readonly abort: AbortSignal;
+  /** What the host grants; without it, everything. */
+  readonly admit?: Admit | undefined;
 }): Promise<CompileResult> {
   const { report, finish } = collectDiagnostics();
   const files = await reader.list();
@@ -37,10 +41,30 @@ export async function compileRevision({
     if (app !== undefined) loaded.push(app);
   }
   checkRevision({ loaded, report });
+  if (admit !== undefined) checkAdmission({ loaded, admit, report });
   const { errors, warnings } = finish();
   if (errors.length > 0) return { ok: false, errors };
   const apps = loaded.map(({ app }) => app).toSorted((a, b) => (a.name < b.name ? -1 : 1));
   return { ok: true, desired: { revision, apps }, warnings };
+}
+
+function checkAdmission({
+  loaded,
+  admit,
+  report,
+}: {
+  readonly loaded: readonly LoadedApp[];
+  readonly admit: Admit;
+  readonly report: Report;
+}): void {
+  for (const { app, file } of loaded) {
+    for (const service of app.services) {
+      for (const { path, message } of admit(service)) {
+        const full = ["services", service.name, ...path];
+        report.error(locateKey(file.root, full), `${formatPath(full)}: ${message}`);
+      }
+    }
+  }
 }
 
 /** Bytes that all Compose and `.env` files of a revision may have together. */

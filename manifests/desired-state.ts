@@ -213,6 +213,15 @@ export type Diagnostic = {
   readonly message: string;
 };
 
+/** Something of a service that the host does not grant; `path` leads there from the service. */
+export type Refusal = {
+  readonly path: readonly (string | number)[];
+  readonly message: string;
+};
+
+/** Says what of a checked service the host refuses. */
+export type Admit = (service: Service) => readonly Refusal[];
+
 /** Reads blobs of one commit (or files of a working tree). Paths are relative, with `/`, without `..`. */
 export type FileReader = {
   /** Every file path, sorted. */

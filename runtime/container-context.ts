@@ -5,7 +5,7 @@ import type { ImageStore } from "./images/image-store.ts";
 import type { Inventory } from "./inventory.ts";
 import type { Launcher } from "./launcher.ts";
 import type { Networks } from "./network/networks.ts";
-import type { Log } from "./runtime.ts";
+import type { Log, RuntimeOptions } from "./runtime.ts";
 import type { Volumes } from "./volumes.ts";
 
 /** The parts of one open runtime that containers are made of. */
@@ -22,6 +22,7 @@ export type ContainerContext = {
   readonly volumes: Volumes;
   readonly launcher: Launcher;
   readonly log: Log;
+  readonly admitBind: NonNullable<RuntimeOptions["admitBind"]>;
   readonly now: () => number;
 };
 

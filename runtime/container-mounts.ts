@@ -1,4 +1,5 @@
-import { mkdirSync, statSync } from "node:fs";
+import { lstatSync, mkdirSync, realpathSync } from "node:fs";
+import { basename, dirname, join } from "node:path";
 import type { ContainerContext } from "./container-context.ts";
 import { pathsOf } from "./container-context.ts";
 import type { ContainerSpec, Mount, MountPropagation } from "./container-spec.ts";
@@ -48,7 +49,8 @@ function plannedMount(context: ContainerContext, spec: ContainerSpec, mount: Mou
     case "bind":
       return bindMount({
         ...mount,
-        fileType: bindKind(spec, mount),
+        ...hostSource(context, spec, mount),
+        noLinks: true,
         recursive: mount.recursive ?? true,
         ids: "host",
       });
@@ -65,6 +67,7 @@ function bindMount(mount: {
   readonly recursive: boolean;
   readonly ids: MountIds;
   readonly propagation?: MountPropagation;
+  readonly noLinks?: boolean;
 }): PlannedMount {
   return {
     kind: "bind",
@@ -74,6 +77,7 @@ function bindMount(mount: {
     recursive: mount.recursive,
     recursiveFlags: true,
     ids: mount.ids,
+    ...(mount.noLinks === true ? { noLinks: true } : {}),
     flags: noSuid | noDev | (mount.readOnly ? readOnly : 0),
     ...(mount.propagation === undefined ? {} : { propagation: propagations[mount.propagation] }),
   };
@@ -111,17 +115,39 @@ function depth(path: string): number {
   return path.split("/").filter(Boolean).length;
 }
 
-function bindKind(
+/**
+ * The source without links. A container may have put a link into a directory of the host that it writes to: what counts
+ * is where it leads, and the helper follows none that comes later.
+ */
+function hostSource(
+  context: ContainerContext,
   spec: ContainerSpec,
   mount: Extract<Mount, { type: "bind" }>,
-): "directory" | "file" {
-  const found = statSync(mount.source, { throwIfNoEntry: false });
-  if (found !== undefined) return found.isDirectory() ? "directory" : "file";
+): { readonly source: string; readonly fileType: "directory" | "file" } {
+  const source = resolveExisting(mount.source);
+  if (!context.admitBind({ source, readOnly: mount.readOnly })) {
+    throw new Error(
+      `cannot start ${spec.name} because its bind source ${mount.source} leads to ${source}, which the policy of this host does not allow: allow it there, or mount another directory`,
+    );
+  }
+  const found = lstatSync(source, { throwIfNoEntry: false });
+  if (found !== undefined) return { source, fileType: found.isDirectory() ? "directory" : "file" };
   if (!mount.createHostPath) {
     throw new Error(
       `cannot start ${spec.name} because the bind source ${mount.source} does not exist: create it, or set create_host_path`,
     );
   }
-  mkdirSync(mount.source, { recursive: true, mode: 0o755 });
-  return "directory";
+  mkdirSync(source, { recursive: true, mode: 0o755 });
+  return { source, fileType: "directory" };
+}
+
+/** What exists of a path with its links resolved, and the rest as it stands. */
+function resolveExisting(path: string): string {
+  try {
+    return realpathSync(path);
+  } catch (error) {
+    if (!(error instanceof Error && "code" in error && error.code === "ENOENT")) throw error;
+    const parent = dirname(path);
+    return parent === path ? path : join(resolveExisting(parent), basename(path));
+  }
 }

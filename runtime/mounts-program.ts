@@ -105,6 +105,8 @@ export function deviceNumber(major: number, minor: number): bigint {
 }
 
 const { readOnly, noSuid, noDev, noExec } = mountAttribute;
+/** O_PATH | O_DIRECTORY of open(2). */
+const openPathDirectory = 0o10_200_000;
 const characterDevice = 0o020_000;
 const nodeTypes = { c: characterDevice, b: 0o060_000, p: 0o010_000 };
 
@@ -114,7 +116,7 @@ function prepareBind(
   mount: Extract<PlannedMount, { kind: "bind" }>,
   storeIds: () => Slot,
 ): void {
-  program.openTree(slot, mount.source, {
+  const expected = {
     recursive: mount.recursive,
     ...(mount.device === undefined
       ? {}
@@ -122,7 +124,15 @@ function prepareBind(
           rdev: deviceNumber(mount.device.major, mount.device.minor),
           fileType: characterDevice,
         }),
-  });
+  };
+  if (mount.noLinks === true) {
+    const root = program.slot();
+    program
+      .open(root, null, openPathDirectory, "/")
+      .openTree(slot, mount.source.slice(1), expected, root);
+  } else {
+    program.openTree(slot, mount.source, expected);
+  }
   const ids = idsNamespace(program, mount.ids, storeIds);
   const propagation = mount.propagation ?? propagationFlag.private;
   if (mount.recursiveFlags || !mount.recursive) {

@@ -59,6 +59,7 @@ async function openContext(options: RuntimeOptions): Promise<ContainerContext> {
     launcher,
     log,
     now,
+    admitBind: options.admitBind ?? (() => true),
     inventory: new Inventory(options.live),
     idLeases: new IdLeases(state, `${options.instance}\0${libDir}`),
     images: await openImageStore({ ...options, unpacker }),

@@ -27,6 +27,11 @@ export type RuntimeOptions = {
   readonly addressPool: string;
   /** Registries (`host[:port]`) that may be spoken to over plain HTTP besides loopback ones. */
   readonly insecureRegistries: readonly string[];
+  /**
+   * Asked for every path of the host that a container mounts, links resolved, right before it is mounted. Undefined:
+   * every path is granted.
+   */
+  readonly admitBind?: (mount: { readonly source: string; readonly readOnly: boolean }) => boolean;
   /** Milliseconds since the epoch. */
   readonly now: () => number;
 };

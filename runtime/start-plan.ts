@@ -96,6 +96,8 @@ export type PlannedMount = {
       readonly propagation?: number;
       /** The source must be this character device. */
       readonly device?: { readonly major: number; readonly minor: number };
+      /** The source is a path without links: one that has become one by now is not followed. */
+      readonly noLinks?: boolean;
       /** The target must be there. */
       readonly mustExist?: boolean;
     }

@@ -5,7 +5,9 @@ import type { Context } from "../context.ts";
 
 /** The agent in this process, until SIGTERM or SIGINT; a second one does not wait for anything. */
 export async function runAgentVerb(context: Context, command: Command): Promise<undefined> {
-  const { config, ...given } = command.opts<Partial<AgentOptions> & { config?: string }>();
+  const { config, policy, ...given } = command.opts<
+    Partial<AgentOptions> & { config?: string; policy?: string }
+  >();
   if (given.repo === undefined && config === undefined) {
     throw new CliError(
       2,
@@ -24,6 +26,7 @@ export async function runAgentVerb(context: Context, command: Command): Promise<
       interval: given.interval,
       listen: given.listen,
       configFile: config,
+      policyFile: policy,
       libDir,
       runDir,
       instance,

@@ -77,6 +77,7 @@ export class TestAgent {
       listen: `127.0.0.1:${this.#port}`,
       addressPool: `10.${220 + (process.pid % 16)}.0.0/16`,
       log: { level: "debug" },
+      policy: { bindMounts: [{ path: this.dir }] },
       ...this.#options.config,
     });
     await this.start();

@@ -7,7 +7,7 @@ import { fileURLToPath } from "node:url";
 import { openDatabase } from "../../agent/store/open-database.ts";
 import type { ContainerSpec } from "../../runtime/container-spec.ts";
 import { openRuntime } from "../../runtime/open-runtime.ts";
-import type { LogLine, ProcessSession, Runtime } from "../../runtime/runtime.ts";
+import type { LogLine, ProcessSession, Runtime, RuntimeOptions } from "../../runtime/runtime.ts";
 import { programImage, writeOciLayout } from "../builders/oci-layout.ts";
 
 export const payloadPath = (name: string): string =>
@@ -24,7 +24,10 @@ export type Bench = {
 const silent = { debug() {}, info() {}, warn() {}, error() {} };
 
 /** An instance of its own with the images `probe` and `web`; everything of it is gone afterwards, also on failure. */
-export async function withRuntime(work: (bench: Bench) => Promise<void>): Promise<void> {
+export async function withRuntime(
+  work: (bench: Bench) => Promise<void>,
+  options: Pick<RuntimeOptions, "admitBind"> = {},
+): Promise<void> {
   const root = mkdtempSync(join(tmpdir(), "bt-"));
   const instance = `bt${randomBytes(3).toString("hex")}`;
   const databases: DatabaseSync[] = [];
@@ -46,6 +49,7 @@ export async function withRuntime(work: (bench: Bench) => Promise<void>): Promis
       addressPool: "10.231.0.0/16",
       insecureRegistries: [],
       now: () => Date.now(),
+      ...options,
     });
   };
   let runtime = await open();

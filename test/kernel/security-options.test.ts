@@ -1,4 +1,14 @@
-import { readFileSync, readlinkSync } from "node:fs";
+import {
+  existsSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  rmSync,
+  symlinkSync,
+} from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import type { ContainerSpec, Security } from "../../runtime/container-spec.ts";
 import type { Runtime } from "../../runtime/runtime.ts";
 import { kernelTest } from "./kernel-test.ts";
@@ -306,3 +316,26 @@ kernelTest("shared memory, tmpfs, groups, hosts and name servers are what was as
     );
   }),
 );
+
+kernelTest("a bind source is judged by where its links lead, also when it has to be made", (t) => {
+  const allowed = mkdtempSync(join(tmpdir(), "bt-bind-"));
+  const outside = mkdtempSync(join(tmpdir(), "bt-outside-"));
+  symlinkSync(outside, join(allowed, "link"));
+  const admitBind = ({ source }: { readonly source: string }) => source.startsWith(`${allowed}/`);
+  const bind = (source: string): Partial<ContainerSpec> => ({
+    mounts: [{ type: "bind", source, target: "/data", readOnly: false, createHostPath: true }],
+  });
+  return withRuntime(
+    async ({ runtime }) => {
+      for (const source of [join(allowed, "link"), join(allowed, "link", "new"), outside]) {
+        await t.throwsAsync(keep(runtime, bind(source)), { message: /does not allow/ }, source);
+      }
+      t.deepEqual(readdirSync(outside), []);
+      await keep(runtime, bind(join(allowed, "own", "new")));
+      t.true(existsSync(join(allowed, "own", "new")));
+    },
+    { admitBind },
+  ).finally(() => {
+    for (const path of [allowed, outside]) rmSync(path, { recursive: true });
+  });
+});

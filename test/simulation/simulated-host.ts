@@ -2,6 +2,7 @@ import { createHash } from "node:crypto";
 import { DatabaseSync } from "node:sqlite";
 import { type Core, createCore } from "../../agent/core.ts";
 import type { HostListener } from "../../agent/host-listeners.ts";
+import { defaultPolicy } from "../../agent/policy/policy.ts";
 import { ReconcileLoop } from "../../agent/reconcile.ts";
 import { recover } from "../../agent/recover.ts";
 import type { Settings } from "../../agent/settings.ts";
@@ -32,6 +33,7 @@ export class SimulatedHost {
     windows: [],
     insecureRegistries: [],
     addressPool: "10.210.0.0/16",
+    policy: defaultPolicy,
     log: { level: "info", format: "logfmt" },
   };
   readonly #stateDatabase = migrated(stateMigrations);

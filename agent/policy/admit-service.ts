@@ -1,0 +1,129 @@
+import type { Admit, Refusal, Service, ServiceMount } from "../../manifests/desired-state.ts";
+import { admitsBind } from "./admit-bind.ts";
+import type { Policy } from "./policy.ts";
+
+/** What of a service the policy does not allow, each with the line of the policy that would. */
+export function admitService(
+  policy: Policy,
+  own: { /** Ports that the agent itself listens on. */ readonly ports: readonly number[] },
+): Admit {
+  return (service) => [
+    ...securityRefusals(policy, service),
+    ...namespaceRefusals(policy, service),
+    ...deviceRefusals(policy, service),
+    ...service.mounts.flatMap((mount, index) => mountRefusals(policy, mount, index)),
+    ...portRefusals(policy, service, own.ports),
+  ];
+}
+
+function refusal(path: Refusal["path"], what: string, line: string): Refusal {
+  return {
+    path,
+    message: `the policy of this host does not allow ${what}: \`${line}\` in its policy would`,
+  };
+}
+
+function securityRefusals(policy: Policy, { options }: Service): readonly Refusal[] {
+  const security = options?.security ?? {};
+  const refusals: Refusal[] = [];
+  if (security.privileged === true && !policy.privileged) {
+    refusals.push(refusal(["privileged"], "privileged containers", "privileged: true"));
+  }
+  for (const [index, name] of (security.capabilitiesAdded ?? []).entries()) {
+    const plain = name.replace(/^CAP_/, "");
+    if (policy.capabilities.includes("ALL") || policy.capabilities.includes(plain)) continue;
+    const line = `capabilities: [${[...policy.capabilities, plain].join(", ")}]`;
+    refusals.push(refusal(["cap_add", index], `the capability ${plain}`, line));
+  }
+  const optionsAt = ["security_opt"];
+  const { seccomp } = security;
+  if (seccomp === "unconfined" && !policy.seccompUnconfined) {
+    refusals.push(refusal(optionsAt, "seccomp=unconfined", "seccompUnconfined: true"));
+  }
+  if (seccomp !== undefined && seccomp !== "unconfined" && !policy.seccompProfiles) {
+    refusals.push(refusal(optionsAt, "a seccomp profile of one's own", "seccompProfiles: true"));
+  }
+  if (security.systemPathsShown === true && !policy.systemPathsUnconfined) {
+    refusals.push(refusal(optionsAt, "systempaths=unconfined", "systemPathsUnconfined: true"));
+  }
+  if (security.noNewPrivileges === false && !policy.newPrivileges) {
+    refusals.push(refusal(optionsAt, "no-new-privileges:false", "newPrivileges: true"));
+  }
+  const score = options?.oomScoreAdj;
+  if (score !== undefined && score < policy.oomScoreAdjMin) {
+    refusals.push(
+      refusal(["oom_score_adj"], `an oom_score_adj of ${score}`, `oomScoreAdjMin: ${score}`),
+    );
+  }
+  return refusals;
+}
+
+const namespaceKeys = {
+  user: "userns_mode",
+  pid: "pid",
+  ipc: "ipc",
+  uts: "uts",
+  cgroup: "cgroup",
+  network: "network_mode",
+} as const;
+
+function namespaceRefusals(policy: Policy, { options }: Service): readonly Refusal[] {
+  const namespaces = options?.namespaces ?? {};
+  const kinds = Object.keys(namespaceKeys) as (keyof typeof namespaceKeys)[];
+  return kinds
+    .filter((kind) => namespaces[kind] === "host" && !policy.hostNamespaces.includes(kind))
+    .map((kind) => {
+      const line = `hostNamespaces: [${[...policy.hostNamespaces, kind].join(", ")}]`;
+      return refusal([namespaceKeys[kind]], `the host's ${kind} namespace`, line);
+    });
+}
+
+function deviceRefusals(policy: Policy, { options }: Service): readonly Refusal[] {
+  if (policy.devices.includes("ALL")) return [];
+  const allowed = (path: string) =>
+    policy.devices.some((entry) => path === entry || path.startsWith(`${entry}/`));
+  const isClean = (path: string) => !/(?:^|\/)\.{1,2}(?:\/|$)/.test(path);
+  const refusals = (options?.devices ?? []).flatMap(({ source }, index) =>
+    isClean(source) && allowed(source)
+      ? []
+      : [refusal(["devices", index], `the device ${source}`, `devices: [${source}]`)],
+  );
+  const rules = (options?.deviceRules ?? []).map((rule, index) =>
+    refusal(["device_cgroup_rules", index], `the device rule "${rule}"`, "devices: [ALL]"),
+  );
+  return [...refusals, ...rules];
+}
+
+function mountRefusals(policy: Policy, mount: ServiceMount, index: number): readonly Refusal[] {
+  if (mount.type !== "bind") return [];
+  const refusals: Refusal[] = [];
+  if (!admitsBind(policy, mount)) {
+    const line = `bindMounts: [{path: ${mount.source}${mount.readOnly ? ", readOnly: true" : ""}}]`;
+    const how = mount.readOnly ? "" : " with write access";
+    refusals.push(refusal(["volumes", index], `a bind mount of ${mount.source}${how}`, line));
+  }
+  if (mount.propagation?.endsWith("shared") === true && !policy.sharedMounts) {
+    refusals.push(refusal(["volumes", index], "shared mounts", "sharedMounts: true"));
+  }
+  return refusals;
+}
+
+function portRefusals(
+  policy: Policy,
+  { ports }: Service,
+  own: readonly number[],
+): readonly Refusal[] {
+  const { min, max, reserved } = policy.ports;
+  return ports.flatMap(({ hostPort, protocol }): Refusal[] => {
+    if (protocol === "tcp" && own.includes(hostPort)) {
+      const message = `port ${hostPort} is the agent's own: choose another one, or move the agent with \`listen\``;
+      return [{ path: ["ports"], message }];
+    }
+    if (reserved.includes(hostPort)) {
+      return [refusal(["ports"], `port ${hostPort}`, `ports.reserved without ${hostPort}`)];
+    }
+    if (hostPort >= min && hostPort <= max) return [];
+    const line = hostPort < min ? `ports.min: ${hostPort}` : `ports.max: ${hostPort}`;
+    return [refusal(["ports"], `port ${hostPort}`, line)];
+  });
+}
