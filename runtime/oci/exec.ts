@@ -39,7 +39,10 @@ export async function execInOciContainer(
   if (config.process == null || record.process === undefined) {
     throw new Error(`cannot exec in ${record.id}: the container has no process`);
   }
-  const plan = planProcess(request.process(config.process), config.linux.seccomp);
+  const joins = namespacesOf(record.process.pid);
+  const plan = planProcess(request.process(config.process), config.linux.seccomp, {
+    ownUserNamespace: (joins & namespaceFlag.user) !== 0,
+  });
   const staysHere = !request.detach && request.consoleSocket === undefined;
   if (plan.terminal !== undefined && !staysHere && request.consoleSocket === undefined) {
     throw new Error(
@@ -55,7 +58,7 @@ export async function execInOciContainer(
         plan,
         {
           process: record.process,
-          joins: namespacesOf(record.process.pid),
+          joins,
           cgroup: record.cgroup,
         },
         request.consoleSocket === undefined

@@ -45,7 +45,9 @@ export function planOci(config: OciConfig, process: OciProcess, place: OciPlace)
   return {
     copyUps,
     plan: {
-      process: planProcess(process, linux.seccomp),
+      process: planProcess(process, linux.seccomp, {
+        ownUserNamespace: namespaces.user.kind !== "host",
+      }),
       namespaces,
       idBase,
       hostname: config.hostname ?? "",

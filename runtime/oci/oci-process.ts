@@ -1,3 +1,4 @@
+import { readFileSync } from "node:fs";
 import { arch, release } from "node:os";
 import { capabilityBits } from "../capabilities.ts";
 import { compileSeccomp } from "../seccomp/compile-seccomp.ts";
@@ -9,6 +10,7 @@ import type { OciConfig, OciProcess } from "./oci-config.ts";
 export function planProcess(
   process: OciProcess,
   seccomp: OciConfig["linux"]["seccomp"],
+  { ownUserNamespace }: { readonly ownUserNamespace: boolean },
 ): ProcessPlan {
   refuseLabels(process);
   const { user } = process;
@@ -21,7 +23,10 @@ export function planProcess(
       gid: user.gid,
       supplementaryGids: user.additionalGids ?? [],
     },
-    capabilities: capabilitySets(process.capabilities ?? {}),
+    capabilities: capabilitySets(
+      process.capabilities ?? {},
+      ownUserNamespace ? everyCapability : ownBoundingSet(),
+    ),
     seccomp: seccomp == null ? undefined : compileFilter(seccomp),
     noNewPrivileges: process.noNewPrivileges === true,
     umask: user.umask ?? 0o022,
@@ -69,18 +74,29 @@ function planRlimit({ type, soft, hard }: NonNullable<OciProcess["rlimits"]>[num
   return { resource, soft, hard, raises: false };
 }
 
-/** Names that this kernel does not know are passed over, as the specification lets a runtime do. */
-function capabilitySets(capabilities: NonNullable<OciProcess["capabilities"]>): CapabilitySets {
-  const inheritable = mask(capabilities.inheritable);
-  const permitted = mask(capabilities.permitted);
+/** What cannot be granted is passed over, as the specification wants it: what the kernel or this process lacks. */
+function capabilitySets(
+  capabilities: NonNullable<OciProcess["capabilities"]>,
+  available: bigint,
+): CapabilitySets {
+  const inheritable = mask(capabilities.inheritable) & available;
+  const permitted = mask(capabilities.permitted) & available;
   return {
-    bounding: mask(capabilities.bounding),
+    bounding: mask(capabilities.bounding) & available,
     permitted,
     effective: mask(capabilities.effective) & permitted,
     inheritable,
     // capabilities(7): ambient ones have to be permitted and inheritable.
     ambient: mask(capabilities.ambient) & permitted & inheritable,
   };
+}
+
+/** Root of a new user namespace has all of them there. */
+const everyCapability = (1n << 64n) - 1n;
+
+function ownBoundingSet(): bigint {
+  const text = readFileSync("/proc/self/status", "utf8");
+  return BigInt(`0x${/^CapBnd:\s*([0-9a-f]+)$/m.exec(text)?.[1] ?? "0"}`);
 }
 
 function mask(names: readonly string[] | null | undefined): bigint {
