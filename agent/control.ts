@@ -116,6 +116,23 @@ export type ImageReport = {
   readonly inUse: boolean;
 };
 
+/** `code` and `signal` are both null when the status was lost, or when it never ran. */
+export type ContainerEnd = { readonly code: number | null; readonly signal: number | null };
+
+/** One process of a container. */
+export type TopEntry = {
+  /** On the host. */
+  readonly pid: number;
+  /** In the container. */
+  readonly containerPid: number;
+  /** As the container sees it; null for an id that it has not. */
+  readonly uid: number | null;
+  readonly state: string;
+  readonly memoryBytes: number;
+  readonly cpuMs: number;
+  readonly command: string;
+};
+
 /** NAME of a container: an id prefix, `app-service-N`, or `app/service` where only one replica runs. */
 export type ContainerName = string;
 
@@ -132,6 +149,16 @@ export type Control = {
   restart(name: ContainerName, options: { readonly graceMs?: number }): Promise<void>;
   kill(name: ContainerName, signal: string): Promise<void>;
   exec(name: ContainerName, spec: ExecSpec): Promise<ProcessSession>;
+  /** The streams of the first process; closing the session leaves it running. */
+  attach(
+    name: ContainerName,
+    options: { readonly stdin: boolean },
+  ): Promise<{ readonly session: ProcessSession; readonly tty: boolean }>;
+  pause(name: ContainerName): Promise<void>;
+  unpause(name: ContainerName): Promise<void>;
+  /** Resolves with how the container's run ended; at once when none is under way. */
+  wait(name: ContainerName, abort: AbortSignal): Promise<ContainerEnd>;
+  top(name: ContainerName): Promise<readonly TopEntry[]>;
   logs(
     name: ContainerName,
     options: {

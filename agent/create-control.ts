@@ -4,6 +4,7 @@ import { listImages, loadByHand, pullByHand } from "./control-images.ts";
 import { inspectByName } from "./control-inspect.ts";
 import { resolveContainer } from "./control-names.ts";
 import { execIn, killByHand, restartByHand, startByHand, stopByHand } from "./control-operate.ts";
+import { attachTo, listProcesses, pauseByHand, waitForEnd } from "./control-processes.ts";
 import { isReady, listContainers, planNow, readStatus, syncNow } from "./control-status.ts";
 import { followEvents, sampleStats } from "./control-streams.ts";
 import { takeDown } from "./down.ts";
@@ -23,6 +24,11 @@ export function createControl(context: ControlContext): Control {
     restart: (name, options) => restartByHand(context, name, options),
     kill: (name, signal) => killByHand(context, name, signal),
     exec: (name, spec) => execIn(context, name, spec),
+    attach: (name, options) => attachTo(context, name, options),
+    pause: (name) => pauseByHand(context, name, true),
+    unpause: (name) => pauseByHand(context, name, false),
+    wait: (name, abort) => waitForEnd(context, name, abort),
+    top: (name) => listProcesses(context, name),
     logs: async (name, options) => {
       const { id } = resolveContainer(await core.view.observe(), name);
       return core.runtime.logs(id, options);

@@ -19,6 +19,7 @@ export function declareContainerVerbs(declare: Declare): void {
     .option("-t, --timestamps", "begin each line with its time")
     .action(running(async (...given) => (await import("./verbs/logs.ts")).runLogs(...given)));
   declareExec(declare);
+  declareLooking(declare);
   declareByHand(declare);
   declare("stats", "live figures from cgroups", "berth stats --no-stream")
     .option("--no-stream", "one sample, then end")
@@ -29,7 +30,8 @@ export function declareContainerVerbs(declare: Declare): void {
 function declareExec(declare: Declare): void {
   declare("exec <name> <command...>", "run a command in a container", "berth exec -it shop/web sh")
     .option("-i, --interactive", "pass standard input on")
-    .option("-t, --tty", "give the command a terminal")
+    .option("-t, --tty", "give the command a terminal; Ctrl-P Ctrl-Q leaves it running")
+    .option("-d, --detach", "start it and leave it to itself")
     .option("-u, --user <user>", "user, or user:group, of the command")
     .option("-e, --env <key=value>", "set a variable (may be repeated)", collectEnvironment)
     .option("-w, --workdir <dir>", "directory to run in")
@@ -52,9 +54,32 @@ function declareByHand(declare: Declare): void {
   declare("kill <name...>", "send a signal", "berth kill -s SIGHUP shop/web")
     .option("-s, --signal <signal>", "name or number", "SIGKILL")
     .action(byHand("kill"));
+  declare("pause <name...>", "hold every process of a container", "berth pause shop/web").action(
+    byHand("pause"),
+  );
+  declare("unpause <name...>", "let them go on", "berth unpause shop/web").action(
+    byHand("unpause"),
+  );
 }
 
-function byHand(action: "stop" | "start" | "restart" | "kill"): ReturnType<typeof running> {
+function declareLooking(declare: Declare): void {
+  declare("attach <name>", "the streams of a container's first process", "berth attach shop/web")
+    .option("--no-stdin", "only look")
+    .action(running(async (...given) => (await import("./verbs/attach.ts")).runAttach(...given)));
+  declare("top <name>", "the processes of a container", "berth top shop/web").action(
+    running(async (...given) => (await import("./verbs/top.ts")).runTop(...given)),
+  );
+  declare("port <name>", "where the host listens for a container", "berth port shop/web").action(
+    running(async (...given) => (await import("./verbs/port.ts")).runPort(...given)),
+  );
+  declare("wait <name...>", "wait for the end, print the exit code", "berth wait shop/job").action(
+    running(async (...given) => (await import("./verbs/wait.ts")).runWait(...given)),
+  );
+}
+
+function byHand(
+  action: "stop" | "start" | "restart" | "kill" | "pause" | "unpause",
+): ReturnType<typeof running> {
   return running(async (...given) =>
     (await import("./verbs/by-hand.ts")).runByHand(action, ...given),
   );

@@ -11,33 +11,37 @@ import {
   type Frame,
   STDIN_WINDOW_BYTES,
 } from "../agent/api/exec-frames.ts";
-import type { ExecRequest } from "../agent/api/requests.ts";
+import type { AttachRequest, ExecRequest } from "../agent/api/requests.ts";
 import { upgrade } from "./agent-client.ts";
 import { CliError } from "./cli-error.ts";
 import type { Context } from "./context.ts";
+import type { DetachKeys } from "./detach-keys.ts";
 
 export type ExecClient = {
   /** Resolves when the process runs; rejects with the agent's sentence when it cannot. */
-  readonly started: Promise<void>;
+  readonly started: Promise<{ readonly tty: boolean }>;
   readonly exit: Promise<ExecExit>;
   /** Passes a stream on as standard input, no faster than the process takes it. */
-  sendInput(source: NodeJS.ReadStream): void;
+  sendInput(source: NodeJS.ReadStream, keys?: DetachKeys): void;
+  /** Resolves when the detach keys were typed. */
+  readonly detached: Promise<void>;
   resize(size: { readonly rows: number; readonly columns: number }): void;
   signal(number: number): void;
   /** Leaves at once; the agent then ends the process. */
   close(): void;
 };
 
-/** Starts the command; its output goes to the two streams, which may be as slow as they like. */
+/** Starts the command, or attaches; output goes to the two streams, which may be as slow as they like. */
 export async function openExec(options: {
   readonly context: Context;
-  readonly request: ExecRequest;
+  readonly path: "/v1/exec" | "/v1/attach";
+  readonly request: ExecRequest | AttachRequest;
   readonly stdout: NodeJS.WritableStream;
   readonly stderr: NodeJS.WritableStream;
 }): Promise<ExecClient> {
-  const { context, request, stdout, stderr } = options;
-  const connection = await upgrade(context, "/v1/exec", EXEC_PROTOCOL);
-  const started = Promise.withResolvers<void>();
+  const { context, path, request, stdout, stderr } = options;
+  const connection = await upgrade(context, path, EXEC_PROTOCOL);
+  const started = Promise.withResolvers<{ readonly tty: boolean }>();
   const exit = Promise.withResolvers<ExecExit>();
   const fail = (error: Error): void => {
     started.reject(error);
@@ -53,11 +57,11 @@ export async function openExec(options: {
     stream.once("drain", () => connection.resume());
   };
   const handle = ({ type, payload }: Frame): void => {
-    if (type === FRAME.started) started.resolve();
+    // The agent made these payloads from the types that are named here.
+    if (type === FRAME.started) started.resolve(JSON.parse(payload.toString()) as { tty: boolean });
     else if (type === FRAME.stdout) output(stdout, payload);
     else if (type === FRAME.stderr) output(stderr, payload);
     else if (type === FRAME.credit) window.give(payload.readUInt32LE(0));
-    // The agent made these payloads from the types that are named here.
     else if (type === FRAME.exit) exit.resolve(JSON.parse(payload.toString()) as ExecExit);
     else if (type === FRAME.error) {
       fail(new CliError(1, (JSON.parse(payload.toString()) as { error: string }).error));
@@ -80,7 +84,8 @@ export async function openExec(options: {
   return {
     started: started.promise,
     exit: exit.promise,
-    sendInput: (source) => window.send(source),
+    sendInput: (source, keys) => window.send(source, keys),
+    detached: window.detached.promise,
     resize: (size) => connection.write(encodeJsonFrame(FRAME.resize, size)),
     signal: (number) => connection.write(encodeFrame(FRAME.signal, Uint8Array.of(number))),
     close: () => connection.destroy(),
@@ -94,6 +99,7 @@ class InputWindow {
   #waiting: Buffer[] = [];
   #source: NodeJS.ReadStream | undefined;
   #ended = false;
+  readonly detached = Promise.withResolvers<void>();
 
   constructor(connection: Duplex) {
     this.#connection = connection;
@@ -104,11 +110,14 @@ class InputWindow {
     if (this.#waiting.length > 0) this.#flush();
   }
 
-  send(source: NodeJS.ReadStream): void {
+  send(source: NodeJS.ReadStream, keys?: DetachKeys): void {
     this.#source = source;
     source.on("data", (chunk: Buffer) => {
-      this.#waiting.push(chunk);
+      const { bytes, detached } = keys?.filter(chunk) ?? { bytes: chunk, detached: false };
+      this.#waiting.push(bytes);
       this.#flush();
+      if (detached)
+        this.#connection.write(encodeFrame(FRAME.detach), () => this.detached.resolve());
     });
     source.on("end", () => this.#end());
     // A standard input that cannot be read is at its end.

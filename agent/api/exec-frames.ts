@@ -12,7 +12,7 @@ const FRAME_DATA_BYTES_MAX = 65_536;
 const OPEN_BYTES_MAX = 1_048_576;
 const HEADER_BYTES = 5;
 
-/** The client sends the first five, the agent the others. JSON payloads are UTF-8. */
+/** The client sends the first six, the agent the others. JSON payloads are UTF-8. */
 export const FRAME = {
   /** JSON `ExecRequest`; first, once. */
   open: 1,
@@ -23,7 +23,9 @@ export const FRAME = {
   resize: 4,
   /** u8 signal number. */
   signal: 5,
-  /** JSON `{pid}`. */
+  /** The client leaves and the process goes on; empty. */
+  detach: 6,
+  /** JSON `{pid, tty}`. */
   started: 16,
   stdout: 17,
   stderr: 18,

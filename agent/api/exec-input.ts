@@ -129,6 +129,10 @@ function createFrameHandler(session: ProcessSession, connection: Duplex): (frame
       case FRAME.signal:
         session.signal(parse(Signal, payload[0]));
         return;
+      case FRAME.detach:
+        // To a supervisor, signal 0 says that the process shall outlive this session.
+        session.signal(0);
+        return;
       default:
         throw wrongFrame(`type ${type} in the wrong place`);
     }

@@ -14,24 +14,33 @@ import {
   type Frame,
 } from "./exec-frames.ts";
 import { openExecInput, readJsonFrame, wrongFrame } from "./exec-input.ts";
-import { ExecRequest } from "./requests.ts";
+import { AttachRequest, ExecRequest } from "./requests.ts";
 
 const OPEN_TIMEOUT_MS = 10_000;
 const LAST_FRAME_TIMEOUT_MS = 1500;
 /** How long output may stay silent after the process ended before a grandchild's open pipe is given up. */
 const SILENCE_AFTER_EXIT_MS = 500;
 
+/** A session as the OPEN frame asks for it. */
+type Opened = {
+  readonly session: ProcessSession;
+  readonly tty: boolean;
+  /** Nothing follows STARTED. */
+  readonly detach: boolean;
+};
+
 /**
- * Serves one exec on an upgraded connection: frames in, frames out, until the process ends or either side goes.
- * Never throws: every error is sent as the last frame.
+ * Serves one exec or attach on an upgraded connection: frames in, frames out, until the process ends or either side
+ * goes. Never throws: every error is sent as the last frame.
  */
 export async function serveExec(options: {
+  readonly kind: "exec" | "attach";
   readonly control: Control;
   readonly connection: Duplex;
   readonly head: Uint8Array;
   readonly abort: AbortSignal;
 }): Promise<void> {
-  const { control, connection, head, abort } = options;
+  const { kind, control, connection, head, abort } = options;
   const gone = new AbortController();
   connection.on("error", () => connection.destroy());
   // The client keeps its side open to the end: when that closes, nobody is there any more.
@@ -42,7 +51,7 @@ export async function serveExec(options: {
   );
   const ended = AbortSignal.any([gone.signal, abort]);
   try {
-    await runSession({ control, connection, head, ended });
+    await runSession({ kind, control, connection, head, ended });
   } catch (thrown) {
     const { error, kind } = describeError(thrown);
     connection.end(encodeJsonFrame(FRAME.error, { error, kind }));
@@ -52,16 +61,17 @@ export async function serveExec(options: {
 }
 
 async function runSession(options: {
+  readonly kind: "exec" | "attach";
   readonly control: Control;
   readonly connection: Duplex;
   readonly head: Uint8Array;
   readonly ended: AbortSignal;
 }): Promise<void> {
-  const { control, connection, ended } = options;
+  const { kind, control, connection, ended } = options;
   const input = openExecInput(connection, options.head);
   const patience = AbortSignal.any([ended, AbortSignal.timeout(OPEN_TIMEOUT_MS)]);
-  const { name, spec } = readOpenFrame(await whenAborted(input.first, patience));
-  const session = await control.exec(name, spec);
+  const frame = await whenAborted(input.first, patience);
+  const { session, tty, detach } = await (kind === "exec" ? openExec : openAttach)(control, frame);
   if (ended.aborted) {
     session.close();
     return;
@@ -70,7 +80,11 @@ async function runSession(options: {
   const stop = AbortSignal.any([ended, failed.signal]);
   input.serve(session, (error) => failed.abort(error));
   try {
-    connection.write(encodeJsonFrame(FRAME.started, { pid: session.pid }));
+    connection.write(encodeJsonFrame(FRAME.started, { pid: session.pid, tty }));
+    if (detach) {
+      connection.end(encodeJsonFrame(FRAME.exit, { code: 0, signal: null, oomKilled: false }));
+      return;
+    }
     const exit = await pumpUntilExit(session, connection, stop);
     connection.end(encodeJsonFrame(FRAME.exit, describeExit(exit)));
   } finally {
@@ -124,12 +138,26 @@ async function pump(options: {
   }
 }
 
-function readOpenFrame(frame: Frame): { name: string; spec: ExecSpec } {
+async function openAttach(control: Control, frame: Frame): Promise<Opened> {
+  requireOpen(frame);
+  const { name, stdin } = readJsonFrame(AttachRequest, frame);
+  return { ...(await control.attach(name, { stdin })), detach: false };
+}
+
+async function openExec(control: Control, frame: Frame): Promise<Opened> {
+  requireOpen(frame);
+  const { name, spec } = readOpenFrame(frame);
+  return { session: await control.exec(name, spec), tty: spec.tty, detach: spec.detach };
+}
+
+function requireOpen(frame: Frame): void {
   if (frame.type !== FRAME.open) throw wrongFrame("a first frame that is not OPEN");
+}
+
+function readOpenFrame(frame: Frame): { name: string; spec: ExecSpec } {
   const { name, user, workingDir, terminal, ...rest } = readJsonFrame(ExecRequest, frame);
   const spec: ExecSpec = {
     ...rest,
-    detach: false,
     ...(user === undefined ? {} : { user }),
     ...(workingDir === undefined ? {} : { workingDir }),
     ...(terminal === undefined ? {} : { terminal }),

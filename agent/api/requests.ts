@@ -59,10 +59,17 @@ export const ExecRequest = z.strictObject({
   workingDir: NoNul.min(1).max(4096).optional(),
   tty: z.boolean().default(false),
   stdin: z.boolean().default(false),
+  /** The answer ends with STARTED, and the process goes on. */
+  detach: z.boolean().default(false),
   terminal: Terminal.optional(),
 });
 
 export type ExecRequest = z.output<typeof ExecRequest>;
+
+/** Payload of the OPEN frame of an attach stream. */
+export const AttachRequest = z.strictObject({ name: Name, stdin: z.boolean().default(false) });
+
+export type AttachRequest = z.output<typeof AttachRequest>;
 
 /** One sentence out of a failed parse: every mistake with its field. */
 export function describeMistakes(error: z.ZodError): string {

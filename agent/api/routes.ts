@@ -104,6 +104,13 @@ const routes: ReadonlyMap<string, Route> = new Map<string, Route>([
     "POST /v1/kill",
     answer(requests.KillBody, ({ control }, { name, signal }) => control.kill(name, signal)),
   ],
+  ["POST /v1/pause", answer(requests.NameBody, ({ control }, { name }) => control.pause(name))],
+  ["POST /v1/unpause", answer(requests.NameBody, ({ control }, { name }) => control.unpause(name))],
+  [
+    "GET /v1/wait",
+    answer(requests.InspectQuery, ({ control, abort }, { name }) => control.wait(name, abort)),
+  ],
+  ["GET /v1/top", answer(requests.InspectQuery, ({ control }, { name }) => control.top(name))],
   ["POST /v1/load", answer(requests.LoadBody, load)],
   [
     "POST /v1/down",

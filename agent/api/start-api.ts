@@ -82,11 +82,12 @@ function createPrivateServer(options: {
     });
   });
   server.on("upgrade", (request, connection, head) => {
-    if (request.url !== "/v1/exec" || request.headers.upgrade !== EXEC_PROTOCOL) {
+    const kind = ({ "/v1/exec": "exec", "/v1/attach": "attach" } as const)[request.url ?? ""];
+    if (kind === undefined || request.headers.upgrade !== EXEC_PROTOCOL) {
       connection.end("HTTP/1.1 404 Not Found\r\nConnection: close\r\nContent-Length: 0\r\n\r\n");
       return;
     }
-    void serveExec({ control, connection, head, abort: closing });
+    void serveExec({ kind, control, connection, head, abort: closing });
   });
   return server;
 }

@@ -5,9 +5,9 @@ import { print, printJson, printNote } from "../terminal.ts";
 
 type ByHandOptions = { readonly time?: number; readonly signal?: string };
 
-/** Stops, starts, restarts or kills every named container; one that fails does not keep the others from it. */
+/** Stops, starts, restarts, kills, pauses or resumes every named container; one that fails does not keep the others from it. */
 export async function runByHand(
-  action: "stop" | "start" | "restart" | "kill",
+  action: "stop" | "start" | "restart" | "kill" | "pause" | "unpause",
   context: Context,
   command: Command,
 ): Promise<number> {

@@ -3,11 +3,13 @@ import type { Command } from "commander";
 import type { ExecRequest } from "../../agent/api/requests.ts";
 import { CliError } from "../cli-error.ts";
 import type { Context } from "../context.ts";
+import { DetachKeys } from "../detach-keys.ts";
 import { type ExecClient, openExec } from "../exec-client.ts";
 
 type ExecOptions = {
   readonly interactive?: boolean;
   readonly tty?: boolean;
+  readonly detach?: boolean;
   readonly user?: string;
   readonly env?: Readonly<Record<string, string>>;
   readonly workdir?: string;
@@ -18,6 +20,7 @@ const FORWARDED = ["SIGINT", "SIGTERM", "SIGQUIT", "SIGUSR1", "SIGUSR2"] as cons
 /** Ends with the exit code of the command, 128 + n when signal n ended it. */
 export async function runExec(context: Context, command: Command): Promise<number> {
   const options = command.opts<ExecOptions>();
+  if (options.detach) return runDetached(context, command);
   const raw = options.tty === true && options.interactive === true;
   if (raw && !process.stdin.isTTY) {
     throw new CliError(
@@ -26,14 +29,17 @@ export async function runExec(context: Context, command: Command): Promise<numbe
     );
   }
   const { stdout, stderr } = process;
-  const client = await openExec({ context, request: createRequest(command), stdout, stderr });
+  const request = createRequest(command);
+  const client = await openExec({ context, path: "/v1/exec", request, stdout, stderr });
   const leave = forwardSignals(client);
   const restore = raw ? enterRawMode() : undefined;
   try {
     await client.started;
     if (options.tty) followSize(client);
-    if (options.interactive) client.sendInput(process.stdin);
-    const { code, signal } = await client.exit;
+    if (options.interactive) client.sendInput(process.stdin, raw ? new DetachKeys() : undefined);
+    const exit = await Promise.race([client.exit, client.detached]);
+    if (exit === undefined) return 0;
+    const { code, signal } = exit;
     if (signal !== null) return 128 + signal;
     if (code !== null) return code;
     throw new CliError(
@@ -49,6 +55,16 @@ export async function runExec(context: Context, command: Command): Promise<numbe
   }
 }
 
+/** The command goes on by itself; what it writes goes nowhere. */
+async function runDetached(context: Context, command: Command): Promise<number> {
+  const request = { ...createRequest(command), detach: true, stdin: false };
+  const { stdout, stderr } = process;
+  const client = await openExec({ context, path: "/v1/exec", request, stdout, stderr });
+  await client.started;
+  client.close();
+  return 0;
+}
+
 function createRequest(command: Command): ExecRequest {
   const { interactive = false, tty = false, user, env = {}, workdir } = command.opts<ExecOptions>();
   const [name = "", ...argv] = command.args;
@@ -60,6 +76,7 @@ function createRequest(command: Command): ExecRequest {
     environment: { ...term, ...env },
     tty,
     stdin: interactive,
+    detach: false,
     ...(user === undefined ? {} : { user }),
     ...(workdir === undefined ? {} : { workingDir: workdir }),
     ...(terminal === undefined ? {} : { terminal }),
@@ -73,7 +90,7 @@ function terminalSize(): { rows: number; columns: number } | undefined {
   return { rows: terminal.rows, columns: terminal.columns };
 }
 
-function followSize(client: ExecClient): void {
+export function followSize(client: ExecClient): void {
   const tell = (): void => {
     const size = terminalSize();
     if (size !== undefined) client.resize(size);
@@ -85,7 +102,7 @@ function followSize(client: ExecClient): void {
 }
 
 /** Bytes of the keyboard go to the container as they are. Returns what undoes it; so does the end of this process. */
-function enterRawMode(): () => void {
+export function enterRawMode(): () => void {
   process.stdin.setRawMode(true);
   process.once("exit", leaveRawMode);
   return () => {
@@ -99,7 +116,7 @@ function leaveRawMode(): void {
 }
 
 /** Signals sent to this process reach the command; a hang-up ends both. */
-function forwardSignals(client: ExecClient): () => void {
+export function forwardSignals(client: ExecClient): () => void {
   const forward = (name: (typeof FORWARDED)[number]): void =>
     client.signal(constants.signals[name]);
   for (const name of FORWARDED) process.on(name, forward);

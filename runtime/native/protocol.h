@@ -53,7 +53,8 @@
 #define BERTH_MSG_ATTACH 36    /* u32 attach flags: answered by STARTED, then OUTPUT of the first process, then EXITED */
 #define BERTH_MSG_INPUT 37     /* bytes for the stdin of the EXEC or ATTACH with this id; empty: end of input */
 #define BERTH_MSG_RESIZE 38    /* u32 rows, u32 columns, for the terminal of the EXEC or ATTACH with this id */
-#define BERTH_MSG_EXEC_SIGNAL 39 /* u32 signal, to the process of the EXEC with this id */
+#define BERTH_MSG_EXEC_SIGNAL 39 /* u32 signal, to the process of the EXEC with this id; 0: it shall outlive its client,
+                                    and what it writes from then on without one is dropped */
 #define BERTH_MSG_ROTATE 40    /* - ; reopens the log; DONE or ERROR */
 
 /* Answers. */

@@ -80,7 +80,9 @@ static void serve_resize(struct supervisor *supervisor, struct client *client, u
 
 static void serve_exec_signal(struct supervisor *supervisor, struct client *client, uint32_t number) {
   struct exec *exec = exec_find(supervisor, client, client->inbox.header.id);
-  if (exec != NULL && !exec->has_ended) sys_pidfd_send_signal(exec->pidfd, (int)number);
+  if (exec == NULL || exec->has_ended) return;
+  if (number == 0) exec->flags |= BERTH_EXEC_DETACH;
+  else sys_pidfd_send_signal(exec->pidfd, (int)number);
 }
 
 /* RESIZE, of a terminal that an attached client shares, follows whoever was last. */

@@ -90,6 +90,24 @@ export function createSampleControl(changes: Partial<Control> = {}): {
       await note("exec", name, ...spec.argv);
       return startSession(spec);
     },
+    attach: async (name, options) => {
+      await note("attach", name, options);
+      return { session: startSession({ ...attachedCommand, stdin: options.stdin }), tty: false };
+    },
+    pause: (name) => note("pause", name),
+    unpause: (name) => note("unpause", name),
+    wait: async () => ({ code: 3, signal: null }),
+    top: async () => [
+      {
+        pid: 4711,
+        containerPid: 1,
+        uid: 0,
+        state: "S",
+        memoryBytes: 1_048_576,
+        cpuMs: 1230,
+        command: "web --listen",
+      },
+    ],
     logs: async () => from([]),
     stats: () => from([]),
     events: () => from([]),
@@ -110,6 +128,14 @@ export function createSampleControl(changes: Partial<Control> = {}): {
 export async function* from<Value>(values: readonly Value[]): AsyncGenerator<Value> {
   yield* values;
 }
+
+const attachedCommand: ExecSpec = {
+  argv: ["sh", "-c", "echo attached; cat"],
+  environment: {},
+  tty: false,
+  stdin: true,
+  detach: false,
+};
 
 /** A session over a child process of the host. */
 export function startSession(spec: ExecSpec): ProcessSession {
