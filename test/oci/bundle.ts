@@ -75,9 +75,19 @@ export class TestBundle {
   }
 
   /** Runs `berth oci` to its end, whatever that is. */
-  async berth(...words: readonly string[]): Promise<Ended> {
+  berth(...words: readonly string[]): Promise<Ended> {
+    return this.#run(join(repository, "bin/berth-oci"), ["--root", this.root, ...words]);
+  }
+
+  /** The same, by a caller that has something open as its descriptor 3. */
+  runWithFd3(...words: readonly string[]): Promise<Ended> {
+    const script = 'exec "$0" --root "$@" 3</dev/null';
+    return this.#run("sh", ["-c", script, join(repository, "bin/berth-oci"), this.root, ...words]);
+  }
+
+  async #run(file: string, words: readonly string[]): Promise<Ended> {
     try {
-      const ended = await run(join(repository, "bin/berth-oci"), ["--root", this.root, ...words], {
+      const ended = await run(file, words, {
         cwd: this.dir,
         timeout: 60_000,
       });

@@ -24,16 +24,19 @@ serialKernelTest(
   },
 );
 
-serialKernelTest("run passes output and exit code through, and forgets the container", async (t) => {
-  const bundle = new TestBundle(t);
-  bundle.configure(["args", "one", "two"]);
-  const ended = await bundle.berth("run", bundle.id);
-  t.is(ended.code, 0);
-  t.true(ended.stdout.includes("two"));
-  bundle.configure(["exit", "7"]);
-  t.is((await bundle.berth("run", bundle.id)).code, 7);
-  t.is((await bundle.berth("state", bundle.id)).code, 1);
-});
+serialKernelTest(
+  "run passes output and exit code through, and forgets the container",
+  async (t) => {
+    const bundle = new TestBundle(t);
+    bundle.configure(["args", "one", "two"]);
+    const ended = await bundle.berth("run", bundle.id);
+    t.is(ended.code, 0);
+    t.true(ended.stdout.includes("two"));
+    bundle.configure(["exit", "7"]);
+    t.is((await bundle.berth("run", bundle.id)).code, 7);
+    t.is((await bundle.berth("state", bundle.id)).code, 1);
+  },
+);
 
 serialKernelTest("exec runs in the container's namespaces and returns its exit code", async (t) => {
   const bundle = new TestBundle(t);
@@ -59,54 +62,60 @@ serialKernelTest("a paused container says so, and takes no exec until it is resu
   t.is(await bundle.status(), "running");
 });
 
-serialKernelTest("delete --force ends a paused container and tolerates a missing one", async (t) => {
-  const bundle = new TestBundle(t);
-  bundle.configure(["sleep", "100"]);
-  await bundle.create();
-  await bundle.berth("start", bundle.id);
-  await bundle.berth("pause", bundle.id);
-  t.is((await bundle.berth("delete", bundle.id)).code, 1);
-  t.is((await bundle.berth("delete", "--force", bundle.id)).code, 0);
-  t.deepEqual(bundle.cgroups(), []);
-  t.is((await bundle.berth("delete", "--force", bundle.id)).code, 0);
-  const again = await bundle.berth("delete", bundle.id);
-  t.is(again.code, 1);
-  t.true(again.stderr.includes("does not exist"));
-});
+serialKernelTest(
+  "delete --force ends a paused container and tolerates a missing one",
+  async (t) => {
+    const bundle = new TestBundle(t);
+    bundle.configure(["sleep", "100"]);
+    await bundle.create();
+    await bundle.berth("start", bundle.id);
+    await bundle.berth("pause", bundle.id);
+    t.is((await bundle.berth("delete", bundle.id)).code, 1);
+    t.is((await bundle.berth("delete", "--force", bundle.id)).code, 0);
+    t.deepEqual(bundle.cgroups(), []);
+    t.is((await bundle.berth("delete", "--force", bundle.id)).code, 0);
+    const again = await bundle.berth("delete", bundle.id);
+    t.is(again.code, 1);
+    t.true(again.stderr.includes("does not exist"));
+  },
+);
 
-serialKernelTest("hooks run in their order and read the container's state with its pid", async (t) => {
-  const bundle = new TestBundle(t);
-  const log = `${bundle.dir}/hooks`;
-  const hook = (name: string) => [
-    { path: "/bin/sh", args: ["sh", "-c", `echo ${name} $(cat) >> ${log}`] },
-  ];
-  bundle.configure(["sleep", "100"], {
-    hooks: Object.fromEntries(
-      ["prestart", "createRuntime", "createContainer", "poststart", "poststop"].map((name) => [
-        name,
-        hook(name),
-      ]),
-    ),
-  });
-  await bundle.create("--pid-file", `${bundle.dir}/pid`);
-  await bundle.berth("start", bundle.id);
-  await bundle.berth("delete", "--force", bundle.id);
-  const lines = readFileSync(log, "utf8").trim().split("\n");
-  const seen = lines.map((line) => {
-    const [name = "", ...json] = line.split(" ");
-    // The hooks' own output; a missing field fails the comparison.
-    const state = JSON.parse(json.join(" ")) as { status: string; pid: number };
-    return [name, state.status, state.pid];
-  });
-  const pid = Number(readFileSync(`${bundle.dir}/pid`, "utf8"));
-  t.deepEqual(seen, [
-    ["prestart", "creating", pid],
-    ["createRuntime", "creating", pid],
-    ["createContainer", "creating", pid],
-    ["poststart", "running", pid],
-    ["poststop", "stopped", 0],
-  ]);
-});
+serialKernelTest(
+  "hooks run in their order and read the container's state with its pid",
+  async (t) => {
+    const bundle = new TestBundle(t);
+    const log = `${bundle.dir}/hooks`;
+    const hook = (name: string) => [
+      { path: "/bin/sh", args: ["sh", "-c", `echo ${name} $(cat) >> ${log}`] },
+    ];
+    bundle.configure(["sleep", "100"], {
+      hooks: Object.fromEntries(
+        ["prestart", "createRuntime", "createContainer", "poststart", "poststop"].map((name) => [
+          name,
+          hook(name),
+        ]),
+      ),
+    });
+    await bundle.create("--pid-file", `${bundle.dir}/pid`);
+    await bundle.berth("start", bundle.id);
+    await bundle.berth("delete", "--force", bundle.id);
+    const lines = readFileSync(log, "utf8").trim().split("\n");
+    const seen = lines.map((line) => {
+      const [name = "", ...json] = line.split(" ");
+      // The hooks' own output; a missing field fails the comparison.
+      const state = JSON.parse(json.join(" ")) as { status: string; pid: number };
+      return [name, state.status, state.pid];
+    });
+    const pid = Number(readFileSync(`${bundle.dir}/pid`, "utf8"));
+    t.deepEqual(seen, [
+      ["prestart", "creating", pid],
+      ["createRuntime", "creating", pid],
+      ["createContainer", "creating", pid],
+      ["poststart", "running", pid],
+      ["poststop", "stopped", 0],
+    ]);
+  },
+);
 
 serialKernelTest("a hook that fails takes the half-made container with it", async (t) => {
   const bundle = new TestBundle(t);
@@ -120,33 +129,39 @@ serialKernelTest("a hook that fails takes the half-made container with it", asyn
   t.false(existsSync(`${bundle.root}/${bundle.id}`));
 });
 
-serialKernelTest("descriptors that the caller preserves reach the process, and no other", async (t) => {
-  const bundle = new TestBundle(t);
-  bundle.configure(["fds"]);
-  const numbers = ({ stdout }: { readonly stdout: string }) =>
-    [...stdout.matchAll(/^(\d+)/gm)].map(([, number]) => Number(number)).filter((fd) => fd > 2);
-  const without = numbers(await bundle.berth("run", bundle.id));
-  const kept = numbers(await bundle.runWithFd3("run", "--preserve-fds", "1", bundle.id));
-  t.false(without.includes(3) && kept.length === without.length);
-  t.true(kept.includes(3));
-});
+serialKernelTest(
+  "descriptors that the caller preserves reach the process, and no other",
+  async (t) => {
+    const bundle = new TestBundle(t);
+    bundle.configure(["fds"]);
+    const numbers = ({ stdout }: { readonly stdout: string }) =>
+      [...stdout.matchAll(/^(\d+)/gm)].map(([, number]) => Number(number)).filter((fd) => fd > 2);
+    const without = numbers(await bundle.berth("run", bundle.id));
+    const kept = numbers(await bundle.runWithFd3("run", "--preserve-fds", "1", bundle.id));
+    t.false(without.includes(3) && kept.length === without.length);
+    t.true(kept.includes(3));
+  },
+);
 
-serialKernelTest("limits are written before the process runs, and update changes them", async (t) => {
-  const bundle = new TestBundle(t);
-  bundle.configure(["sleep", "100"], {
-    linux: {
-      resources: { pids: { limit: 30 } },
-      namespaces: ["pid", "ipc", "uts", "mount"].map((type) => ({ type })),
-    },
-  });
-  await bundle.create();
-  await bundle.berth("start", bundle.id);
-  const file =
-    bundle
-      .cgroups()
-      .map((dir) => `${dir}/pids.max`)
-      .find(existsSync) ?? "";
-  t.is(readFileSync(file, "utf8").trim(), "30");
-  t.is((await bundle.berth("update", "--pids-limit", "40", bundle.id)).code, 0);
-  t.is(readFileSync(file, "utf8").trim(), "40");
-});
+serialKernelTest(
+  "limits are written before the process runs, and update changes them",
+  async (t) => {
+    const bundle = new TestBundle(t);
+    bundle.configure(["sleep", "100"], {
+      linux: {
+        resources: { pids: { limit: 30 } },
+        namespaces: ["pid", "ipc", "uts", "mount"].map((type) => ({ type })),
+      },
+    });
+    await bundle.create();
+    await bundle.berth("start", bundle.id);
+    const file =
+      bundle
+        .cgroups()
+        .map((dir) => `${dir}/pids.max`)
+        .find(existsSync) ?? "";
+    t.is(readFileSync(file, "utf8").trim(), "30");
+    t.is((await bundle.berth("update", "--pids-limit", "40", bundle.id)).code, 0);
+    t.is(readFileSync(file, "utf8").trim(), "40");
+  },
+);
