@@ -19,7 +19,7 @@ const importTable: Readonly<Record<string, readonly string[]>> = {
   cli: ["cli", "manifests", "agent"],
 };
 
-/** The command line's way into the runtime: `doctor` asks the host itself, without an agent. */
+/** `doctor` asks the host itself, without an agent; `cli/oci` is the command line of `runtime/oci`. */
 const importExceptions = new Set([
   "cli -> runtime/doctor.ts",
   "cli -> runtime/host-features.ts",
@@ -35,6 +35,7 @@ test("every folder imports only what the table allows", (t) => {
     return importsOf(file)
       .filter((target) => !allowed.includes(target.split("/")[0] ?? ""))
       .filter((target) => !importExceptions.has(`${folder} -> ${target}`))
+      .filter((target) => !(file.startsWith("cli/oci/") && target.startsWith("runtime/oci/")))
       .map((target) => `${file} imports ${target}`);
   });
   t.deepEqual(wrong, []);
