@@ -21,7 +21,7 @@ export type MachineOptions = {
 };
 
 /** Software emulation is some fifteen times slower than the machine below. */
-const commandTimeoutMs = 120_000;
+const commandTimeoutMs = 240_000;
 const bootTimeoutMs = 240_000;
 
 /** One guest under QEMU's software emulation, without any network card. */
@@ -89,7 +89,7 @@ export class Machine {
   }
 
   /** Runs a script again and again, until it succeeds; returns its output. */
-  async eventually(script: string, timeoutMs = 60_000): Promise<string> {
+  async eventually(script: string, timeoutMs = 240_000): Promise<string> {
     const deadline = Date.now() + timeoutMs;
     for (;;) {
       const { code, output } = await this.try(script);
