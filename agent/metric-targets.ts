@@ -21,9 +21,13 @@ export function containerTargets({ loop, cgroups }: ControlContext): ContainerTa
       createdTimeSeconds: createdAtMs / 1_000,
       health,
       restarts: restarts.count,
-      oomKills: restarts.oomKills ?? 0,
+      oomKills: (restarts.oomKills ?? 0) - (isAlive(state) ? (status.oomKillsBefore ?? 0) : 0),
     };
   });
+}
+
+function isAlive(state: string): boolean {
+  return state === "running" || state === "paused";
 }
 
 /** The agent's bookkeeping would begin new series with each change. */

@@ -190,10 +190,16 @@ export class ContainerSeries {
       case "logBytes":
         return target.logBytes;
       case "oomEvents":
-        return (target.oomKills ?? 0) + (this.#reading?.values[figureIndex.oomKills] || 0);
+        return (target.oomKills ?? 0) + this.#oomKillsOfThisRun(target);
       default:
         return known satisfies never;
     }
+  }
+
+  /** Once a run has ended its kills are among those of earlier runs. */
+  #oomKillsOfThisRun({ state }: ContainerTarget): number {
+    if (state !== "running" && state !== "paused") return 0;
+    return this.#reading?.values[figureIndex.oomKills] || 0;
   }
 }
 

@@ -26,6 +26,7 @@ export type ContainerTarget = {
   readonly health: "none" | "starting" | "healthy" | "unhealthy";
   readonly restarts: number;
   /** OOM kills of earlier runs: the kernel's count begins anew with each cgroup. */
+  /** Of earlier runs, less what the cgroup had counted when this run began. */
   readonly oomKills?: number;
   readonly logBytes?: number;
 };

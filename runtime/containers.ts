@@ -269,6 +269,7 @@ export class Containers {
       cgroupPath: path,
       hostInterfaces,
       logPath: pathsOf(this.#context, spec.id).log,
+      oomKillsBefore: entry.oomKillsBefore ?? 0,
       ...(isRunning && entry.process !== undefined ? { pid: entry.process.pid } : {}),
       ...(entry.startedAtMs === undefined ? {} : { startedAtMs: entry.startedAtMs }),
       ...(entry.exit === undefined || isRunning ? {} : { exit: entry.exit }),

@@ -61,6 +61,8 @@ export type ContainerStatus = {
   readonly addresses: Readonly<Record<string, string>>;
   /** Ports that the nft table sends to this container at this moment. */
   readonly publishedPorts: readonly PortBinding[];
+  /** OOM kills that the cgroup counted before this run: it may serve several. */
+  readonly oomKillsBefore?: number;
   /** cgroup path below each hierarchy's mount, e.g. `/berth/3f…`. */
   readonly cgroupPath: string;
   /** Host side of the veth pair per network; empty without a network. */
