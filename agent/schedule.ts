@@ -88,6 +88,15 @@ function checkCron(expression: string, purpose: string): void {
       { cause: error },
     );
   }
+  try {
+    nextCronMs(expression, 0);
+  } catch (error) {
+    // 30 February parses, but no day of eight years is one.
+    throw new Error(
+      `cannot ${purpose} at "${expression}" because it never comes: a date that exists is expected`,
+      { cause: error },
+    );
+  }
 }
 
 function nextCronMs(expression: string, fromMs: number): number {

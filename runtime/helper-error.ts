@@ -89,7 +89,9 @@ function describe(failure: {
 }): string {
   const name = errnoName(failure.errno);
   const reason = reasons[name] === undefined ? name : `${reasons[name]} (${name})`;
-  if (failure.stage === stage.exec) return `cannot execute ${failure.object}: ${reason}`;
+  if (failure.stage === stage.exec) {
+    return `cannot execute ${failure.object}: ${reason}: a program that is in the image is expected`;
+  }
   const what = `${opNames.get(failure.op) ?? `operation ${failure.op}`} ${failure.object}`.trim();
   const detail = failure.detail === "" ? "" : `: ${failure.detail}`;
   return `${stageNames.get(failure.stage) ?? "helper"} cannot ${what}: ${reason}${detail}`;

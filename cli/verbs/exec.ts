@@ -1,3 +1,4 @@
+import { spawnSync } from "node:child_process";
 import { constants } from "node:os";
 import type { Command } from "commander";
 import type { ExecRequest } from "../../agent/api/requests.ts";
@@ -104,6 +105,8 @@ export function followSize(client: ExecClient): void {
 /** Bytes of the keyboard go to the container as they are. Returns what undoes it; so does the end of this process. */
 export function enterRawMode(): () => void {
   process.stdin.setRawMode(true);
+  // The container's terminal has made its own line ends already; libuv's raw mode leaves ours on. Leaving restores it.
+  spawnSync("stty", ["-opost"], { stdio: ["inherit", "ignore", "ignore"] });
   process.once("exit", leaveRawMode);
   return () => {
     process.off("exit", leaveRawMode);

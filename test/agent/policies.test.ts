@@ -86,7 +86,7 @@ test("as many failures in a row as retries make unhealthy, one success makes hea
 test("intervals and cron expressions are poll schedules, anything else is refused", (t) => {
   t.deepEqual(parsePollSchedule("1m30s"), { kind: "every", intervalMs: 90_000 });
   t.deepEqual(parsePollSchedule("*/5 * * * *"), { kind: "cron", expression: "*/5 * * * *" });
-  for (const text of ["", "soon", "10ms", "61 * * * *", "30 s"]) {
+  for (const text of ["", "soon", "10ms", "61 * * * *", "30 s", "0 0 30 2 *"]) {
     t.throws(() => parsePollSchedule(text), { message: /^cannot poll/ }, text);
   }
 });

@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { serialKernelTest } from "../kernel/kernel-test.ts";
+import { eventually } from "../kernel/runtime-harness.ts";
 import { freePort } from "./host-state.ts";
 import { sharedAgent } from "./shared-agent.ts";
 import { image } from "./test-agent.ts";
@@ -22,7 +23,15 @@ services:
     });
     await agent.untilContainer("first-web-1", ({ state }) => state === "running");
     t.log(`from commit to running: ${Math.round(performance.now() - startedAt)} ms`);
-    const body = await (await fetch(`http://127.0.0.1:${port}/`)).text();
+    // It runs a moment before it listens.
+    const body = await eventually(
+      () =>
+        fetch(`http://127.0.0.1:${port}/`).then(
+          (answer) => answer.text(),
+          () => undefined,
+        ),
+      "an answer",
+    );
     t.regex(body, /greeting: ahoy/);
     t.is(
       (await agent.untilApp("first", ({ verdict }) => verdict !== "pending")).verdict,
