@@ -35,8 +35,8 @@ export class Program extends HostOperations {
     return this.op(op.mount, options, (w) => w.u32(slot).u32(kind).u32(mode).string(path));
   }
 
-  makeDir(path: string, mode: number): this {
-    return this.op(op.makeDir, {}, (w) => w.u32(mode).string(path));
+  makeDir(path: string, mode: number, options: OpOptions = {}): this {
+    return this.op(op.makeDir, options, (w) => w.u32(mode).string(path));
   }
 
   makeSymlink(target: string, path: string): this {

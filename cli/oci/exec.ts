@@ -68,10 +68,9 @@ function withOptions(
 ): OciProcess {
   const gids = (lists.get("additional-gids") ?? []).map((gid) => idOf(gid));
   const caps = lists.get("cap") ?? [];
-  const sets = ["bounding", "effective", "inheritable", "permitted", "ambient"] as const;
-  const capabilities = Object.fromEntries(
-    sets.map((set) => [set, [...(own.capabilities?.[set] ?? []), ...caps]]),
-  );
+  const sets = ["bounding", "effective", "permitted"] as const;
+  const added = sets.map((set) => [set, [...(own.capabilities?.[set] ?? []), ...caps]] as const);
+  const capabilities = { ...own.capabilities, ...Object.fromEntries(added) };
   return {
     ...own,
     args: [...argv],

@@ -201,11 +201,13 @@ function createRequest(root: string, { values, rest }: ParsedArguments) {
   const [id] = rest;
   if (id === undefined) throw new UsageError("cannot create: a container id is expected");
   const [pidFile, consoleSocket] = [values.get("pid-file"), values.get("console-socket")];
+  const configFile = values.get("config");
   return {
     root,
     id,
     bundle: values.get("bundle") ?? ".",
     preservedFds: preservedFds(values),
+    ...(configFile === undefined ? {} : { configFile }),
     ...(pidFile === undefined ? {} : { pidFile }),
     ...(consoleSocket === undefined ? {} : { consoleSocket }),
   };

@@ -10,6 +10,7 @@ import { writeDeviceRules } from "./oci-devices.ts";
 import { type OciPlan, planOci } from "./oci-plan.ts";
 import { compileOciContainer } from "./oci-program.ts";
 import { resourceWrites } from "./oci-resources.ts";
+import { countPreserved, listenEnvironment } from "./preserved-descriptors.ts";
 import { readJson } from "./read-json.ts";
 import { type OciRecord, StateDirectory } from "./state-directory.ts";
 
@@ -17,6 +18,8 @@ export type CreateRequest = {
   readonly root: string;
   readonly id: string;
   readonly bundle: string;
+  /** `config.json` in the bundle where undefined. */
+  readonly configFile?: string;
   readonly pidFile?: string;
   readonly consoleSocket?: string;
   readonly preservedFds: number;
@@ -41,7 +44,7 @@ export async function createContainer(
 ): Promise<Created> {
   const directory = new StateDirectory(request.root, request.id);
   const bundle = resolve(request.bundle);
-  const configFile = `${bundle}/config.json`;
+  const configFile = resolve(bundle, request.configFile ?? "config.json");
   const config = readJson(configFile, OciConfig, "the configuration");
   const process = requireProcess(config, request, stays);
   const host = detectCgroups();
@@ -82,6 +85,7 @@ function requireProcess(
   stays: boolean,
 ): OciProcess {
   if (process == null) throw new Error("cannot create the container: process is expected");
+  const { entries } = listenEnvironment();
   const wantsSocket = process.terminal === true && !stays;
   if (wantsSocket && request.consoleSocket === undefined) {
     throw new Error(
@@ -93,7 +97,7 @@ function requireProcess(
       "cannot create the container because --console-socket is given and process.terminal is not true: leave one out",
     );
   }
-  return process;
+  return entries.length === 0 ? process : { ...process, env: [...(process.env ?? []), ...entries] };
 }
 
 function rootOf({ plan }: OciPlan): string {
@@ -171,7 +175,7 @@ function launchInit(
     program,
     holds: !stays,
     terminal: made.plan.process.terminal !== undefined,
-    preservedFds: request.preservedFds,
+    preservedFds: countPreserved(listenEnvironment().count + request.preservedFds),
     supervisor: stays
       ? { socketPath: `${supervisorDir}/s`, exitPath: `${supervisorDir}/exit` }
       : undefined,

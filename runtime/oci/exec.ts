@@ -8,6 +8,7 @@ import { launch } from "./launch.ts";
 import { OciConfig, type OciProcess } from "./oci-config.ts";
 import { planProcess } from "./oci-process.ts";
 import { compileOciExec } from "./oci-program.ts";
+import { countPreserved } from "./preserved-descriptors.ts";
 import { readJson } from "./read-json.ts";
 import type { StateDirectory } from "./state-directory.ts";
 
@@ -67,7 +68,7 @@ export async function execInOciContainer(
       ),
       holds: false,
       terminal: plan.terminal !== undefined,
-      preservedFds: request.preservedFds,
+      preservedFds: countPreserved(request.preservedFds),
       supervisor:
         supervisorDir === undefined
           ? undefined

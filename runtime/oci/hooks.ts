@@ -42,7 +42,7 @@ export function planHooks(config: OciConfig, state: OciState): HookPlans {
       return {
         path: hook.path,
         argv: argumentsOf(hook),
-        environment: hook.env ?? [],
+        environment: hook.env ?? inherited(),
         timeoutMs: (hook.timeout ?? 0) * 1000,
         beforePid,
         afterPid,
@@ -64,7 +64,7 @@ export function runHook(hook: OciHook, state: OciState): void {
   const ended = spawnSync(hook.path, argumentsOf(hook).slice(1), {
     argv0: argumentsOf(hook)[0],
     env: Object.fromEntries(
-      (hook.env ?? []).map((entry) => {
+      (hook.env ?? inherited()).map((entry) => {
         const at = entry.indexOf("=");
         return at < 0 ? [entry, ""] : [entry.slice(0, at), entry.slice(at + 1)];
       }),
@@ -81,4 +81,9 @@ export function runHook(hook: OciHook, state: OciState): void {
 
 function argumentsOf(hook: OciHook): readonly string[] {
   return hook.args == null || hook.args.length === 0 ? [hook.path] : hook.args;
+}
+
+/** A hook that names no environment gets the caller's, as other runtimes have it. */
+function inherited(): readonly string[] {
+  return Object.entries(process.env).map(([name, value]) => `${name}=${value}`);
 }

@@ -60,7 +60,9 @@ export function compileOciContainer(
   sealMounts(program, mounts, plan);
   program.await();
   runHooks(program, hooks.createContainer);
-  if (plan.readOnlyRoot) program.rootReadOnly();
+  if (plan.readOnlyRoot) {
+    program.makeDir(plan.process.workingDir, 0o755, { optional: true }).rootReadOnly();
+  }
   program.pivot();
   setRootPropagation(program, root, plan);
   program.hostname(plan.hostname, plan.domainname);

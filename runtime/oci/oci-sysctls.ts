@@ -31,7 +31,8 @@ export function planSysctls(
 function ownerOf(name: string): "ipc" | "network" | "uts" | "user" | undefined {
   if (ofIpc.has(name) || name.startsWith("fs.mqueue.")) return "ipc";
   if (name.startsWith("net.")) return "network";
-  if (name === "kernel.domainname" || name === "kernel.hostname") return "uts";
+  // The host name has a field of its own.
+  if (name === "kernel.domainname") return "uts";
   if (name.startsWith("user.")) return "user";
   return undefined;
 }
