@@ -94,7 +94,7 @@ export function idsNamespace(
 }
 
 /** dev_t of makedev(3). */
-export function deviceNumber(major: number, minor: number): bigint {
+function deviceNumber(major: number, minor: number): bigint {
   const [high, low] = [BigInt(major), BigInt(minor)];
   return (
     ((high & 0xffff_f000n) << 32n) |

@@ -2,7 +2,7 @@ import { readFile } from "node:fs/promises";
 import { parse } from "yaml";
 import { defaultPolicy, Policy } from "./policy.ts";
 
-export const policyFile = "/etc/berth/policy.yaml";
+const policyFile = "/etc/berth/policy.yaml";
 const policyBytesMax = 1_048_576;
 
 /**

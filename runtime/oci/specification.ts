@@ -119,12 +119,11 @@ export function runtimeFeatures(version: string): unknown {
 }
 
 const mountOptionNames = [
-  ...["atime", "bind", "defaults", "dev", "diratime", "exec", "idmap", "noatime", "nodev"],
-  ...["nodiratime", "noexec", "norelatime", "nostrictatime", "nosuid", "nosymfollow", "private"],
-  ...["rbind", "relatime", "ridmap", "ro", "rprivate", "rro", "rrw", "rshared", "rslave"],
-  ...["runbindable", "rw", "shared", "slave", "strictatime", "suid", "symfollow", "tmpcopyup"],
-  "unbindable",
-];
+  "atime bind defaults dev diratime exec idmap noatime nodev nodiratime noexec",
+  "norelatime nostrictatime nosuid nosymfollow private rbind relatime ridmap ro",
+  "rprivate rro rrw rshared rslave runbindable rw shared slave strictatime suid",
+  "symfollow tmpcopyup unbindable",
+].flatMap((names) => names.split(" "));
 
 function kernelRelease(): string {
   return readFileSync("/proc/sys/kernel/osrelease", "utf8").trim();

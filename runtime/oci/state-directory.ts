@@ -127,7 +127,7 @@ export function listContainers(root: string): readonly OciRecord[] {
   });
 }
 
-export function isErrno(error: unknown, code: string): boolean {
+function isErrno(error: unknown, code: string): boolean {
   return error instanceof Error && "code" in error && error.code === code;
 }
 
