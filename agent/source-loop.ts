@@ -4,6 +4,7 @@ import type { Core } from "./core.ts";
 import { describeError } from "./log.ts";
 import { admitService } from "./policy/admit-service.ts";
 import { nextPollInMs } from "./schedule.ts";
+import { isCommitTooLarge } from "./source/commit-tree.ts";
 import type { RevisionSource } from "./source/git-mirror.ts";
 
 export type SourceState = {
@@ -82,6 +83,7 @@ export class SourceLoop {
     while (!abort.aborted) {
       this.#hinted = false;
       await this.refresh(abort);
+      await this.#maintain(abort);
       if (this.#hinted) continue;
       const woken = new AbortController();
       this.#wake = () => woken.abort();
@@ -114,6 +116,13 @@ export class SourceLoop {
     }
   }
 
+  async #maintain(abort: AbortSignal): Promise<void> {
+    await this.#source.maintain(abort).catch((error: unknown) => {
+      if (abort.aborted) return;
+      this.#core.log.warn("cannot tidy the mirror", { error: describeError(error) });
+    });
+  }
+
   #reachable(fetchedAtMs: number): void {
     if (this.#state.error !== null) this.#core.log.info("the source can be reached again");
     this.#state = { ...this.#state, fetchedAtMs, error: null, unreachableSinceMs: null };
@@ -123,7 +132,12 @@ export class SourceLoop {
     const { settings, enforcement, clock, events, log, puller } = this.#core;
     const { host, path, policy, listen } = settings();
     const admit = admitService(policy, { ports: listen === null ? [] : [listen.port] });
-    const reader = await this.#source.open(sha, abort);
+    const reader = await this.#source.open(sha, abort).catch((error: unknown) => {
+      if (!isCommitTooLarge(error)) throw error;
+      this.#refuse(sha, [error.message]);
+      return undefined;
+    });
+    if (reader === undefined) return;
     const result = await compileRevision({
       revision: sha,
       reader,
@@ -132,13 +146,8 @@ export class SourceLoop {
       abort,
       admit,
     }).finally(() => reader.close());
-    const short = sha.slice(0, 12);
     if (!result.ok) {
-      const errors = result.errors.slice(0, errorsMax).map(describeDiagnostic);
-      this.#state = { ...this.#state, seen: sha, errors };
-      log.warn("the newest commit is not valid", { revision: sha, errors: errors.length });
-      const message = `commit ${short} is not valid: ${errors[0] ?? ""}`;
-      events.record({ kind: "revision.refused", target: sha, message, fields: { errors } });
+      this.#refuse(sha, result.errors.slice(0, errorsMax).map(describeDiagnostic));
       return;
     }
     for (const warning of result.warnings) {
@@ -150,9 +159,18 @@ export class SourceLoop {
     enforcement.accept(result.desired, clock.now());
     puller.forgetFailures();
     log.info("revision accepted", { revision: sha, apps: result.desired.apps.length });
-    const message = `revision ${short} was accepted`;
+    const message = `revision ${sha.slice(0, 12)} was accepted`;
     events.record({ kind: "revision.accepted", target: sha, message });
     this.#core.wake("source moved");
+  }
+
+  /** Not looked at again until the ref moves. */
+  #refuse(sha: CommitSha, errors: readonly string[]): void {
+    const { events, log } = this.#core;
+    this.#state = { ...this.#state, seen: sha, errors };
+    log.warn("the newest commit is not valid", { revision: sha, errors: errors.length });
+    const message = `commit ${sha.slice(0, 12)} is not valid: ${errors[0] ?? ""}`;
+    events.record({ kind: "revision.refused", target: sha, message, fields: { errors } });
   }
 }
 

@@ -1,26 +1,20 @@
 import { type ChildProcessWithoutNullStreams, spawn } from "node:child_process";
 import type { FileReader } from "../../manifests/desired-state.ts";
 import { fileTooLarge } from "../../manifests/file-too-large.ts";
+import type { CommitTree, TreeEntry } from "./commit-tree.ts";
 
 /** Files of one commit, read from the object store through one `git cat-file --batch`. */
 export type CommitReader = FileReader & { close(): void };
 
-type Entry = { readonly object: string; readonly sizeBytes: number };
-
-const filesMax = 200_000;
 const headerBytesMax = 1_024;
 
-/**
- * `tree` is the output of `git ls-tree -r -z --long`. Only regular files (modes 100644 and 100755) are files here:
- * a symlink's blob is a path that somebody else would resolve, and a submodule is a commit of another repository.
- */
 export function openCommitReader(options: {
   readonly gitDir: string;
   readonly environment: Readonly<Record<string, string>>;
-  readonly tree: string;
+  readonly tree: CommitTree;
   readonly abort: AbortSignal;
 }): CommitReader {
-  const entries = parseTree(options.tree);
+  const entries = options.tree;
   const paths = [...entries.keys()].sort();
   let batch: BatchReader | undefined;
   return {
@@ -36,24 +30,7 @@ export function openCommitReader(options: {
   };
 }
 
-function parseTree(tree: string): ReadonlyMap<string, Entry> {
-  const entries = new Map<string, Entry>();
-  for (const line of tree.split("\0")) {
-    const match = /^100(?:644|755) blob ([0-9a-f]+) +(\d+)\t([\s\S]+)$/.exec(line);
-    const [, object, size, path] = match ?? [];
-    // U+FFFD: a name that is not UTF-8 cannot be asked for by name.
-    if (object === undefined || path === undefined || path.includes("\uFFFD")) continue;
-    entries.set(path, { object, sizeBytes: Number(size) });
-    if (entries.size > filesMax) {
-      throw new Error(
-        `cannot read the commit because it has more than ${filesMax} files: name a smaller repository`,
-      );
-    }
-  }
-  return entries;
-}
-
-type BatchReader = { read(entry: Entry): Promise<Uint8Array>; close(): void };
+type BatchReader = { read(entry: TreeEntry): Promise<Uint8Array>; close(): void };
 
 /** One request at a time: the answers of `cat-file --batch` come in the order of the requests. */
 function startBatch(options: {
@@ -87,7 +64,7 @@ function startBatch(options: {
 async function readObject(
   child: ChildProcessWithoutNullStreams,
   bytes: ByteQueue,
-  entry: Entry,
+  entry: TreeEntry,
 ): Promise<Uint8Array> {
   child.stdin.write(`${entry.object}\n`);
   const header = await bytes.takeLine();

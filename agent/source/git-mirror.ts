@@ -2,7 +2,9 @@ import { rmSync } from "node:fs";
 import { type SimpleGit, simpleGit } from "simple-git";
 import type { CommitSha } from "../../manifests/desired-state.ts";
 import { type CommitReader, openCommitReader } from "./commit-reader.ts";
+import { isCommitTooLarge, readCommitTree } from "./commit-tree.ts";
 import { gitVariables, prepareGitPlace } from "./git-environment.ts";
+import { maintainMirror } from "./mirror-upkeep.ts";
 import { checkRefName, parseSourceUrl, type SourceUrl } from "./source-url.ts";
 
 /** Where commits come from. Implemented by a git mirror; a simulation hands in its own. */
@@ -11,8 +13,13 @@ export type RevisionSource = {
   readonly ref: string;
   /** Asks the source which commit the ref names now and brings it here. Errors mean: not reachable, or refused. */
   fetch(abort: AbortSignal): Promise<CommitSha>;
-  /** Files of a commit that was fetched. The caller closes it. */
+  /**
+   * Files of the commit that was fetched last. The caller closes it. Rejects with an error that `isCommitTooLarge`
+   * knows when the commit has too many files: at once when that was found out before.
+   */
   open(revision: CommitSha, abort: AbortSignal): Promise<CommitReader>;
+  /** Repacks what has piled up, when it is time. Runs once at a time, and fetches wait for it. */
+  maintain(abort: AbortSignal): Promise<void>;
 };
 
 export type GitMirrorOptions = {
@@ -32,6 +39,9 @@ export function openGitMirror(options: GitMirrorOptions): RevisionSource & {
   const source = parseSourceUrl(options.repo);
   const ref = checkRefName(options.ref);
   let place = prepareGitPlace({ libDir: options.libDir, source, objectFormat: "sha1" });
+  let refused: { readonly revision: CommitSha; readonly error: Error } | undefined;
+  let fetching: Promise<unknown> = Promise.resolve();
+  let maintaining: Promise<void> | undefined;
   const git = (abort: AbortSignal) =>
     createGit({ ...place, timeoutMs: options.fetchTimeoutMs, abort });
 
@@ -41,26 +51,50 @@ export function openGitMirror(options: GitMirrorOptions): RevisionSource & {
     return asCommitSha(sha.trim());
   };
 
+  const fetchNow = async (abort: AbortSignal): Promise<CommitSha> => {
+    await maintaining?.catch(() => {});
+    try {
+      return await fetchOnce(abort);
+    } catch (error) {
+      if (!/mismatched algorithms/.test(String(error))) throw fetchError(source, ref, error);
+    }
+    // The other side hashes with SHA-256; a mirror has one object format for its whole life.
+    rmSync(place.gitDir, { recursive: true, force: true });
+    place = prepareGitPlace({ libDir: options.libDir, source, objectFormat: "sha256" });
+    return fetchOnce(abort).catch((error: unknown) => {
+      throw fetchError(source, ref, error);
+    });
+  };
+
   return {
     displayUrl: source.displayUrl,
     ref,
     localPath: source.localPath,
-    async fetch(abort) {
-      try {
-        return await fetchOnce(abort);
-      } catch (error) {
-        if (!/mismatched algorithms/.test(String(error))) throw fetchError(source, ref, error);
-      }
-      // The other side hashes with SHA-256; a mirror has one object format for its whole life.
-      rmSync(place.gitDir, { recursive: true, force: true });
-      place = prepareGitPlace({ libDir: options.libDir, source, objectFormat: "sha256" });
-      return fetchOnce(abort).catch((error: unknown) => {
-        throw fetchError(source, ref, error);
-      });
+    fetch(abort) {
+      const fetched = fetchNow(abort);
+      fetching = fetched.catch(() => {});
+      return fetched;
     },
     async open(revision, abort) {
-      const tree = await git(abort).raw(["ls-tree", "-r", "-z", "--long", "--full-tree", revision]);
-      return openCommitReader({ ...place, tree, abort });
+      if (refused?.revision === revision) throw refused.error;
+      try {
+        return openCommitReader({
+          ...place,
+          tree: await readCommitTree(place, revision, abort),
+          abort,
+        });
+      } catch (error) {
+        if (isCommitTooLarge(error)) refused = { revision, error };
+        throw error;
+      }
+    },
+    maintain(abort) {
+      maintaining ??= fetching
+        .then(() => maintainMirror(place, abort))
+        .finally(() => {
+          maintaining = undefined;
+        });
+      return maintaining;
     },
   };
 }
