@@ -10,6 +10,7 @@ import { actualState } from "./observe.ts";
 import { openStores, type Stores } from "./open-stores.ts";
 import { planSteps } from "./plan.ts";
 import type { StepTrace } from "./step-trace.ts";
+import { claimRoot } from "./store/root-owner.ts";
 
 const parallelMax = 8;
 
@@ -68,6 +69,7 @@ export async function downWithoutAgent(options: {
 }): Promise<void> {
   const { libDir, runDir, instance, volumes } = options;
   if (!existsSync(join(libDir, "state.db"))) return;
+  claimRoot(libDir, instance);
   const log = createLog({
     level: "warn",
     format: "logfmt",

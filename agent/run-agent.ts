@@ -26,6 +26,7 @@ import { createServiceManager } from "./service-manager.ts";
 import { loadSettings, type Settings } from "./settings.ts";
 import { SourceLoop } from "./source-loop.ts";
 import type { StepTrace } from "./step-trace.ts";
+import { claimRoot } from "./store/root-owner.ts";
 import { type WatchedSettings, watchSettings } from "./watched-settings.ts";
 
 /**
@@ -46,6 +47,7 @@ export async function runAgent(
   });
   const closers = new Closers(log);
   try {
+    claimRoot(options.libDir, options.instance);
     const stores = openStores({ ...options, now: Date.now });
     closers.add(() => stores.close());
     await requireFeatures(options.libDir);

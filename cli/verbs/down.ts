@@ -1,4 +1,6 @@
 import type { Command } from "commander";
+import type { StatusReport } from "../../agent/control.ts";
+import { checkInstance } from "../../agent/store/root-owner.ts";
 import { AgentAbsentError, call } from "../agent-client.ts";
 import type { Context } from "../context.ts";
 import { createProgressLine } from "../progress-line.ts";
@@ -10,6 +12,8 @@ export async function runDown(context: Context, command: Command): Promise<undef
   const progress = createProgressLine();
   progress.show("stopping containers");
   try {
+    const { instance: owner } = await call<StatusReport>(context, "GET /v1/status");
+    checkInstance(context.instance, owner, context.runDir);
     await call(context, "POST /v1/down", { volumes });
   } catch (error) {
     if (!(error instanceof AgentAbsentError)) throw error;
