@@ -53,9 +53,26 @@ export class Bridges {
     this.#options = options;
   }
 
+  /** The host does not forward but for us: it must not become a router for anybody else. */
+  get forwardsByOurWish(): boolean {
+    return this.#options.facts.read(forwardingFact) === "0";
+  }
+
+  /**
+   * Notes what forwarding was before `ensure` turns it on, so that the rules can stand first. Where the host had it
+   * on and it was turned off since, it is from now on for us.
+   */
+  async noteForwarding(): Promise<void> {
+    const { facts } = this.#options;
+    const found = await this.#read(forwardingPath);
+    const isNews = facts.read(forwardingFact) === undefined || found === "0";
+    if (isNews) facts.write(forwardingFact, found ?? "1");
+  }
+
   /** Makes what is missing of a network's bridge, and takes back the ports that lost it. Idempotent. */
   async ensure(network: StoredNetwork, hostInterfaces: readonly string[]): Promise<void> {
-    await this.#ensureForwarding();
+    await this.noteForwarding();
+    await this.#set({ path: forwardingPath, value: "1" });
     let bridge = await this.#find(network.bridge);
     if (bridge === undefined) {
       const mac = macOfAddress(gatewayOf(network));
@@ -204,13 +221,6 @@ export class Bridges {
   async #find(bridge: string): Promise<Link | undefined> {
     const links = readLinks(await this.#ask(dumpLinks("bridge")));
     return links.find(({ name }) => name === bridge);
-  }
-
-  async #ensureForwarding(): Promise<void> {
-    const { facts } = this.#options;
-    const found = await this.#read(forwardingPath);
-    if (facts.read(forwardingFact) === undefined) facts.write(forwardingFact, found ?? "1");
-    await this.#set({ path: forwardingPath, value: "1" });
   }
 
   /** A setting that this kernel does not have (no IPv6) is passed over. */

@@ -10,20 +10,31 @@ import {
   type SetElement,
   type SetReference,
 } from "./nfnetlink.ts";
-import { fingerprintRequests, readFingerprint, removeTables, replaceTables } from "./nft-table.ts";
+import {
+  fingerprintRequests,
+  readFingerprint,
+  removeTables,
+  replaceTables,
+  rulesetDigest,
+} from "./nft-table.ts";
 import type { NamedElement } from "./published-ports.ts";
-import { type SetDefinition, type SetName, setDefinitions } from "./ruleset.ts";
+import {
+  type RulesetOptions,
+  type SetDefinition,
+  type SetName,
+  setDefinitions,
+} from "./ruleset.ts";
 
 /** What should be in the sets, derived from the inventory each time it is asked for. */
 export type ExpectedElements = () => readonly NamedElement[];
 
 export type FirewallOptions = {
   readonly instance: string;
-  /** Link group of the instance's interfaces. */
-  readonly group: number;
+  /** What the rules should be now. */
+  readonly ruleset: () => RulesetOptions;
   readonly transact: NetlinkTransact;
   readonly expected: ExpectedElements;
-  /** Keeps the digest of the rules as the kernel showed them when they were made. */
+  /** Keeps a digest of the rules as they were asked for and as the kernel showed them when they were made. */
   readonly fingerprint: { read(): string | undefined; write(value: string): void };
 };
 
@@ -120,9 +131,9 @@ export class Firewall {
   }
 
   async #build(): Promise<void> {
-    const { instance, group, expected, fingerprint } = this.#options;
+    const { instance, ruleset, expected, fingerprint } = this.#options;
     const batch = new NftBatch();
-    replaceTables(batch, instance, group);
+    replaceTables(batch, instance, ruleset());
     for (const [set, elements] of bySet(expected())) {
       batch.addElements(this.#reference(set), elements);
     }
@@ -158,7 +169,10 @@ export class Firewall {
       fingerprintRequests(instance).map((messages) => this.#ask(messages)),
     );
     const present = replies.filter((reply) => reply !== undefined);
-    return present.length < replies.length ? undefined : readFingerprint(instance, present);
+    if (present.length < replies.length) return undefined;
+    const shown = readFingerprint(instance, present);
+    const wanted = rulesetDigest(instance, this.#options.ruleset());
+    return shown === undefined ? undefined : `${wanted} ${shown}`;
   }
 
   async #generation(): Promise<number | undefined> {

@@ -45,9 +45,10 @@ export function networkParts(options: NetworksOptions): NetworkParts {
     read: (key: string) => store.kernelFact(key),
     write: (key: string, value: string) => store.putKernelFact(key, value),
   };
+  const bridges = new Bridges({ group, transact, proc, facts });
   const firewall = new Firewall({
     instance,
-    group,
+    ruleset: () => ({ group, guardForwarding: bridges.forwardsByOurWish }),
     transact,
     expected: () =>
       expectedElements({
@@ -64,7 +65,7 @@ export function networkParts(options: NetworksOptions): NetworkParts {
     proc,
     store,
     firewall,
-    bridges: new Bridges({ group, transact, proc, facts }),
+    bridges,
     leases: new AddressLeases({ instance, store, firewall }),
     ports: new PortPublisher({ store, firewall, transact, log }),
   };

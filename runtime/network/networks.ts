@@ -82,9 +82,11 @@ export class Networks {
           : { ...known, ...spec };
       this.#store.putNetwork(network);
       try {
-        await this.#bridges.ensure(network, this.#hostInterfaces(network));
+        // The rules stand before the host forwards anything and before the bridge is there.
+        await this.#bridges.noteForwarding();
         const isSame = known?.internal === spec.internal;
         if (!isSame || !isClean(await this.#firewall.observe())) await this.#firewall.settle();
+        await this.#bridges.ensure(network, this.#hostInterfaces(network));
       } catch (error) {
         throw new Error(`cannot make network ${spec.name} because ${reason(error)}`, {
           cause: error,
@@ -230,10 +232,11 @@ export class Networks {
       if (drift.length === 0) return;
       const networks = this.#store.networks();
       await this.#bridges.removeOthers(networks.map(({ bridge }) => bridge));
+      if (networks.length > 0) await this.#bridges.noteForwarding();
+      await this.#firewall.settle();
       for (const network of networks) {
         await this.#bridges.ensure(network, this.#hostInterfaces(network));
       }
-      await this.#firewall.settle();
     });
   }
 

@@ -24,6 +24,9 @@ export const packet = {
   inputInterface: metaLoad(6, interfaceNameBytes),
   outputInterface: metaLoad(7, interfaceNameBytes),
   inputGroup: metaLoad(21, 4),
+  /** "bridge", "veth", …; a rule that asks for it does not match a device that has no kind, as a network card. */
+  inputKind: metaLoad(26, interfaceNameBytes),
+  outputKind: metaLoad(27, interfaceNameBytes),
   transportProtocol: metaLoad(16, 1),
   etherType: payloadLoad(base.link, 12, 2),
   etherSource: payloadLoad(base.link, 6, 6),

@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import { messageFlag, readText } from "./netlink-message.ts";
 import {
-  type NftBatch,
+  NftBatch,
   type NftFamily,
   nftDump,
   nftFamily,
@@ -13,6 +13,7 @@ import {
   type ChainDefinition,
   chainDefinitions,
   dataType,
+  type RulesetOptions,
   type SetDefinition,
   setDefinitions,
 } from "./ruleset.ts";
@@ -37,13 +38,20 @@ export function removeTables(batch: NftBatch, table: string): void {
 }
 
 /** Makes both tables anew, without elements; what stood there under that name goes in the same transaction. */
-export function replaceTables(batch: NftBatch, table: string, group: number): void {
+export function replaceTables(batch: NftBatch, table: string, options: RulesetOptions): void {
   removeTables(batch, table);
   for (const family of tables) newTable(batch, family, table);
   for (const [index, set] of setDefinitions.entries()) newSet(batch, table, set, index + 1);
-  const chains = chainDefinitions(group);
+  const chains = chainDefinitions(options);
   for (const chain of chains) newChain(batch, table, chain);
   for (const chain of chains) newRules(batch, table, chain);
+}
+
+/** A digest of what `replaceTables` asks for: it differs when the rules of this version or the options do. */
+export function rulesetDigest(table: string, options: RulesetOptions): string {
+  const batch = new NftBatch();
+  replaceTables(batch, table, options);
+  return createHash("sha256").update(batch.finish()).digest("hex");
 }
 
 /** What `readFingerprint` needs to see: two dumps per family. */

@@ -1,5 +1,6 @@
 /**
- * What the instance's two nft tables hold. `ip <instance>`: published ports, masquerading, isolation.
+ * What the instance's two nft tables hold. `ip <instance>`: published ports, masquerading, isolation, and a guard
+ * that keeps the host from routing for others because of us.
  * `bridge <instance>`: what a container may send as its own source. The bridge family is where spoofing is stopped
  * because only there a frame is seen with the port it came in by, before the bridge learns from it, and ARP too;
  * ports are told by their link group, so a container without a pin has no network rather than a free one.
@@ -99,6 +100,7 @@ export const setDefinitions: readonly SetDefinition[] = [
 /** Hooks and priorities of linux/netfilter_ipv4.h and netfilter_bridge.h. */
 const hook = {
   raw: { type: "filter", number: 0, priority: -300 },
+  input: { type: "filter", number: 1, priority: 0 },
   forward: { type: "filter", number: 2, priority: 0 },
   natPrerouting: { type: "nat", number: 0, priority: -100 },
   natOutput: { type: "nat", number: 3, priority: -100 },
@@ -112,14 +114,28 @@ const localType = hostOrder(2);
 const [establishedOrRelated, destinationTranslated] = [0x2 | 0x4, 0x20];
 const etherTypeIp = Buffer.of(0x08, 0x00);
 const etherTypeArp = Buffer.of(0x08, 0x06);
+const bridgeKind = Buffer.from("bridge".padEnd(16, "\0"), "latin1");
 
-/** The chains, those without a hook first; `group` is the link group of the instance's interfaces. */
-export function chainDefinitions(group: number): readonly ChainDefinition[] {
+export type RulesetOptions = {
+  /** Link group of the instance's interfaces. */
+  readonly group: number;
+  /** Forwarding is on because the instance turned it on: it is for containers alone. */
+  readonly guardForwarding: boolean;
+};
+
+/** The chains, those without a hook first. */
+export function chainDefinitions(options: RulesetOptions): readonly ChainDefinition[] {
   const { inputInterface, outputInterface, ipSource } = packet;
   const published = hasBits(packet.connectionStatus, destinationTranslated);
+  const toGuard = [
+    ...isNotIn("bridges", inputInterface),
+    ...isNotIn("bridges", outputInterface),
+    ...goTo("guard"),
+  ];
   const toThisHost = [...equals(packet.destinationType, localType), ...goTo("publish")];
   return [
     { family: ip, name: "publish", rules: publishRules() },
+    { family: ip, name: "guard", rules: guardRules() },
     {
       // CVE-2020-8558: route_localnet is on for the bridges, so loopback addresses must not come in by them.
       family: ip,
@@ -135,9 +151,20 @@ export function chainDefinitions(group: number): readonly ChainDefinition[] {
     { family: ip, name: "output", hook: hook.natOutput, rules: [toThisHost] },
     {
       family: ip,
+      name: "input",
+      hook: hook.input,
+      rules: [
+        // What the host began is answered; nothing begins at a container of an internal network.
+        [...hasBits(packet.connectionState, establishedOrRelated), ...accept],
+        [...isIn("internal", inputInterface), ...drop],
+      ],
+    },
+    {
+      family: ip,
       name: "forward",
       hook: hook.forward,
       rules: [
+        ...(options.guardForwarding ? [toGuard] : []),
         [...hasBits(packet.connectionState, establishedOrRelated), ...accept],
         // Bridged frames come by here where br_netfilter is on.
         [...isIn("same_bridge", inputInterface, outputInterface), ...accept],
@@ -168,7 +195,12 @@ export function chainDefinitions(group: number): readonly ChainDefinition[] {
         ],
       ],
     },
-    { family: bridge, name: "prerouting", hook: hook.bridgePrerouting, rules: pinRules(group) },
+    {
+      family: bridge,
+      name: "prerouting",
+      hook: hook.bridgePrerouting,
+      rules: pinRules(options.group),
+    },
   ];
 }
 
@@ -177,6 +209,19 @@ function publishRules(): Expression[][] {
   return [
     destinationFrom("published", ipDestination, transportProtocol, destinationPort),
     destinationFrom("published_any", transportProtocol, destinationPort),
+  ];
+}
+
+/**
+ * For what neither comes from nor goes to our bridges. Bridges of others (Docker, libvirt, another instance) have
+ * rules of their own, and may have been made after we turned forwarding on. One rule for each side: a device without
+ * a kind makes a rule not match.
+ */
+function guardRules(): Expression[][] {
+  return [
+    [...equals(packet.inputKind, bridgeKind), ...accept],
+    [...equals(packet.outputKind, bridgeKind), ...accept],
+    [...drop],
   ];
 }
 

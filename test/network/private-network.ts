@@ -26,6 +26,10 @@ export type PrivateNetwork = {
   readonly host: Namespace;
   /** A neighbour of the host, with a route to the container networks through it. */
   readonly outside: Namespace;
+  /** Where `networks` keeps what it did to the kernel. */
+  readonly live: DatabaseSync;
+  /** An empty network namespace, gone with the host. */
+  addNamespace(): Promise<Namespace>;
   /** Opens another `Networks` on the same databases and kernel, as an agent does that was killed. */
   reopen(): Promise<Networks>;
   /** Another instance, with an inventory of its own. */
@@ -83,6 +87,8 @@ export async function openPrivateNetwork(instance = "bt-net"): Promise<PrivateNe
     proc,
     host,
     outside,
+    live: databases.live,
+    addNamespace,
     run,
     reopen: () => open(instance, databases),
     openInstance: (name) =>
