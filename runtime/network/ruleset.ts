@@ -127,11 +127,6 @@ export type RulesetOptions = {
 export function chainDefinitions(options: RulesetOptions): readonly ChainDefinition[] {
   const { inputInterface, outputInterface, ipSource } = packet;
   const published = hasBits(packet.connectionStatus, destinationTranslated);
-  const toGuard = [
-    ...isNotIn("bridges", inputInterface),
-    ...isNotIn("bridges", outputInterface),
-    ...goTo("guard"),
-  ];
   const toThisHost = [...equals(packet.destinationType, localType), ...goTo("publish")];
   return [
     { family: ip, name: "publish", rules: publishRules() },
@@ -163,16 +158,7 @@ export function chainDefinitions(options: RulesetOptions): readonly ChainDefinit
       family: ip,
       name: "forward",
       hook: hook.forward,
-      rules: [
-        ...(options.guardForwarding ? [toGuard] : []),
-        [...hasBits(packet.connectionState, establishedOrRelated), ...accept],
-        // Bridged frames come by here where br_netfilter is on.
-        [...isIn("same_bridge", inputInterface, outputInterface), ...accept],
-        [...isIn("internal", inputInterface), ...drop],
-        [...isIn("internal", outputInterface), ...drop],
-        [...isIn("bridges", outputInterface), ...published, ...accept],
-        [...isIn("bridges", outputInterface), ...drop],
-      ],
+      rules: [...(options.guardForwarding ? [toGuard()] : []), ...forwardRules()],
     },
     {
       family: ip,
@@ -209,6 +195,30 @@ function publishRules(): Expression[][] {
   return [
     destinationFrom("published", ipDestination, transportProtocol, destinationPort),
     destinationFrom("published_any", transportProtocol, destinationPort),
+  ];
+}
+
+function forwardRules(): Expression[][] {
+  const { inputInterface, outputInterface } = packet;
+  const published = hasBits(packet.connectionStatus, destinationTranslated);
+  return [
+    [...hasBits(packet.connectionState, establishedOrRelated), ...accept],
+    // Bridged frames come by here where br_netfilter is on.
+    [...isIn("same_bridge", inputInterface, outputInterface), ...accept],
+    [...isIn("internal", inputInterface), ...drop],
+    [...isIn("internal", outputInterface), ...drop],
+    [...isIn("bridges", outputInterface), ...published, ...accept],
+    [...isIn("bridges", outputInterface), ...drop],
+  ];
+}
+
+/** Comes first: there are no established connections that the guard did not let begin. */
+function toGuard(): Expression[] {
+  const { inputInterface, outputInterface } = packet;
+  return [
+    ...isNotIn("bridges", inputInterface),
+    ...isNotIn("bridges", outputInterface),
+    ...goTo("guard"),
   ];
 }
 
