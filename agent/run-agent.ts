@@ -115,9 +115,9 @@ async function serve(parts: Parts): Promise<void> {
     cgroups: detectCgroups(),
     renderAgentMetrics: () => metrics.render(),
   });
-  const { listen } = settings;
+  const { listen, allowedHosts } = settings;
   const socketPath = join(options.runDir, "agent.sock");
-  const api = await startApi({ control, socketPath, listen, log });
+  const api = await startApi({ control, socketPath, listen, allowedHosts, log });
   closers.add(() => api.close());
   const stop = AbortSignal.any([abort, ending.signal]);
   const loops = [loop.run(stop), source.run(stop)];

@@ -17,6 +17,10 @@ const ConfigFile = z.strictObject({
   host: z.string().min(1).optional(),
   interval: z.string().min(1).optional(),
   listen: z.string().min(1).optional(),
+  allowedHosts: z
+    .array(z.string().regex(/^[A-Za-z0-9._-]{1,253}$/, "expected a host name without a port"))
+    .max(64)
+    .optional(),
   maintenanceWindows: z
     .array(z.strictObject({ start: z.string().min(1), duration: z.string().min(1) }))
     .max(64)
@@ -48,6 +52,8 @@ export type Settings = {
   readonly host: string;
   readonly poll: PollSchedule;
   readonly listen: ListenAddress | null;
+  /** Names that the address of `listen` is asked by, besides the host's own. */
+  readonly allowedHosts: readonly string[];
   /** Empty: changes are applied at any time. */
   readonly windows: readonly MaintenanceWindow[];
   readonly insecureRegistries: readonly string[];
@@ -76,6 +82,7 @@ export async function loadSettings(options: AgentOptions): Promise<Settings> {
     host: options.host ?? file.host ?? hostname(),
     poll: parsePollSchedule(options.interval ?? file.interval ?? "30s"),
     listen: parseListen(options.listen ?? file.listen ?? "127.0.0.1:9477"),
+    allowedHosts: file.allowedHosts ?? [],
     windows: (file.maintenanceWindows ?? []).map(parseWindow),
     insecureRegistries: file.insecureRegistries ?? [],
     addressPool: file.addressPool ?? "10.210.0.0/16",

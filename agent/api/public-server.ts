@@ -3,6 +3,7 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import { constants, gzip } from "node:zlib";
 import type { Log } from "../../runtime/runtime.ts";
 import type { Control } from "../control.ts";
+import { createHostCheck } from "./allowed-hosts.ts";
 import { renderStatusPage } from "./status-page.ts";
 import { describeUnreadiness } from "./unreadiness.ts";
 
@@ -13,15 +14,22 @@ type Answer = {
 };
 
 const TEXT = "text/plain; charset=utf-8";
+const MISDIRECTED =
+  "this host is not known by that name: ask by address, or name it in allowedHosts\n";
 const METRICS = "text/plain; version=0.0.4; charset=utf-8";
 
-/** A server that is not listening yet. It answers GET and HEAD of four paths; everything else is 404. */
+/**
+ * A server that is not listening yet. It answers GET and HEAD of four paths; everything else is 404. Asked under
+ * another name than `localhost`, an address or one of `hosts`, it answers 421.
+ */
 export function createPublicServer(options: {
   readonly control: Control;
+  readonly hosts: readonly string[];
   readonly log: Log;
 }): Server {
-  const { control, log } = options;
+  const { control, hosts, log } = options;
   const serve = createRoutes(control);
+  const isOurs = createHostCheck(hosts);
   const server = createServer(
     {
       maxHeaderSize: 8192,
@@ -31,7 +39,7 @@ export function createPublicServer(options: {
       connectionsCheckingInterval: 1000,
     },
     (request, response) => {
-      answer({ request, response, serve }).catch((error: unknown) => {
+      answer({ request, response, serve, isOurs }).catch((error: unknown) => {
         log.error("cannot serve a request", { path: request.url, error: messageOf(error) });
         if (response.headersSent) response.destroy();
         else
@@ -51,12 +59,17 @@ async function answer(exchange: {
   readonly request: IncomingMessage;
   readonly response: ServerResponse;
   readonly serve: (path: string) => Promise<Answer | undefined>;
+  readonly isOurs: (host: string | undefined) => boolean;
 }): Promise<void> {
-  const { request, response, serve } = exchange;
+  const { request, response, serve, isOurs } = exchange;
   // Nothing here takes a body: it is not read, and the connection that carries one is not kept.
   if (hasBody(request)) {
     response.setHeader("connection", "close");
     response.once("finish", () => request.destroy());
+  }
+  if (!isOurs(request.headers.host)) {
+    send(response, { status: 421, type: TEXT, body: MISDIRECTED });
+    return;
   }
   const readable = request.method === "GET" || request.method === "HEAD";
   const path = (request.url ?? "/").split("?", 1)[0] ?? "/";

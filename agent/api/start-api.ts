@@ -1,6 +1,7 @@
 /** The agent's HTTP faces: its own socket (everything) and, where asked, a TCP address (reading only). */
 import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
+import { hostname } from "node:os";
 import type { Log } from "../../runtime/runtime.ts";
 import type { Control } from "../control.ts";
 import { sendError } from "./api-error.ts";
@@ -18,6 +19,8 @@ export type StartApiOptions = {
   readonly socketPath: string;
   /** Where /metrics, /healthz, /readyz and / are served; port 0 takes a free one. */
   readonly listen: { readonly host: string; readonly port: number } | null;
+  /** Names, besides `localhost`, the host's own and that of `listen`, that TCP answers to. */
+  readonly allowedHosts?: readonly string[];
   readonly log: Log;
 };
 
@@ -30,7 +33,7 @@ export type Api = {
 
 /** Rejects when either address is taken; nothing listens then. */
 export async function startApi(options: StartApiOptions): Promise<Api> {
-  const { control, socketPath, listen, log } = options;
+  const { control, socketPath, listen, allowedHosts = [], log } = options;
   const closing = new AbortController();
   const privateServer = createPrivateServer({ control, log, closing: closing.signal });
   const removeSocket = await listenOnSocket(privateServer, socketPath);
@@ -39,7 +42,11 @@ export async function startApi(options: StartApiOptions): Promise<Api> {
     await Promise.all([removeSocket(), closeServer(privateServer)]);
   };
   if (listen === null) return { close: closePrivate, port: null };
-  const publicServer = createPublicServer({ control, log });
+  const publicServer = createPublicServer({
+    control,
+    hosts: [hostname(), listen.host, ...allowedHosts],
+    log,
+  });
   let port: number;
   try {
     port = await listenOnTcp(publicServer, listen);

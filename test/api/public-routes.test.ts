@@ -1,4 +1,5 @@
 import { connect } from "node:net";
+import { hostname } from "node:os";
 import { gunzipSync } from "node:zlib";
 import test from "ava";
 import { startApi } from "../../agent/api/start-api.ts";
@@ -91,7 +92,7 @@ test("TCP opens no exec stream", async (t) => {
   const agent = await startTestAgent(t);
   const first = await exchange(
     agent,
-    "GET /v1/exec HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: berth-exec/1\r\n\r\n",
+    "GET /v1/exec HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: berth-exec/1\r\n\r\n",
   );
   t.regex(first, /^HTTP\/1.1 404/);
 });
@@ -99,7 +100,7 @@ test("TCP opens no exec stream", async (t) => {
 test("headers above the limit are refused", async (t) => {
   const agent = await startTestAgent(t);
   t.regex(
-    await exchange(agent, `GET / HTTP/1.1\r\nHost: a\r\nX: ${"x".repeat(20_000)}\r\n\r\n`),
+    await exchange(agent, `GET / HTTP/1.1\r\nHost: localhost\r\nX: ${"x".repeat(20_000)}\r\n\r\n`),
     /^HTTP\/1.1 431/,
   );
 });
@@ -108,7 +109,7 @@ test("a body sent to TCP is not taken", async (t) => {
   const agent = await startTestAgent(t);
   const said = await exchange(
     agent,
-    "GET /healthz HTTP/1.1\r\nHost: a\r\nContent-Length: 1000000000\r\n\r\nxxxx",
+    "GET /healthz HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000000000\r\n\r\nxxxx",
   );
   t.regex(said, /^HTTP\/1.1 200/);
   t.regex(said, /connection: close/i);
@@ -125,6 +126,41 @@ test("an address that is taken is named with a way out, and no socket stays", as
   });
   await t.throwsAsync(ask(other, { path: "/v1/status" }), { code: "ENOENT" });
 });
+
+const anyPort = (name: string) => [name, `${name}:9477`];
+for (const host of [
+  ...anyPort("localhost"),
+  ...anyPort("127.0.0.1"),
+  ...anyPort("192.0.2.7"),
+  ...anyPort("[::1]"),
+  ...anyPort("LOCALHOST."),
+  ...anyPort(hostname()),
+  "metrics.example.org",
+]) {
+  test(`a request for ${host} is answered`, async (t) => {
+    const agent = await startTestAgent(t, {}, ["Metrics.example.org"]);
+    t.is((await ask(tcp(agent), { path: "/metrics", headers: { host } })).status, 200);
+  });
+}
+
+for (const host of [
+  "rebind.example.org",
+  "rebind.example.org:9477",
+  "localhost.example.org",
+  "127.0.0.1.example.org",
+  "x.metrics.example.org",
+  "[localhost]",
+  "[::1].example.org",
+]) {
+  for (const path of ["/metrics", "/", "/healthz", "/nothing"]) {
+    test(`a page behind the name "${host}" reads nothing of ${path}`, async (t) => {
+      const agent = await startTestAgent(t, {}, ["metrics.example.org"]);
+      const answer = await ask(tcp(agent), { path, headers: { host } });
+      t.is(answer.status, 421);
+      t.regex(answer.body.toString(), /allowedHosts/);
+    });
+  }
+}
 
 function tcp(agent: TestAgent): { readonly port: number } {
   return { port: agent.api.port ?? 0 };

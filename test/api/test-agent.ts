@@ -27,13 +27,14 @@ export type TestAgent = {
 export async function startTestAgent(
   t: ExecutionContext,
   changes: Partial<Control> = {},
+  allowedHosts: readonly string[] = [],
 ): Promise<TestAgent> {
   const root = await mkdtemp(join(tmpdir(), "bt-api-"));
   t.teardown(() => rm(root, { recursive: true, force: true }));
   const { control, calls } = createSampleControl(changes);
   const socketPath = join(root, "run", "agent.sock");
   const listen = { host: "127.0.0.1", port: 0 };
-  const api = await startApi({ control, socketPath, listen, log: silent });
+  const api = await startApi({ control, socketPath, listen, allowedHosts, log: silent });
   t.teardown(() => api.close());
   return { root, socketPath, api, calls };
 }

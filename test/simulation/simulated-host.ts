@@ -31,6 +31,7 @@ export class SimulatedHost {
     poll: { kind: "every", intervalMs: 30_000 },
     listen: null,
     windows: [],
+    allowedHosts: [],
     insecureRegistries: [],
     addressPool: "10.210.0.0/16",
     policy: defaultPolicy,
