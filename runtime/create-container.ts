@@ -59,18 +59,35 @@ export function requireImage(context: ContainerContext, spec: ContainerSpec): Im
   return image;
 }
 
-/** Docker's rule: a volume that is empty when it is first mounted gets what the image has at that place. */
+/**
+ * Docker's rule: a volume that is empty when it is first mounted gets what the image has at that place. One that other
+ * containers mount stays as it is: they could change it while it is filled, and would not see it change places.
+ */
 async function seedVolumes(
   context: ContainerContext,
   spec: ContainerSpec,
   image: Image,
 ): Promise<void> {
   for (const mount of spec.mounts) {
-    if (mount.type !== "volume" || !mount.copy || !context.volumes.isEmpty(mount.volume)) continue;
-    await seedVolume(context.launcher, {
-      layerDirs: image.layerDirs,
-      source: mount.target,
-      destination: context.volumes.path(mount.volume),
+    if (mount.type !== "volume" || !mount.copy) continue;
+    await context.volumes.seed(mount.volume, {
+      isInUse: () => isMountedByOthers(context, spec.id, mount.volume),
+      fill: (destination) =>
+        seedVolume(context.launcher, {
+          layerDirs: image.layerDirs,
+          source: mount.target,
+          destination,
+        }),
     });
   }
+}
+
+/** One that is being created has not been started yet, and waits for its own turn to seed. */
+function isMountedByOthers(context: ContainerContext, id: string, volume: string): boolean {
+  return [...context.inventory.all()].some(
+    ({ spec, phase }) =>
+      spec.id !== id &&
+      phase !== "creating" &&
+      spec.mounts.some((mount) => mount.type === "volume" && mount.volume === volume),
+  );
 }

@@ -127,8 +127,9 @@ export class HostOperations extends OperationList {
     return this.op(op.unlink, options, (w) => w.u32(options.directory ? 1 : 0).string(path));
   }
 
-  copyTree(source: Slot, destination: Slot): this {
-    return this.op(op.copyTree, {}, (w) => w.u32(source).u32(destination));
+  /** `limitMs`: it fails when it takes longer; 0 is no limit. */
+  copyTree(source: Slot, destination: Slot, limitMs = 0): this {
+    return this.op(op.copyTree, {}, (w) => w.u32(source).u32(destination).u32(limitMs));
   }
 
   fileSystemIds(uid: number, gid: number): this {

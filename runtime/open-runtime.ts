@@ -67,6 +67,9 @@ async function openContext(options: RuntimeOptions): Promise<ContainerContext> {
     volumes: new Volumes({ libDir, state, now, removeTree: (path) => launcher.removeTree(path) }),
   };
   await context.volumes.finishRemovals();
+  await context.volumes.removeSeeds().catch((error: unknown) => {
+    log.warn("leftover of a volume's first filling stays", { error: String(error) });
+  });
   mkdirSync(stagingDirOf(context), { recursive: true, mode: 0o700 });
   return context;
 }
@@ -88,7 +91,7 @@ function runtimeOf(
     pauseContainer: async (id) => containers.freeze(id, true),
     unpauseContainer: async (id) => containers.freeze(id, false),
     removeContainer: (id) => containers.remove(id),
-    exec: (id, exec) => execProcess(context, id, exec),
+    exec: (id, exec, options) => execProcess(context, id, exec, options),
     attach: (id, attach) => attachToContainer(pathsOf(context, id).socket, attach),
     logs: (id, logs) => {
       inventory.require(id);

@@ -13,6 +13,7 @@ export async function seedVolume(
     /** Lowest first. */
     readonly layerDirs: readonly string[];
     readonly source: string;
+    /** No container may have it mounted: what is copied keeps its owners and modes. */
     readonly destination: string;
   },
 ): Promise<void> {
@@ -35,9 +36,10 @@ export async function seedVolume(
       mayBeAbsent: true,
     })
     .open(destination, null, openReadDirectory, request.destination)
-    .copyTree(source, destination);
+    .copyTree(source, destination, copyMsMax);
   await launcher.run(program.finish());
 }
 
+const copyMsMax = 10 * 60 * 1000;
 const openPathDirectory = 0o10_200_000;
 const openReadDirectory = 0o200_000;

@@ -1,3 +1,4 @@
+import { randomBytes } from "node:crypto";
 import { chownSync, existsSync, mkdirSync, readdirSync, renameSync } from "node:fs";
 import { join } from "node:path";
 import type { DatabaseSync } from "node:sqlite";
@@ -12,6 +13,7 @@ export class Volumes {
   readonly #db: DatabaseSync;
   readonly #now: () => number;
   readonly #removeTree: (path: string) => Promise<void>;
+  readonly #seeding = new Map<string, Promise<void>>();
 
   constructor(options: {
     readonly libDir: string;
@@ -61,6 +63,28 @@ export class Volumes {
     return readdirSync(this.path(name)).length === 0;
   }
 
+  /**
+   * Fills an empty volume with what `fill` puts into the directory it is given. That one was never mounted anywhere, so
+   * that no container can change it meanwhile; it takes the volume's place in one step, and only while `isInUse` is
+   * false. One after the other for each volume; rejects as `fill` does, the volume is empty then.
+   */
+  seed(
+    name: string,
+    options: {
+      readonly isInUse: () => boolean;
+      readonly fill: (directory: string) => Promise<void>;
+    },
+  ): Promise<void> {
+    const before = this.#seeding.get(name) ?? Promise.resolve();
+    const seeded = before.catch(() => {}).then(() => this.#seed(name, options));
+    this.#seeding.set(name, seeded);
+    const forget = () => {
+      if (this.#seeding.get(name) === seeded) this.#seeding.delete(name);
+    };
+    seeded.then(forget, forget);
+    return seeded;
+  }
+
   /** `users`: volume name -> ids of the containers that mount it. */
   list(users: ReadonlyMap<string, readonly string[]>): readonly VolumeStatus[] {
     const rows = this.#db.prepare(`${selectVolume} order by name`).all();
@@ -96,6 +120,34 @@ export class Volumes {
     }
   }
 
+  /** Removes what seedings left that were cut short; for a time when none is under way. */
+  async removeSeeds(): Promise<void> {
+    for (const volume of readdirSync(this.#dir, { withFileTypes: true })) {
+      if (!volume.isDirectory()) continue;
+      const directory = join(this.#dir, volume.name);
+      for (const entry of readdirSync(directory)) {
+        if (entry.startsWith(seedPrefix)) await this.#removeTree(join(directory, entry));
+      }
+    }
+  }
+
+  async #seed(name: string, options: Parameters<Volumes["seed"]>[1]): Promise<void> {
+    const { isInUse, fill } = options;
+    const isWanted = () => !isInUse() && this.isEmpty(name);
+    if (!isWanted()) return;
+    const random = randomBytes(8).toString("hex");
+    const directory = join(this.#dir, name, `${seedPrefix}${random}`);
+    mkdirSync(directory, { mode: 0o755 });
+    try {
+      chownSync(directory, LAYER_ID_BASE, LAYER_ID_BASE);
+      await fill(directory);
+      // Asked again in the same turn as the rename: meanwhile a container may have mounted it.
+      if (isWanted()) renameSync(directory, this.path(name));
+    } finally {
+      if (existsSync(directory)) await this.#removeTree(directory);
+    }
+  }
+
   #row(name: string): VolumeRow | undefined {
     const row = this.#db.prepare(`${selectVolume} where name = ?`).get(name);
     return row === undefined ? undefined : readRow(row);
@@ -122,6 +174,8 @@ export class Volumes {
 
 /** No volume's name begins with a dot. */
 const removingPrefix = ".removing-";
+/** Beside `_data`, which alone is mounted. */
+const seedPrefix = "_seed-";
 const namePattern = /^[a-zA-Z0-9][a-zA-Z0-9_.-]{0,127}$/;
 const selectVolume = "select name, labels, created_at_ms from runtime_volumes";
 

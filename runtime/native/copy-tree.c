@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,24 +12,22 @@
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 #include <sys/xattr.h>
+#include <time.h>
 #include <unistd.h>
+
+#include "cleanup.h"
+#include "copied-links.h"
+#include "kernel-abi.h"
 
 #define DEPTH_MAX 512
 #define XATTR_BYTES_MAX 65536
 #define COPY_CHUNK (64 * 1024 * 1024)
 
-/* A file with several names is copied once; its further names become links to the first copy. */
-struct linked {
-  dev_t device;
-  ino_t inode;
-  char *path;
-};
-
 struct copy {
   int destination_root;
-  struct linked *linked;
-  size_t linked_count;
-  size_t linked_room;
+  /* A file with several names is copied once; its further names become links to the first copy. */
+  struct copied_links links;
+  uint64_t deadline_ms; /* of the monotonic clock; 0: none */
   char path[PATH_MAX];
   char *object;
   size_t object_size;
@@ -40,6 +39,16 @@ static int fail(struct copy *copy, int error) {
   if (copy->object_size > 0 && copy->object[0] == '\0')
     snprintf(copy->object, copy->object_size, "%s", copy->path);
   return error;
+}
+
+static uint64_t now_ms(void) {
+  struct timespec now;
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
+static int check_deadline(const struct copy *copy) {
+  return copy->deadline_ms != 0 && now_ms() >= copy->deadline_ms ? -ETIMEDOUT : 0;
 }
 
 /* File capabilities go with the rest: chown clears them, so this comes after it. */
@@ -66,8 +75,9 @@ static int copy_attributes(int source, int destination, const struct stat *statu
   return futimens(destination, times) < 0 ? -errno : 0;
 }
 
-static int copy_content(int source, int destination) {
+static int copy_content(const struct copy *copy, int source, int destination) {
   for (;;) {
+    if (check_deadline(copy) < 0) return -ETIMEDOUT;
     ssize_t copied = copy_file_range(source, NULL, destination, NULL, COPY_CHUNK, 0);
     if (copied == 0) return 0;
     if (copied > 0) continue;
@@ -77,6 +87,7 @@ static int copy_content(int source, int destination) {
   }
   char buffer[65536];
   for (;;) {
+    if (check_deadline(copy) < 0) return -ETIMEDOUT;
     ssize_t count = read(source, buffer, sizeof buffer);
     if (count == 0) return 0;
     if (count < 0) {
@@ -91,15 +102,32 @@ static int copy_content(int source, int destination) {
   }
 }
 
-static int copy_file(int source_dir, int destination_dir, const char *name, const struct stat *status) {
+static int copy_file(const struct copy *copy, int source_dir, int destination_dir, const char *name,
+                     const struct stat *status) {
   int source = openat(source_dir, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
   if (source < 0) return -errno;
   int destination = openat(destination_dir, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
-  int error = destination < 0 ? -errno : copy_content(source, destination);
+  int error = destination < 0 ? -errno : copy_content(copy, source, destination);
   if (error == 0) error = copy_attributes(source, destination, status);
   if (destination >= 0) close(destination);
   close(source);
   return error;
+}
+
+/* What was just made under this name, held so that nothing put in its place afterwards is changed instead. */
+static int open_made(int destination_dir, const char *name, mode_t type) {
+  struct stat made;
+  OWNED_FD fd = openat(destination_dir, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+  if (fd < 0 || fstat(fd, &made) < 0) return -errno;
+  return (made.st_mode & S_IFMT) == type ? steal_fd(&fd) : -ESTALE;
+}
+
+static int change_mode(int fd, mode_t mode) {
+  char path[32];
+  if (sys_fchmodat2(fd, "", mode, AT_EMPTY_PATH) == 0) return 0;
+  if (errno != ENOSYS) return -errno;
+  snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
+  return chmod(path, mode) < 0 ? -errno : 0;
 }
 
 static int copy_symlink(int source_dir, int destination_dir, const char *name, const struct stat *status) {
@@ -108,18 +136,19 @@ static int copy_symlink(int source_dir, int destination_dir, const char *name, c
   if (length < 0) return -errno;
   target[length] = '\0';
   if (symlinkat(target, destination_dir, name) < 0) return -errno;
-  if (fchownat(destination_dir, name, status->st_uid, status->st_gid, AT_SYMLINK_NOFOLLOW) < 0) return -errno;
+  OWNED_FD made = open_made(destination_dir, name, S_IFLNK);
+  if (made < 0) return made;
+  if (fchownat(made, "", status->st_uid, status->st_gid, AT_EMPTY_PATH) < 0) return -errno;
   const struct timespec times[2] = {status->st_atim, status->st_mtim};
-  return utimensat(destination_dir, name, times, AT_SYMLINK_NOFOLLOW) < 0 ? -errno : 0;
+  return utimensat(made, "", times, AT_EMPTY_PATH) < 0 ? -errno : 0;
 }
 
 static int copy_node(int destination_dir, const char *name, const struct stat *status) {
-  if (S_ISSOCK(status->st_mode)) return 0;
-  /* A whiteout seen in a single layer stands for nothing. */
-  if (S_ISCHR(status->st_mode) && status->st_rdev == makedev(0, 0)) return 0;
-  if (mknodat(destination_dir, name, status->st_mode, status->st_rdev) < 0) return -errno;
-  if (fchownat(destination_dir, name, status->st_uid, status->st_gid, AT_SYMLINK_NOFOLLOW) < 0) return -errno;
-  return fchmodat(destination_dir, name, status->st_mode & 07777, 0) < 0 ? -errno : 0;
+  if (mknodat(destination_dir, name, status->st_mode & (S_IFMT | 0777), status->st_rdev) < 0) return -errno;
+  OWNED_FD made = open_made(destination_dir, name, status->st_mode & S_IFMT);
+  if (made < 0) return made;
+  if (fchownat(made, "", status->st_uid, status->st_gid, AT_EMPTY_PATH) < 0) return -errno;
+  return change_mode(made, status->st_mode & 07777);
 }
 
 static int copy_subdirectory(struct copy *copy, int source_dir, int destination_dir, const char *name,
@@ -140,43 +169,51 @@ static int copy_subdirectory(struct copy *copy, int source_dir, int destination_
   return error;
 }
 
-static const char *first_copy(const struct copy *copy, const struct stat *status) {
-  for (size_t i = 0; i < copy->linked_count; i++)
-    if (copy->linked[i].inode == status->st_ino && copy->linked[i].device == status->st_dev)
-      return copy->linked[i].path;
-  return NULL;
+/* A whiteout seen in a single layer stands for nothing. */
+static bool is_left_out(const struct stat *status) {
+  if (S_ISSOCK(status->st_mode)) return true;
+  return S_ISCHR(status->st_mode) && status->st_rdev == makedev(0, 0);
 }
 
-static int remember_copy(struct copy *copy, const struct stat *status) {
-  if (copy->linked_count == copy->linked_room) {
-    size_t room = copy->linked_room == 0 ? 64 : copy->linked_room * 2;
-    struct linked *grown = reallocarray(copy->linked, room, sizeof *grown);
-    if (grown == NULL) return -ENOMEM;
-    copy->linked = grown;
-    copy->linked_room = room;
-  }
-  char *path = strdup(copy->path);
-  if (path == NULL) return -ENOMEM;
-  copy->linked[copy->linked_count++] = (struct linked){status->st_dev, status->st_ino, path};
-  return 0;
+/* No part of the way to the first copy may be a link, and what is found there has to be that very file. */
+static int link_to_copy(const struct copy *copy, const struct copied_link *first, int destination_dir,
+                        const char *name) {
+  struct stat found;
+  char path[32];
+  OWNED_FD fd = sys_openat2(copy->destination_root, first->path, O_PATH | O_NOFOLLOW | O_CLOEXEC, 0,
+                            RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_XDEV);
+  if (fd < 0 || fstat(fd, &found) < 0) return -errno;
+  if (found.st_dev != first->copy.device || found.st_ino != first->copy.inode) return -ESTALE;
+  if (linkat(fd, "", destination_dir, name, AT_EMPTY_PATH) == 0) return 0;
+  /* ENOENT: without CAP_DAC_READ_SEARCH. */
+  if (errno != ENOENT) return -errno;
+  snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
+  return linkat(AT_FDCWD, path, destination_dir, name, AT_SYMLINK_FOLLOW) < 0 ? -errno : 0;
+}
+
+static int copy_other(const struct copy *copy, int source_dir, int destination_dir, const char *name,
+                      const struct stat *status) {
+  if (S_ISREG(status->st_mode)) return copy_file(copy, source_dir, destination_dir, name, status);
+  if (S_ISLNK(status->st_mode)) return copy_symlink(source_dir, destination_dir, name, status);
+  return copy_node(destination_dir, name, status);
 }
 
 static int copy_entry(struct copy *copy, int source_dir, int destination_dir, const char *name, size_t path_length,
                       int depth) {
-  struct stat status;
+  struct stat status, made;
+  if (check_deadline(copy) < 0) return -ETIMEDOUT;
   if (fstatat(source_dir, name, &status, AT_SYMLINK_NOFOLLOW) < 0) return -errno;
   if (S_ISDIR(status.st_mode))
     return copy_subdirectory(copy, source_dir, destination_dir, name, &status, path_length, depth);
-  if (status.st_nlink > 1) {
-    const char *first = first_copy(copy, &status);
-    if (first != NULL)
-      return linkat(copy->destination_root, first, destination_dir, name, 0) < 0 ? -errno : 0;
-    int error = remember_copy(copy, &status);
-    if (error < 0) return error;
-  }
-  if (S_ISREG(status.st_mode)) return copy_file(source_dir, destination_dir, name, &status);
-  if (S_ISLNK(status.st_mode)) return copy_symlink(source_dir, destination_dir, name, &status);
-  return copy_node(destination_dir, name, &status);
+  if (is_left_out(&status)) return 0;
+  if (status.st_nlink < 2) return copy_other(copy, source_dir, destination_dir, name, &status);
+  const struct file_identity source = {status.st_dev, status.st_ino};
+  const struct copied_link *first = copied_links_find(&copy->links, source);
+  if (first != NULL) return link_to_copy(copy, first, destination_dir, name);
+  int error = copy_other(copy, source_dir, destination_dir, name, &status);
+  if (error < 0) return error;
+  if (fstatat(destination_dir, name, &made, AT_SYMLINK_NOFOLLOW) < 0) return -errno;
+  return copied_links_add(&copy->links, source, (struct file_identity){made.st_dev, made.st_ino}, copy->path);
 }
 
 static int copy_directory(struct copy *copy, int source, int destination, size_t path_length, int depth) {
@@ -206,13 +243,15 @@ static int copy_directory(struct copy *copy, int source, int destination, size_t
   return error;
 }
 
-int copy_tree(int source, int destination, char *object, size_t object_size) {
+int copy_tree(int source, int destination, uint32_t limit_ms, char *object, size_t object_size) {
   struct copy copy = {.destination_root = destination, .object = object, .object_size = object_size};
+  if (limit_ms != 0) copy.deadline_ms = now_ms() + limit_ms;
   if (object_size > 0) object[0] = '\0';
   struct stat status;
   int error = fstat(source, &status) < 0 ? -errno : copy_directory(&copy, source, destination, 0, 0);
   if (error == 0) error = copy_attributes(source, destination, &status);
-  for (size_t i = 0; i < copy.linked_count; i++) free(copy.linked[i].path);
-  free(copy.linked);
+  /* The caller may make it visible next: a power cut must not leave names without what they hold. */
+  if (error == 0 && syncfs(destination) < 0) error = -errno;
+  copied_links_free(&copy.links);
   return error;
 }

@@ -45,6 +45,9 @@
 #ifndef SYS_mount_setattr
 #define SYS_mount_setattr 442
 #endif
+#ifndef SYS_fchmodat2
+#define SYS_fchmodat2 452
+#endif
 
 #ifndef MOUNT_ATTR_IDMAP
 #define MOUNT_ATTR_IDMAP 0x00100000
@@ -106,6 +109,10 @@ static inline int sys_mount_setattr(int mount, unsigned flags, struct mount_attr
 static inline int sys_openat2(int dir, const char *path, uint64_t flags, uint64_t mode, uint64_t resolve) {
   struct open_how how = {.flags = flags, .mode = mode, .resolve = resolve};
   return (int)syscall(SYS_openat2, dir, path, &how, sizeof how);
+}
+
+static inline int sys_fchmodat2(int dir, const char *path, mode_t mode, unsigned flags) {
+  return (int)syscall(SYS_fchmodat2, dir, path, mode, flags);
 }
 
 static inline pid_t sys_clone3(struct clone_args *arguments) {

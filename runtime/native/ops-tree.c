@@ -15,6 +15,7 @@
 int op_copy_tree(struct program *program, struct wire_reader *payload) {
   int source = program_slot(program, wire_u32(payload));
   int destination = program_slot(program, wire_u32(payload));
+  uint32_t limit_ms = wire_u32(payload);
   char object[sizeof program->failure.object];
   if (source < 0) return 0;
   if (destination < 0) return program_fails(program, destination, "destination");
@@ -23,7 +24,7 @@ int op_copy_tree(struct program *program, struct wire_reader *payload) {
   OWNED_FD to = openat(destination, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   if (from < 0 || to < 0) return program_fails(program, -errno, "directory");
   mode_t mask = umask(0);
-  int error = copy_tree(from, to, object, sizeof object);
+  int error = copy_tree(from, to, limit_ms, object, sizeof object);
   umask(mask);
   return error < 0 ? program_fails(program, error, object) : 0;
 }

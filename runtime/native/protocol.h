@@ -126,8 +126,9 @@
 #define BERTH_OP_CHILD_OOM_SCORE 18 /* i32 as u32: written to the child's oom_score_adj */
 #define BERTH_OP_CHILD_RLIMIT 19 /* u32 resource, u64 soft, u64 hard: prlimit on the child, with host rights */
 #define BERTH_OP_CGROUP_DEVICES 20 /* str cgroup2 directory, bytes: eBPF program of type CGROUP_DEVICE */
-#define BERTH_OP_COPY_TREE 21  /* u32 slot of a source directory, u32 slot of an empty one: what is in it, with ids,
-                                  modes, times, xattrs and links; nothing when the source's slot is empty */
+#define BERTH_OP_COPY_TREE 21  /* u32 slot of a source directory, u32 slot of an empty one, u32 limit in ms (0: none):
+                                  what is in it, with ids, modes, times, xattrs and links; nothing when the source's
+                                  slot is empty */
 #define BERTH_OP_FS_IDS 22     /* u32 uid, u32 gid: the ids with which the supervisor acts on file systems from here on */
 
 #define BERTH_OP_ENTER 23      /* u32 slot of a namespace, u64 its clone flag: the init is made from inside it; before CLONE */
