@@ -4,25 +4,20 @@ import { join } from "node:path";
 import { promisify } from "node:util";
 import test from "ava";
 import { isCommitTooLarge } from "../../agent/source/commit-tree.ts";
+import { SourceLoop } from "../../agent/source-loop.ts";
+import type { CommitSha } from "../../manifests/desired-state.ts";
+import { withHost } from "../simulation/simulated-host.ts";
 import { mirrorOf, never, type Place, withRepository } from "./mirror-place.ts";
 
 const run = promisify(execFile);
 
-for (const [what, leaf, reason] of [
-  ["files", "100644 blob", /it has more than 200000 files/],
-  ["long names", "100644 blob", /list of files is larger than 64 MiB/],
+for (const [what, padding, reason] of [
+  ["files", "", /it has more than 200000 files/],
+  ["long names", "n".repeat(100), /list of files is larger than 64 MiB/],
 ] as const) {
   test(`ten trees of ten levels that stand for billions of ${what} are refused at once`, (t) =>
     withRepository(async (place) => {
-      writeFileSync(join(place.repo, "leaf"), "x");
-      const blob = await place.git("hash-object", "-w", "leaf");
-      const pad = what === "files" ? "" : "n".repeat(100);
-      let tree = await makeTree(place, `${leaf} ${blob}`, pad);
-      for (let level = 1; level < 10; level += 1) {
-        tree = await makeTree(place, `040000 tree ${tree}`, pad);
-      }
-      const head = await place.git("commit-tree", tree, "-m", "bomb");
-      await place.git("update-ref", "refs/heads/main", head);
+      await commitBomb(place, padding);
       const mirror = mirrorOf(place);
       const sha = await mirror.fetch(never);
       const startedAtMs = Date.now();
@@ -41,6 +36,34 @@ for (const [what, leaf, reason] of [
       reader.close();
     }));
 }
+
+test("the agent says why such a commit is refused, and looks again when the ref moves", (t) =>
+  withRepository((place) =>
+    withHost(async (host) => {
+      const refused = await commitBomb(place, "");
+      const mirror = mirrorOf(place);
+      const opened: CommitSha[] = [];
+      const loop = new SourceLoop(host.core, {
+        ...mirror,
+        open(revision, abort) {
+          opened.push(revision);
+          return mirror.open(revision, abort);
+        },
+      });
+      await loop.refresh(never);
+      await loop.refresh(never);
+      t.is(opened.join(), refused);
+      t.is<string | null, string>(loop.state.seen, refused);
+      t.is(loop.state.error, null);
+      t.regex(loop.state.errors.join(), /^cannot read commit .* because it has more than 200000/);
+      writeFileSync(join(place.repo, "leaf"), "services: {}\n");
+      await place.git("read-tree", "--empty");
+      const fine = await place.commit("small again");
+      await loop.refresh(never);
+      t.is(loop.state.seen, fine);
+      t.false(loop.state.errors.join().includes("200000"));
+    }),
+  ));
 
 test("what piled up in the mirror is packed, and what the ref left is removed", (t) =>
   withRepository(async (place) => {
@@ -70,6 +93,19 @@ test("what piled up in the mirror is packed, and what the ref left is removed", 
     t.deepEqual(await reader.list(), ["file"]);
     reader.close();
   }));
+
+/** Moves the branch to a commit of ten small trees that stand for ten thousand million files. */
+async function commitBomb(place: Place, padding: string): Promise<string> {
+  writeFileSync(join(place.repo, "leaf"), "x");
+  const blob = await place.git("hash-object", "-w", "leaf");
+  let tree = await makeTree(place, `100644 blob ${blob}`, padding);
+  for (let level = 1; level < 10; level += 1) {
+    tree = await makeTree(place, `040000 tree ${tree}`, padding);
+  }
+  const commit = await place.git("commit-tree", tree, "-m", "bomb");
+  await place.git("update-ref", "refs/heads/main", commit);
+  return commit;
+}
 
 /** A tree that has the same object ten times. */
 async function makeTree(place: Place, object: string, pad: string): Promise<string> {
