@@ -1,5 +1,13 @@
-import { execFileSync } from "node:child_process";
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { TarEntry } from "../builders/tar.ts";
 import { kernelTest } from "../kernel/kernel-test.ts";
@@ -141,20 +149,15 @@ kernelTest(
 
 kernelTest(
   "CVE-2022-23648: seeding a volume copies nothing of the host through a link of the image",
-  (t) => {
-    const secret = `bt-secret-${process.pid}`;
-    return withHostileImage(
-      { layer: [link("seed", "/tmp"), link("up", "../../../../../../tmp"), link("tmp/self", "/")] },
-      async ({ runtime, root, spec }) => {
-        const outside = join(root, secret);
-        mkdirSync(outside);
-        writeFileSync(join(outside, "key"), "of the host");
-        for (const [index, target] of [
-          "/seed",
-          "/up",
-          `/seed/${root.slice(5)}/${secret}`,
-        ].entries()) {
-          const volume = `v${index}`;
+  async (t) => {
+    // A place of its own: without the defence, all of it would be copied.
+    const outside = mkdtempSync(join(tmpdir(), "bt-outside-"));
+    writeFileSync(join(outside, "key"), "of the host");
+    const layer = [link("seed", outside), link("up", `../../../../../..${outside}`)];
+    try {
+      await withHostileImage({ layer }, async ({ runtime, spec }) => {
+        for (const target of ["/seed", "/up"]) {
+          const volume = target.slice(1);
           await runtime.ensureVolume({ name: volume, labels: {} });
           const container = spec(["exit", "0"], {
             mounts: [{ type: "volume", volume, target, readOnly: false, copy: true }],
@@ -163,14 +166,12 @@ kernelTest(
           const { volumes } = await runtime.observe();
           const path = volumes.find(({ name }) => name === volume)?.path;
           if (path === undefined) throw new Error(`cannot find volume ${volume}`);
-          const found = execFileSync("find", [path], { encoding: "utf8" }).split("\n");
-          t.false(
-            found.some((entry) => entry.includes(secret) || entry.endsWith("key")),
-            found.join(" "),
-          );
+          t.deepEqual(readdirSync(path), []);
         }
-      },
-    );
+      });
+    } finally {
+      rmSync(outside, { recursive: true, force: true });
+    }
   },
 );
 
