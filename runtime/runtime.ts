@@ -162,7 +162,15 @@ export type Runtime = {
   unpauseContainer(id: string): Promise<void>;
   /** Removes an ended container: cgroup, directories, leases, log. Idempotent. */
   removeContainer(id: string): Promise<void>;
-  exec(id: string, spec: ExecSpec): Promise<ProcessSession>;
+  /**
+   * Resolves when the program has been exec'ed. Rejects, and ends what was begun, when `abort` comes before that or it
+   * takes longer than 10 s: processes of the container can stop or starve the new one.
+   */
+  exec(
+    id: string,
+    spec: ExecSpec,
+    options?: { readonly abort?: AbortSignal },
+  ): Promise<ProcessSession>;
   attach(id: string, options: { readonly stdin: boolean }): Promise<ProcessSession>;
   /** Lines of the container's log, oldest first; with `follow` until the signal or the container's end. */
   logs(

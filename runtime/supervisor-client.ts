@@ -51,8 +51,9 @@ export class SupervisorClient {
     socketPath: string,
   ): Promise<{ readonly client: SupervisorClient; readonly state: SupervisorState }> {
     const socket = await connected(socketPath);
-    const { promise: ended, resolve: resolveEnded } =
-      Promise.withResolvers<ProcessExit | undefined>();
+    const { promise: ended, resolve: resolveEnded } = Promise.withResolvers<
+      ProcessExit | undefined
+    >();
     const client = new SupervisorClient(socket, ended);
     receiveMessages(socket, (received) => {
       if (received.type === message.exited) resolveEnded(readExited(received.body));
@@ -112,13 +113,17 @@ export class SupervisorClient {
   }
 }
 
-/** Starts a process in a container; resolves once its program was executed. `flags`: `execFlag` bits. */
+/**
+ * Starts a process in a container; resolves once its program was executed. `flags`: `execFlag` bits. A process that did
+ * not get so far when `startMs` are over or `abort` comes is killed.
+ */
 export function execInContainer(
   socketPath: string,
   request: { readonly flags: number; readonly program: Uint8Array },
+  options: { readonly startMs?: number; readonly abort?: AbortSignal | undefined } = {},
 ): Promise<ProcessSession> {
   const body = new WireWriter().u32(request.flags).raw(request.program).finish();
-  return openSession(socketPath, message.exec, body);
+  return openSession(socketPath, message.exec, body, options);
 }
 
 /** Streams of the container's first process. */
@@ -132,35 +137,39 @@ export function attachToContainer(
 
 const sessionId = 1;
 const inputChunkBytes = 65_536;
+const startMsDefault = 10_000;
 
 async function openSession(
   socketPath: string,
   type: number,
   body: Buffer,
+  options: { readonly startMs?: number; readonly abort?: AbortSignal | undefined } = {},
 ): Promise<ProcessSession> {
+  options.abort?.throwIfAborted();
   const socket = await connected(socketPath);
   const stdout = new PassThrough();
   const stderr = new PassThrough();
   const { promise: exit, resolve: exited } = Promise.withResolvers<ProcessExit>();
-  const pid = await new Promise<number>((resolve, reject) => {
-    socket.on("error", reject);
-    socket.once("close", () => {
-      reject(new Error("cannot run the process: the supervisor closed the connection"));
-      exited({ finishedAtMs: Date.now() });
-      stdout.end();
-      stderr.end();
-    });
-    receiveMessages(socket, (received) => {
-      if (received.type === message.error) reject(readHelperError(received.body));
-      else if (received.type === message.started) resolve(new WireReader(received.body).u32());
-      else if (received.type === message.output) deliver(socket, received.body, stdout, stderr);
-      else if (received.type === message.exited) {
-        exited(readExited(received.body));
-        socket.end();
-      }
-    });
-    sendMessage(socket, { id: sessionId, type, body });
-  }).catch((error: unknown) => {
+  const { promise: started, resolve, reject } = Promise.withResolvers<number>();
+  socket.on("error", reject);
+  socket.once("close", () => {
+    reject(new Error("cannot run the process: the supervisor closed the connection"));
+    exited({ finishedAtMs: Date.now() });
+    stdout.end();
+    stderr.end();
+  });
+  receiveMessages(socket, (received) => {
+    if (received.type === message.error) reject(readHelperError(received.body));
+    else if (received.type === message.started) resolve(new WireReader(received.body).u32());
+    else if (received.type === message.output) deliver(socket, received.body, stdout, stderr);
+    else if (received.type === message.exited) {
+      exited(readExited(received.body));
+      socket.end();
+    }
+  });
+  sendMessage(socket, { id: sessionId, type, body });
+  const pid = await startedInTime(started, options).catch((error: unknown) => {
+    // The supervisor kills a process that is not started yet when its client goes.
     socket.destroy();
     throw error;
   });
@@ -182,6 +191,31 @@ async function openSession(
     },
     close: () => socket.destroy(),
   };
+}
+
+/** The new process is in the container before it runs its program, where others may stop it or keep it from running. */
+async function startedInTime(
+  started: Promise<number>,
+  options: { readonly startMs?: number; readonly abort?: AbortSignal | undefined },
+): Promise<number> {
+  const { startMs = startMsDefault, abort } = options;
+  const late = Promise.withResolvers<never>();
+  const onAbort = () => late.reject(abort?.reason);
+  const timer = setTimeout(() => {
+    late.reject(
+      new Error(
+        `cannot run the process because it was not started within ${startMs} ms: the container is paused, overloaded or stops it; the process was given up`,
+      ),
+    );
+  }, startMs);
+  abort?.addEventListener("abort", onAbort, { once: true });
+  if (abort?.aborted) onAbort();
+  try {
+    return await Promise.race([started, late.promise]);
+  } finally {
+    clearTimeout(timer);
+    abort?.removeEventListener("abort", onAbort);
+  }
 }
 
 function deliver(socket: Socket, body: Buffer, stdout: PassThrough, stderr: PassThrough): void {

@@ -10,7 +10,10 @@ export type ProbeResult = {
 
 const outputBytesMax = 4_096;
 
-/** Runs a healthcheck's command once inside the container; a probe that takes too long is killed and has failed. */
+/**
+ * Runs a healthcheck's command once inside the container. A probe that takes too long, its start included, is killed and
+ * has failed. Rejects when `abort` comes.
+ */
 export async function runProbe(options: {
   readonly runtime: Pick<Runtime, "exec">;
   readonly containerId: string;
@@ -18,35 +21,44 @@ export async function runProbe(options: {
   readonly clock: Clock;
   readonly abort: AbortSignal;
 }): Promise<ProbeResult> {
-  const { runtime, containerId, check, clock, abort } = options;
-  let session: ProcessSession;
+  const { check, clock, abort } = options;
+  const done = new AbortController();
+  const cancel = AbortSignal.any([abort, done.signal]);
+  const late = clock.sleep(check.timeoutMs, cancel).then(() => undefined);
+  // Left behind, rejected, by a probe that is done.
+  late.catch(() => {});
+  let session: ProcessSession | undefined;
+  let output = () => "";
   try {
-    session = await runtime.exec(containerId, {
-      argv: probeArgv(check.test),
-      environment: {},
-      tty: false,
-      stdin: false,
-      detach: false,
-    });
-  } catch (error) {
-    return { ok: false, output: error instanceof Error ? error.message : String(error) };
-  }
-  const output = collectOutput(session);
-  const limit = new AbortController();
-  const cancel = AbortSignal.any([abort, limit.signal]);
-  try {
-    const exit = await Promise.race([
-      session.exit,
-      clock.sleep(check.timeoutMs, cancel).then(() => undefined),
-    ]);
-    if (exit === undefined) {
-      return { ok: false, output: `no answer within ${check.timeoutMs} ms ${output()}`.trim() };
+    const starting = start(options, cancel);
+    session = await Promise.race([starting, late]);
+    if (session !== undefined) {
+      output = collectOutput(session);
+      const exit = await Promise.race([session.exit, late]);
+      if (exit !== undefined) {
+        return { ok: exit.code === 0 && exit.signal === undefined, output: output() };
+      }
     }
-    return { ok: exit.code === 0 && exit.signal === undefined, output: output() };
+    return { ok: false, output: `no answer within ${check.timeoutMs} ms ${output()}`.trim() };
+  } catch (error) {
+    if (abort.aborted) throw error;
+    return { ok: false, output: error instanceof Error ? error.message : String(error) };
   } finally {
-    limit.abort();
-    session.close();
+    done.abort();
+    session?.close();
   }
+}
+
+/** A session that comes after nobody waits for it any more is ended. */
+async function start(
+  { runtime, containerId, check }: Parameters<typeof runProbe>[0],
+  cancel: AbortSignal,
+): Promise<ProcessSession> {
+  const exec = { argv: probeArgv(check.test), environment: {} };
+  const streams = { tty: false, stdin: false, detach: false };
+  const session = await runtime.exec(containerId, { ...exec, ...streams }, { abort: cancel });
+  if (cancel.aborted) session.close();
+  return session;
 }
 
 function probeArgv(test: readonly string[]): string[] {

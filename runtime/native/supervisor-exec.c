@@ -31,12 +31,19 @@ static void close_stdio(struct exec *exec) {
   exec->terminal = -1;
 }
 
-/* Nobody listens any more: a hang-up, as of a terminal line, then the end. */
+/* Nobody listens any more: a hang-up, as of a terminal line, then the end. One that has not executed its program, be
+ * it a detached one, was given up: it may be stopped, and no handler of its own is there to hear a hang-up. */
 void execs_orphan(struct supervisor *supervisor, const struct client *client) {
   for (struct exec *exec = supervisor->execs; exec != NULL; exec = exec->next) {
     if (exec->client != client) continue;
     exec->client = NULL;
-    if ((exec->flags & BERTH_EXEC_DETACH) != 0 || exec->has_ended) continue;
+    if (exec->has_ended) continue;
+    if (!exec->is_started) {
+      close_stdio(exec);
+      sys_pidfd_send_signal(exec->pidfd, SIGKILL);
+      continue;
+    }
+    if ((exec->flags & BERTH_EXEC_DETACH) != 0) continue;
     close_stdio(exec);
     sys_pidfd_send_signal(exec->pidfd, SIGHUP);
     exec->kill_at_ms = monotonic_ms() + HANGUP_GRACE_MS;

@@ -359,6 +359,16 @@ static int run_tty(int argc, char **argv) {
   }
 }
 
+/* As the first process: stops everything else that turns up here. */
+static int run_stop_others(int argc, char **argv) {
+  (void)argc;
+  (void)argv;
+  printf("ready\n");
+  fflush(stdout);
+  while (kill(-1, SIGSTOP) == 0 || errno == ESRCH) continue;
+  return 1;
+}
+
 static const struct verb verbs[] = {
     {"exit", 1, run_exit},
     {"sleep", 1, run_sleep},
@@ -385,6 +395,7 @@ static const struct verb verbs[] = {
     {"fds", 0, run_fds},
     {"mounts", 0, run_mounts},
     {"tty", 0, run_tty},
+    {"stop-others", 0, run_stop_others},
 };
 
 int main(int argc, char **argv) {
