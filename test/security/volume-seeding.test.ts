@@ -1,3 +1,4 @@
+import { once } from "node:events";
 import {
   existsSync,
   lstatSync,
@@ -173,12 +174,15 @@ kernelTest("names of one file stay names of one file, links to links included", 
 
 kernelTest("whoever swaps a directory of the copy for a link gets no link to a file outside", (t) =>
   withDirectory(async (root) => {
-    await linkOften(join(root, "source/a"), 20_000);
+    await linkOften(join(root, "source/a"), 60);
+    // Between one link and the next there is time for the swap, which takes two steps.
+    for (let i = 0; i < 60; i += 1)
+      writeFileSync(join(root, `source/a/big${i}`), Buffer.alloc(2_000_000, 1));
     const outside = join(root, "outside");
     // Every name is there: whichever was copied first would be found.
-    await linkOften(outside, 20_000);
+    await linkOften(outside, 60);
     const secrets = statSync(join(outside, "name"));
-    const attacker = startAttacker(join(root, "destination"), outside);
+    const attacker = await startAttacker(join(root, "destination"), outside);
     await copy(root).catch(() => {});
     await attacker.terminate();
     t.true(lstatSync(join(root, "destination/a")).isSymbolicLink());
@@ -186,11 +190,12 @@ kernelTest("whoever swaps a directory of the copy for a link gets no link to a f
   }),
 );
 
-/** Waits for the copy of `a` and puts a link to `outside` in its place. */
-function startAttacker(destination: string, outside: string): Worker {
+/** Resolves once it looks for the copy of `a`: it puts a link to `outside` in its place. */
+async function startAttacker(destination: string, outside: string): Promise<Worker> {
   const program = `
     const { renameSync, symlinkSync } = require("node:fs");
-    const { workerData: [destination, outside] } = require("node:worker_threads");
+    const { parentPort, workerData: [destination, outside] } = require("node:worker_threads");
+    parentPort.postMessage("ready");
     for (;;) {
       try {
         renameSync(destination + "/a", destination + "/moved");
@@ -198,7 +203,9 @@ function startAttacker(destination: string, outside: string): Worker {
         break;
       } catch {}
     }`;
-  return new Worker(program, { eval: true, workerData: [destination, outside] });
+  const worker = new Worker(program, { eval: true, workerData: [destination, outside] });
+  await once(worker, "message");
+  return worker;
 }
 
 kernelTest("a copy that takes longer than it may is given up", (t) =>
