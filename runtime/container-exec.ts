@@ -5,7 +5,7 @@ import { cgroupPathOf, pathsOf } from "./container-context.ts";
 import { compileExec } from "./container-program.ts";
 import type { ExecSpec } from "./container-spec.ts";
 import { namespaceKinds } from "./plan-namespaces.ts";
-import { planProcess } from "./plan-process.ts";
+import { planProcess, resolveRunAs } from "./plan-process.ts";
 import { execFlag } from "./protocol.ts";
 import type { ProcessSession } from "./runtime.ts";
 import { execInContainer } from "./supervisor-client.ts";
@@ -15,9 +15,12 @@ export async function execProcess(
   context: ContainerContext,
   id: string,
   exec: ExecSpec,
+  options: { readonly abort?: AbortSignal } = {},
 ): Promise<ProcessSession> {
-  const { spec } = context.inventory.require(id);
-  const own = planProcess(context, spec, { user: exec.user });
+  const entry = context.inventory.require(id);
+  const { spec } = entry;
+  const runAs = entry.runAs ?? resolveRunAs(context, spec);
+  const own = planProcess(context, spec, runAs, { user: exec.user });
   const program = compileExec({
     process: {
       ...own,
@@ -33,7 +36,7 @@ export async function execProcess(
     (exec.stdin ? execFlag.stdin : 0) |
     (exec.tty ? execFlag.tty : 0) |
     (exec.detach ? execFlag.detach : 0);
-  return execInContainer(pathsOf(context, id).socket, { flags, program });
+  return execInContainer(pathsOf(context, id).socket, { flags, program }, options);
 }
 
 function withOverrides(

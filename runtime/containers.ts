@@ -8,7 +8,6 @@ import { ContainerWatch, killOrphan, removeCgroupSoon } from "./container-watch.
 import { createContainer } from "./create-container.ts";
 import { HostsFiles } from "./hosts-files.ts";
 import { type InventoryEntry, withoutRun } from "./inventory.ts";
-import type { StartRequest } from "./launcher.ts";
 import { launchOnce } from "./lost-start.ts";
 import { resolveProcess } from "./process-config.ts";
 import type { ContainerState, ContainerStatus, ExitRecord, StopOptions } from "./runtime.ts";
@@ -122,9 +121,9 @@ export class Containers {
     try {
       const wayIsFree = networks.conflicts(id, spec.ports);
       // Compiled while the kernel answers.
-      const request = this.#prepare(spec, wayIsFree);
+      const { request, runAs } = this.#prepare(spec, wayIsFree);
       await wayIsFree;
-      inventory.put({ ...withoutRun(entry), phase: "starting", oomKillsBefore });
+      inventory.put({ ...withoutRun(entry), phase: "starting", oomKillsBefore, runAs });
       const started = await launchOnce(this.#context, id, request);
       const startedAtMs = this.#context.now();
       const { process, supervisor } = started;
@@ -135,6 +134,7 @@ export class Containers {
         supervisor,
         startedAtMs,
         oomKillsBefore,
+        runAs,
       });
       await Promise.all([this.#watch.watch(id), this.#publish(spec)]);
       return { pid: process.pid, startedAtMs };
@@ -144,7 +144,7 @@ export class Containers {
     }
   }
 
-  #prepare(spec: ContainerSpec, meanwhile: Promise<void>): StartRequest {
+  #prepare(spec: ContainerSpec, meanwhile: Promise<void>): ReturnType<typeof prepareStart> {
     try {
       this.#hosts.write(spec);
       return prepareStart(this.#context, spec);

@@ -1,6 +1,7 @@
 import type { DatabaseSync } from "node:sqlite";
 import type { ContainerSpec } from "./container-spec.ts";
 import type { ProcessIdentity } from "./launcher.ts";
+import type { RunAs } from "./plan-process.ts";
 import type { ExitRecord } from "./runtime.ts";
 
 /**
@@ -16,6 +17,8 @@ export type InventoryEntry = {
   readonly startedAtMs?: number;
   readonly process?: ProcessIdentity;
   readonly supervisor?: ProcessIdentity;
+  /** Of the run that goes on; absent in what an earlier version wrote. */
+  readonly runAs?: RunAs;
   readonly exit?: ExitRecord;
   /** False until somebody who listens for ends has heard of this one. */
   readonly isExitTold?: boolean;

@@ -7,20 +7,33 @@ import { planRlimits } from "./plan-rlimits.ts";
 import { resolveProcess } from "./process-config.ts";
 import { seccompFilter } from "./seccomp/seccomp-filter.ts";
 import type { ProcessPlan } from "./start-plan.ts";
-import { lookUpGroups, lookUpUser } from "./user-lookup.ts";
+import { lookUpGroups, lookUpUser, type ProcessUser } from "./user-lookup.ts";
+
+/** Whom a container's processes run as, found when it was started: later its own files may say anything. */
+export type RunAs = {
+  readonly user: ProcessUser;
+  /** Of the spec, beyond those of the user. */
+  readonly groups: readonly number[];
+};
+
+/** Throws when the image, or the container's own layer, does not know a name. */
+export function resolveRunAs(context: ContainerContext, spec: ContainerSpec): RunAs {
+  const { user } = resolveProcess(spec, requireImage(context, spec).config);
+  const layers = userLayers(context, spec);
+  return { user: lookUpUser(user, layers), groups: lookUpGroups(spec.groups ?? [], layers) };
+}
 
 /** What the container's first process is and may do; a further one runs as `own.user` where that is given. */
 export function planProcess(
   context: ContainerContext,
   spec: ContainerSpec,
+  runAs: RunAs,
   own: { readonly user?: string | undefined } = {},
 ): ProcessPlan {
-  const image = requireImage(context, spec);
-  const process = resolveProcess(spec, image.config);
-  const layers = [...image.layerDirs, pathsOf(context, spec.id).upper];
-  const first = lookUpUser(process.user, layers);
-  const user = own.user === undefined ? first : lookUpUser(own.user, layers);
-  const groups = [...user.supplementaryGids, ...lookUpGroups(spec.groups ?? [], layers)];
+  const process = resolveProcess(spec, requireImage(context, spec).config);
+  const first = runAs.user;
+  const user = own.user === undefined ? first : lookUpUser(own.user, userLayers(context, spec));
+  const groups = [...user.supplementaryGids, ...runAs.groups];
   const capabilities = containerCapabilities(spec);
   const hasHome = process.environment.some((entry) => entry.startsWith("HOME="));
   return {
@@ -45,6 +58,10 @@ export function planProcess(
 /** Docker's default hostname: the short id. */
 export function hostnameOf(spec: ContainerSpec): string {
   return spec.hostname ?? spec.id.slice(0, 12);
+}
+
+function userLayers(context: ContainerContext, spec: ContainerSpec): readonly string[] {
+  return [...requireImage(context, spec).layerDirs, pathsOf(context, spec.id).upper];
 }
 
 /** A privileged container has no filter unless it brings one. */

@@ -18,7 +18,7 @@ import type { StartRequest } from "./launcher.ts";
 import { containerCapabilities } from "./plan-capabilities.ts";
 import { planDevices } from "./plan-devices.ts";
 import { planNamespaces } from "./plan-namespaces.ts";
-import { hostnameOf, planProcess } from "./plan-process.ts";
+import { hostnameOf, planProcess, type RunAs, resolveRunAs } from "./plan-process.ts";
 import { planSysctls } from "./plan-sysctls.ts";
 import { startFlag } from "./protocol.ts";
 import type { StartPlan } from "./start-plan.ts";
@@ -27,13 +27,17 @@ import type { StartPlan } from "./start-plan.ts";
 const shmBytesDefault = 64 * 1024 * 1024;
 
 /** Everything that can be done for a start without asking the kernel: the request that the launcher carries out. */
-export function prepareStart(context: ContainerContext, spec: ContainerSpec): StartRequest {
+export function prepareStart(
+  context: ContainerContext,
+  spec: ContainerSpec,
+): { readonly request: StartRequest; readonly runAs: RunAs } {
   const paths = pathsOf(context, spec.id);
-  const program = compileContainer(planStart(context, spec));
+  const runAs = resolveRunAs(context, spec);
+  const program = compileContainer(planStart(context, spec, runAs));
   mkdirSync(paths.runDir, { recursive: true, mode: 0o700 });
   rmSync(paths.exitFile, { force: true });
   rmSync(paths.socket, { force: true });
-  return {
+  const request = {
     containerId: spec.id,
     socketPath: paths.socket,
     exitPath: paths.exitFile,
@@ -43,9 +47,10 @@ export function prepareStart(context: ContainerContext, spec: ContainerSpec): St
     flags: (spec.stdinOpen ? startFlag.stdin : 0) | (spec.tty ? startFlag.tty : 0),
     program,
   };
+  return { request, runAs };
 }
 
-function planStart(context: ContainerContext, spec: ContainerSpec): StartPlan {
+function planStart(context: ContainerContext, spec: ContainerSpec, runAs: RunAs): StartPlan {
   const paths = pathsOf(context, spec.id);
   const cgroupPath = cgroupPathOf(context, spec.id);
   const image = requireImage(context, spec);
@@ -58,7 +63,7 @@ function planStart(context: ContainerContext, spec: ContainerSpec): StartPlan {
   const isPrivileged = spec.security?.privileged === true;
   const isShown = isPrivileged || spec.security?.systemPathsShown === true;
   return {
-    process: planProcess(context, spec),
+    process: planProcess(context, spec, runAs),
     namespaces,
     idBase,
     hostname: namespaces.uts.kind === "new" ? hostnameOf(spec) : "",

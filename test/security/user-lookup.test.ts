@@ -71,3 +71,19 @@ test("CVE-2026-47262, CVE-2024-9676: a passwd that is huge, a FIFO or a link is 
     (layers) => t.throws(() => lookUpUser("daemon", layers), { message: /no such name/ }),
   );
 });
+
+test("CVE-2026-47262: a passwd of line ends and colons takes no more memory than its size allows", (t) => {
+  const bytes = 1_048_000;
+  for (const filler of ["\n", ":", "a:\n", ","]) {
+    const text = `${filler.repeat(bytes / filler.length)}\nweb:x:1000:1001::/home/web:\n`;
+    const fill = (etc: string) => {
+      writeFileSync(join(etc, "passwd"), text);
+      writeFileSync(join(etc, "group"), `many:x:50:${",".repeat(bytes)}web\n${filler}`);
+    };
+    withEtc(fill, (layers) => {
+      const before = process.memoryUsage().heapUsed;
+      t.like(lookUpUser("web", layers), { uid: 1000, supplementaryGids: [50] });
+      t.true(process.memoryUsage().heapUsed - before < 48 * 1024 * 1024, JSON.stringify(filler));
+    });
+  }
+});
