@@ -75,7 +75,7 @@ export class HostOperations extends OperationList {
         .u32(slot)
         .u32(attributes.recursive === true ? 1 : 0)
         .u64((attributes.set ?? 0) | idmap)
-        .u64(attributes.clear ?? 0)
+        .u64((attributes.clear ?? 0) | clearedBy(attributes.set ?? 0))
         .u64(attributes.propagation ?? 0)
         .u32(attributes.userNamespace ?? SLOT_NONE),
     );
@@ -236,6 +236,13 @@ export class HostOperations extends OperationList {
 
 const openTreeClone = 1;
 const atRecursive = 0x8000;
+/** MOUNT_ATTR__ATIME. */
+const accessTimeModes = 0x70;
+
+/** mount_setattr(2): who sets one of the access time modes has to clear all of them. */
+function clearedBy(set: number): number {
+  return (set & accessTimeModes) === 0 ? 0 : accessTimeModes;
+}
 
 function writeFsParameter(writer: WireWriter, parameter: FsParameter): void {
   const kind = { flag: 0, string: 1, fd: 2 }[parameter.kind];

@@ -8,7 +8,13 @@ import type { ProcessPlan } from "./start-plan.ts";
 export function finishProcess(
   program: Program,
   process: ProcessPlan,
-  life: { readonly first: boolean; readonly init: boolean; readonly hold: boolean },
+  life: {
+    readonly first: boolean;
+    readonly init: boolean;
+    readonly hold: boolean;
+    /** The working directory was entered before: a filter of the caller's may not allow it here. */
+    readonly entered?: boolean;
+  },
 ): void {
   const { user } = process;
   if (process.terminal !== undefined) program.tty(process.terminal);
@@ -19,10 +25,8 @@ export function finishProcess(
   // filter comes last: a strict one need not allow what is still to be done here.
   if (!process.noNewPrivileges) loadFilter(program, process);
   else program.noNewPrivs();
-  program
-    .ids(user.uid, user.gid, user.supplementaryGids)
-    .capabilities(process.capabilities)
-    .chdir(process.workingDir, life.first);
+  program.ids(user.uid, user.gid, user.supplementaryGids).capabilities(process.capabilities);
+  if (life.entered !== true) program.chdir(process.workingDir, life.first);
   if (life.init) program.reap();
   setLimits(program, process, (resource) => lateLimits.has(resource));
   if (life.hold) program.hold();

@@ -76,7 +76,7 @@ function withOptions(
     args: [...argv],
     terminal: flags.has("tty"),
     cwd: values.get("cwd") ?? own.cwd,
-    env: [...(own.env ?? []), ...(lists.get("env") ?? [])],
+    env: lastOfEach([...(own.env ?? []), ...(lists.get("env") ?? [])]),
     user: {
       ...own.user,
       ...userOf(values.get("user")),
@@ -85,6 +85,11 @@ function withOptions(
     ...(caps.length === 0 ? {} : { capabilities }),
     ...(flags.has("no-new-privs") ? { noNewPrivileges: true } : {}),
   };
+}
+
+/** Each name once: a later value takes the place of an earlier one. */
+function lastOfEach(entries: readonly string[]): string[] {
+  return [...new Map(entries.map((entry) => [entry.split("=", 1)[0], entry])).values()];
 }
 
 /** `UID[:GID]` in digits; names belong to an image, which is not read here. */

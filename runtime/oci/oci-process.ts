@@ -30,7 +30,7 @@ export function planProcess(
     seccomp: seccomp == null ? undefined : compileFilter(seccomp),
     noNewPrivileges: process.noNewPrivileges === true,
     umask: user.umask ?? 0o022,
-    rlimits: (process.rlimits ?? []).map(planRlimit),
+    rlimits: withCallersFiles((process.rlimits ?? []).map(planRlimit)),
     oomScoreAdj: process.oomScoreAdj ?? undefined,
     terminal:
       process.terminal === true
@@ -72,6 +72,16 @@ function planRlimit({ type, soft, hard }: NonNullable<OciProcess["rlimits"]>[num
     throw new Error(`cannot set process.rlimits ${type} because soft is above hard`);
   }
   return { resource, soft, hard, raises: false };
+}
+
+/** Node raises its own limit of open files as it starts; the container gets the one that the caller has. */
+function withCallersFiles(rlimits: readonly RlimitPlan[]): readonly RlimitPlan[] {
+  const resource = resourceNumbers.get("RLIMIT_NOFILE") ?? 0;
+  const soft = process.env.BERTH_OCI_FILES_SOFT ?? "";
+  if (!/^\d+$/.test(soft) || rlimits.some((limit) => limit.resource === resource)) return rlimits;
+  const hard = /^Max open files +\d+ +(\d+)/m.exec(readFileSync("/proc/self/limits", "utf8"))?.[1];
+  if (hard === undefined) return rlimits;
+  return [...rlimits, { resource, soft: BigInt(soft), hard: BigInt(hard), raises: false }];
 }
 
 /** What cannot be granted is passed over, as the specification wants it: what the kernel or this process lacks. */

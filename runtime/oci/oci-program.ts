@@ -72,7 +72,7 @@ export function compileOciContainer(
   program.chdir(process.workingDir, true).find(process.argv, process.environment);
   if (start !== undefined) program.holdUntil(start);
   runHooks(program, hooks.startContainer);
-  finishProcess(program, process, { first: true, init: false, hold: false });
+  finishProcess(program, process, { first: true, init: false, hold: false, entered: true });
   return program.finish();
 }
 
@@ -95,7 +95,8 @@ export function compileOciExec(
   if (process.oomScoreAdj !== undefined) program.childOomScore(process.oomScoreAdj);
   program.passFds().initBegin().takeFds();
   for (const slot of cgroup.tasks) program.cgroupEnter(slot);
-  finishProcess(program, process, { first: false, init: false, hold: false });
+  program.chdir(process.workingDir, false);
+  finishProcess(program, process, { first: false, init: false, hold: false, entered: true });
   return program.finish();
 }
 

@@ -27,7 +27,7 @@ export function resourceWrites(
     ...blockWrites(resources.blockIO ?? {}),
     ...hugepageWrites(resources.hugepageLimits ?? []),
     ...networkWrites(resources.network ?? {}),
-  ].filter(({ controller }) => host.v1.has(controller));
+  ].filter(({ controller }) => host.v1.has(controller) || ofV1Only.has(controller));
   const v2 = unifiedWrites(resources).filter(({ controller }) => !host.v1.has(controller));
   const own = Object.entries(resources.unified ?? {}).map(([file, value]) => ({
     controller: "unified",
@@ -41,9 +41,17 @@ export function resourceWrites(
   }));
 }
 
-function mountPointOf(host: CgroupHost, { controller, file }: ResourceWrite): string {
-  const mountPoint = controller === "unified" ? host.unified : host.v1.get(controller);
-  const found = mountPoint ?? host.unified;
+/** cgroup2 has nothing in their place. */
+const ofV1Only = new Set(["net_cls", "net_prio"]);
+
+/** A limit that nobody would keep is refused. */
+function mountPointOf(host: CgroupHost, { controller, file, optional }: ResourceWrite): string {
+  const v1 = host.v1.get(controller);
+  if (v1 !== undefined) return v1;
+  const name = controller === "blkio" ? "io" : controller;
+  const isThere = controller === "unified" || host.unifiedControllers.has(name);
+  const found = isThere ? host.unified : undefined;
+  if (found === undefined && optional === true) return host.unified ?? "";
   if (found === undefined) {
     throw new Error(
       `cannot set ${file} because this host has no ${controller} controller: leave the limit out`,
