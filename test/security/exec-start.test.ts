@@ -1,8 +1,15 @@
+import { readFileSync } from "node:fs";
 import { systemClock } from "../../agent/clock.ts";
 import { runProbe } from "../../agent/health/probe.ts";
 import type { Runtime } from "../../runtime/runtime.ts";
 import { kernelTest } from "../kernel/kernel-test.ts";
-import { eventually, execProbe, probeSpec, withRuntime } from "../kernel/runtime-harness.ts";
+import {
+  eventually,
+  execProbe,
+  probeSpec,
+  statusOf,
+  withRuntime,
+} from "../kernel/runtime-harness.ts";
 
 const plain = { environment: {}, tty: false, stdin: false, detach: false } as const;
 const exits = ["/bin/probe", "exit", "0"];
@@ -17,6 +24,13 @@ async function start(runtime: Runtime, argv: readonly string[]): Promise<string>
 async function onlyFirstIsLeft(runtime: Runtime, id: string): Promise<void> {
   const ask = async () => ((await runtime.processes(id)).length === 1 ? true : undefined);
   await eventually(ask, "the container's first process alone");
+}
+
+/** Whether SIGKILL waits for the process. */
+function isKilled(pid: number): boolean {
+  const status = readFileSync(`/proc/${pid}/status`, "utf8");
+  const pending = [...status.matchAll(/^S(?:ig|hd)Pnd:\t([0-9a-f]+)$/gm)];
+  return pending.some(([, mask = "0"]) => (BigInt(`0x${mask}`) & 0x100n) !== 0n);
 }
 
 const check = {
@@ -48,12 +62,18 @@ for (const detach of [false, true]) {
   kernelTest(`${what} that is given up before it started never runs its program`, (t) =>
     withRuntime(async ({ runtime }) => {
       const id = await start(runtime, ["sleep", "60000"]);
+      const { pid } = await statusOf(runtime, id);
       await runtime.pauseContainer(id);
       const abort = AbortSignal.timeout(300);
       const argv = ["/bin/probe", "touch", "/made"];
       await t.throwsAsync(runtime.exec(id, { ...plain, argv, detach }, { abort }), {
         name: "TimeoutError",
       });
+      // Frozen as it is, it dies when it is thawed.
+      await eventually(async () => {
+        const [other] = (await runtime.processes(id)).filter((found) => found !== pid);
+        return other === undefined || isKilled(other) ? true : undefined;
+      }, "the exec killed");
       await runtime.unpauseContainer(id);
       await onlyFirstIsLeft(runtime, id);
       t.not((await execProbe(runtime, id, ["/bin/probe", "stat", "/made"])).exit.code, 0);
