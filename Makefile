@@ -8,7 +8,7 @@ HELPER_HEADERS := $(wildcard runtime/native/*.h)
 PAYLOAD_SOURCES := $(sort $(wildcard test/payload/*.c))
 PAYLOADS := $(patsubst test/payload/%.c,build/payload/%,$(PAYLOAD_SOURCES))
 
-.PHONY: all setup setup-tests demo test vm-test check bench types lint clean test-native
+.PHONY: all setup setup-tests demo test vm-test check bench types lint clean test-native conformance
 all: setup build/berth-helper $(PAYLOADS)
 
 setup: node_modules/.package-lock.json
@@ -55,6 +55,10 @@ test-native: all
 	@if [ -x test/native/run ]; then test/native/run; fi
 
 # In a network namespace of its own: what the peers do to the host's tables ends with it.
+# Suites of others against `berth oci`, fetched through the package registries; not part of `make test`.
+conformance: all
+	test/conformance/run
+
 bench: all
 	unshare --net --mount --propagation private sh -c 'ip link set lo up && exec $(NODE) bench/run.ts'
 
