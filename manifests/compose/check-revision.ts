@@ -1,6 +1,7 @@
 import type { PublishedPort } from "../desired-state.ts";
 import type { Report } from "../diagnostics.ts";
 import { locate, type Position } from "../yaml/node.ts";
+import { placeInList } from "./check-model.ts";
 import type { LoadedApp } from "./load-app.ts";
 
 /**
@@ -62,7 +63,12 @@ function claimsOf({ app, file }: LoadedApp): Claim[] {
     if (service.replicas === 0) return [];
     const entries = file.services.get(service.name)?.ports ?? [];
     return entries.flatMap((ports, index) => {
-      const at = locate(file.root, ["services", service.name, "ports", index]);
+      const at = locate(file.root, [
+        "services",
+        service.name,
+        "ports",
+        placeInList(entries, index),
+      ]);
       return ports.map((port) => ({ app: app.name, service: service.name, port, at }));
     });
   });

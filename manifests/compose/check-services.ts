@@ -2,6 +2,7 @@ import type { Service } from "../desired-state.ts";
 import type { Report } from "../diagnostics.ts";
 import { suggestion } from "../nearest-name.ts";
 import { locate, locateKey, locateName, type Path } from "../yaml/node.ts";
+import { placeInList } from "./check-model.ts";
 import type { MountWish } from "./mount-wish.ts";
 import type { FileModel } from "./read-file.ts";
 import type { ServiceModel } from "./service-model.ts";
@@ -21,14 +22,13 @@ export function checkMounts({
 }: ServiceCheck & { readonly model: ServiceModel }): void {
   const base: Path = ["services", service.name];
   const targets = new Set<string>();
-  const wishes: (readonly [MountWish, Path, string])[] = [
-    ...(model.volumes ?? []).map(
-      (wish, index) => [wish, [...base, "volumes", index], `volumes[${index}]`] as const,
-    ),
-    ...(model.tmpfs ?? []).map(
-      (wish, index) => [wish, [...base, "tmpfs", index], `tmpfs[${index}]`] as const,
-    ),
-  ];
+  const wishes = (["volumes", "tmpfs"] as const).flatMap((field) => {
+    const list = model[field] ?? [];
+    return list.map((wish, index): readonly [MountWish, Path, string] => {
+      const place = placeInList(list, index);
+      return [wish, [...base, field, place], `${field}[${place}]`];
+    });
+  });
   for (const [wish, path, field] of wishes) {
     const at = locate(file.root, path);
     const place = `services.${service.name}.${field}`;

@@ -302,3 +302,18 @@ for (const [text, expected] of documents) {
     );
   });
 }
+
+test("a wrong element of a list hides no mistake of its neighbours, and all keep their places", async (t) => {
+  const errors = await errorsOf({
+    "a/compose.yaml": `services:
+  a:
+    image: x:1
+    volumes: ["nope:/y", "./rel:/x", "nope3:/z"]
+    ports: ["8080:80", "bad::port::x", "8080:81"]
+`,
+  });
+  t.deepEqual(
+    errors.map((error) => error.split(": ", 2)[0]),
+    ["4:15", "4:26", "4:38", "5:24", "5:40"].map((place) => `a/compose.yaml:${place}`),
+  );
+});
