@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { defaultCapabilities } from "../../runtime/capabilities.ts";
 
 const AbsolutePath = z
   .string()
@@ -13,19 +14,7 @@ export const Policy = z.strictObject({
   /** Names without CAP_; ALL for every one. */
   capabilities: z
     .array(z.string().regex(/^[A-Z_]+$/, "a capability such as NET_ADMIN is expected"))
-    .default([
-      "CHOWN",
-      "DAC_OVERRIDE",
-      "FOWNER",
-      "FSETID",
-      "KILL",
-      "NET_BIND_SERVICE",
-      "SETFCAP",
-      "SETGID",
-      "SETPCAP",
-      "SETUID",
-      "SYS_CHROOT",
-    ]),
+    .default([...defaultCapabilities]),
   /** A directory allows everything below it. */
   bindMounts: z
     .array(z.strictObject({ path: AbsolutePath, readOnly: z.boolean().default(false) }))
