@@ -7,6 +7,13 @@ import { hostInterfaceIndex, hostInterfaceName } from "./network-names.ts";
 import type { NetworkStore, StoredLease, StoredNetwork } from "./network-store.ts";
 import type { NamedElement } from "./published-ports.ts";
 
+/** The container's part in its networks, by the network's name. */
+export type ContainerLeases = {
+  readonly addresses: Readonly<Record<string, string>>;
+  /** The host's end of each veth pair. */
+  readonly hostInterfaces: Readonly<Record<string, string>>;
+};
+
 /**
  * Who has which address. A lease also pins the container's future port of the bridge to that address; pins go to
  * the kernel together, when `flush` is called next.

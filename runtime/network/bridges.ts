@@ -1,15 +1,5 @@
 import type { KernelDrift } from "../runtime.ts";
-import {
-  formatAddress,
-  formatSubnet,
-  lastAddress,
-  macOfAddress,
-  overlaps,
-  parseAddress,
-  type Subnet,
-  subnetOf,
-  subnetSize,
-} from "./ipv4.ts";
+import { formatAddress, macOfAddress, type Subnet } from "./ipv4.ts";
 import { errnoOf, type NetlinkTransact, NetlinkWriter, netlinkFamily } from "./netlink-message.ts";
 import type { StoredNetwork } from "./network-store.ts";
 import type { ProcFiles } from "./proc-files.ts";
@@ -20,10 +10,9 @@ import {
   deleteLink,
   dumpAddresses,
   dumpLinks,
-  dumpRoutes,
   setLinkUp,
 } from "./rtnetlink.ts";
-import { type Link, readAddresses, readLinks, readRoutes } from "./rtnetlink-dump.ts";
+import { type Link, readAddresses, readLinks } from "./rtnetlink-dump.ts";
 
 export type BridgesOptions = {
   /** Link group of the instance's interfaces. */
@@ -166,31 +155,6 @@ export class Bridges {
       drift.push(bridgeDrift("host", forwardingPath, forwarding ?? "absent", "1"));
     }
     return drift;
-  }
-
-  /** A /24 of the pool that overlaps with nothing this host has an address in or a route to, nor with `taken`. */
-  async freeSubnet(pool: Subnet, taken: readonly Subnet[]): Promise<Subnet> {
-    const [routes, addresses] = await Promise.all([
-      this.#ask(dumpRoutes()).then(readRoutes),
-      this.#ask(dumpAddresses()).then(readAddresses),
-    ]);
-    const used = [
-      ...taken,
-      ...routes.filter(({ prefixLength }) => prefixLength > 0),
-      ...addresses.map(({ address, prefixLength }) =>
-        subnetOf(parseAddress(address), prefixLength),
-      ),
-    ];
-    const prefixLength = 24;
-    const last = lastAddress(pool);
-    for (let base = pool.base; base + 255 <= last; base += subnetSize(prefixLength)) {
-      const candidate = { base, prefixLength };
-      if (!used.some((other) => overlaps(candidate, other))) return candidate;
-    }
-    throw new Error(
-      `cannot find a free /24 in the address pool ${formatSubnet(pool)}: ${used.length} routes, ` +
-        "addresses and networks cover it; a larger or another pool would fix it",
-    );
   }
 
   /** Puts back the host-wide settings, unless bridges that are not ours may rely on them. */

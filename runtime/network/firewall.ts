@@ -212,6 +212,10 @@ export class Firewall {
   }
 }
 
+export function isClean(state: FirewallState): boolean {
+  return state.intact && state.differences.length === 0;
+}
+
 function familyOf(name: SetName): SetDefinition["family"] {
   return name === "pins" ? nftFamily.bridge : nftFamily.ip;
 }

@@ -1,15 +1,16 @@
 import type { DatabaseSync } from "node:sqlite";
-import type { Log, NetworkSpec } from "../runtime.ts";
+import type { Log, NetworkSpec, NetworkStatus } from "../runtime.ts";
 import { AddressLeases } from "./address-leases.ts";
-import { Bridges } from "./bridges.ts";
+import { Bridges, gatewayOf } from "./bridges.ts";
 import { Firewall } from "./firewall.ts";
 import { expectedElements } from "./firewall-elements.ts";
-import { parseSubnet } from "./ipv4.ts";
+import { formatSubnet, parseSubnet } from "./ipv4.ts";
 import type { NetlinkTransact } from "./netlink-message.ts";
 import { bridgeName, linkGroup } from "./network-names.ts";
 import { NetworkStore, type StoredNetwork } from "./network-store.ts";
 import { PortPublisher } from "./port-publisher.ts";
 import { hostProcFiles, type ProcFiles } from "./proc-files.ts";
+import { freeSubnet } from "./subnet-choice.ts";
 
 export type NetworksOptions = {
   readonly state: DatabaseSync;
@@ -71,21 +72,33 @@ export function networkParts(options: NetworksOptions): NetworkParts {
   };
 }
 
-/** Chooses a subnet and a bridge for a new network. */
+/**
+ * Chooses a subnet and a bridge for a new network: the first free subnet, or where another instance was quicker
+ * (`attempt` > 0) any free one.
+ */
 export async function planNetwork(
   spec: NetworkSpec,
   options: NetworksOptions,
   networks: readonly StoredNetwork[],
-  bridges: Bridges,
+  attempt: number,
 ): Promise<StoredNetwork> {
   const { name, labels, internal } = spec;
-  const pool = parseSubnet(options.addressPool);
-  const taken = networks.map((network) => network.subnet);
-  const subnet = await bridges.freeSubnet(pool, taken);
-  for (let attempt = 0; ; attempt += 1) {
-    const bridge = bridgeName(options.instance, name, attempt);
+  const subnet = await freeSubnet(options.transact, {
+    pool: parseSubnet(options.addressPool),
+    taken: networks.map((network) => network.subnet),
+    position: attempt === 0 ? 0 : Math.random(),
+  });
+  for (let number = 0; ; number += 1) {
+    const bridge = bridgeName(options.instance, name, number);
     if (!networks.some((network) => network.bridge === bridge)) {
       return { name, labels, internal, bridge, subnet };
     }
   }
+}
+
+/** The network as others see it. */
+export function statusOf(network: StoredNetwork): NetworkStatus {
+  const { name, labels, internal, bridge } = network;
+  const [subnet, gateway] = [formatSubnet(network.subnet), gatewayOf(network)];
+  return { name, labels, internal, bridge, subnet, gateway };
 }

@@ -1,17 +1,23 @@
 import type { NetworkAttachment, PortBinding } from "../container-spec.ts";
 import type { KernelDrift, NetworkSpec, NetworkStatus } from "../runtime.ts";
-import type { AddressLeases } from "./address-leases.ts";
+import type { AddressLeases, ContainerLeases } from "./address-leases.ts";
 import { type Attachment, composeAttachment } from "./attachment.ts";
-import { type Bridges, gatewayOf } from "./bridges.ts";
-import type { Firewall, FirewallState } from "./firewall.ts";
+import type { Bridges } from "./bridges.ts";
+import { type Firewall, isClean } from "./firewall.ts";
 import { firewallDrift } from "./firewall-drift.ts";
-import { formatSubnet } from "./ipv4.ts";
 import { linkGroup } from "./network-names.ts";
-import { type NetworksOptions, networkParts, planNetwork, rulesFact } from "./network-parts.ts";
+import {
+  type NetworksOptions,
+  networkParts,
+  planNetwork,
+  rulesFact,
+  statusOf,
+} from "./network-parts.ts";
 import type { NetworkStore, StoredNetwork } from "./network-store.ts";
 import { findConflicts } from "./port-conflicts.ts";
 import type { PortPublisher, PublishedPorts } from "./port-publisher.ts";
 import type { ProcFiles } from "./proc-files.ts";
+import { isContested } from "./subnet-choice.ts";
 
 export type NetworksObservation = {
   readonly networks: readonly NetworkStatus[];
@@ -19,12 +25,7 @@ export type NetworksObservation = {
   readonly drift: readonly KernelDrift[];
 };
 
-/** The container's part in its networks, by the network's name. */
-export type ContainerLeases = {
-  readonly addresses: Readonly<Record<string, string>>;
-  /** The host's end of each veth pair. */
-  readonly hostInterfaces: Readonly<Record<string, string>>;
-};
+const claimsMax = 16;
 
 /** Reads what the inventory and the kernel have; makes nothing. */
 export async function openNetworks(options: NetworksOptions): Promise<Networks> {
@@ -75,24 +76,19 @@ export class Networks {
   /** Makes the network, or what is missing of it, and takes over changed labels. Idempotent. */
   ensureNetwork(spec: NetworkSpec): Promise<NetworkStatus> {
     return this.#alone(async () => {
-      const known = this.#store.network(spec.name);
-      const network =
-        known === undefined
-          ? await planNetwork(spec, this.#options, this.#store.networks(), this.#bridges)
-          : { ...known, ...spec };
-      this.#store.putNetwork(network);
-      try {
-        // The rules stand before the host forwards anything and before the bridge is there.
-        await this.#bridges.noteForwarding();
-        const isSame = known?.internal === spec.internal;
-        if (!isSame || !isClean(await this.#firewall.observe())) await this.#firewall.settle();
-        await this.#bridges.ensure(network, this.#hostInterfaces(network));
-      } catch (error) {
-        throw new Error(`cannot make network ${spec.name} because ${reason(error)}`, {
-          cause: error,
-        });
+      for (let attempt = 0; attempt < claimsMax; attempt += 1) {
+        const network = await this.#settled(spec, attempt);
+        const isEmpty = !this.#store.leases().some((lease) => lease.network === spec.name);
+        const index = this.#bridges.index(network.bridge);
+        const isOurs =
+          !isEmpty || !(await isContested(this.#options.transact, network.subnet, index));
+        if (isOurs) return statusOf(network);
+        await this.#forget(network);
       }
-      return statusOf(network);
+      throw new Error(
+        `cannot make network ${spec.name} because others took each subnet that it chose at the ` +
+          "same moment: another addressPool for this instance would fix it",
+      );
     });
   }
 
@@ -108,9 +104,7 @@ export class Networks {
           `cannot remove network ${name} because container ${holder} is attached to it`,
         );
       }
-      this.#store.deleteNetwork(name);
-      await this.#firewall.settle();
-      await this.#bridges.remove(network.bridge);
+      await this.#forget(network);
     });
   }
 
@@ -251,6 +245,33 @@ export class Networks {
     });
   }
 
+  async #settled(spec: NetworkSpec, attempt: number): Promise<StoredNetwork> {
+    const known = this.#store.network(spec.name);
+    const network =
+      known === undefined
+        ? await planNetwork(spec, this.#options, this.#store.networks(), attempt)
+        : { ...known, ...spec };
+    this.#store.putNetwork(network);
+    try {
+      // The rules stand before the host forwards anything and before the bridge is there.
+      await this.#bridges.noteForwarding();
+      const isSame = known?.internal === spec.internal;
+      if (!isSame || !isClean(await this.#firewall.observe())) await this.#firewall.settle();
+      await this.#bridges.ensure(network, this.#hostInterfaces(network));
+    } catch (error) {
+      throw new Error(`cannot make network ${spec.name} because ${reason(error)}`, {
+        cause: error,
+      });
+    }
+    return network;
+  }
+
+  async #forget(network: StoredNetwork): Promise<void> {
+    this.#store.deleteNetwork(network.name);
+    await this.#firewall.settle();
+    await this.#bridges.remove(network.bridge);
+  }
+
   #hostInterfaces(network: StoredNetwork): string[] {
     return this.#store
       .leases()
@@ -272,16 +293,6 @@ export class Networks {
     this.#last = result.catch(() => {});
     return result;
   }
-}
-
-function statusOf(network: StoredNetwork): NetworkStatus {
-  const { name, labels, internal, bridge } = network;
-  const [subnet, gateway] = [formatSubnet(network.subnet), gatewayOf(network)];
-  return { name, labels, internal, bridge, subnet, gateway };
-}
-
-function isClean(state: FirewallState): boolean {
-  return state.intact && state.differences.length === 0;
 }
 
 function reason(error: unknown): string {

@@ -178,6 +178,19 @@ networkTest("subnets in use on the host are passed over", async (t, net) => {
 });
 
 networkTest(
+  "instances that make networks at the same moment choose different subnets",
+  async (t, net) => {
+    const names = Array.from({ length: 6 }, (_, index) => `bt-rival${index}`);
+    const rivals = await Promise.all(names.map((name) => net.openInstance(name)));
+    const made = await Promise.all(
+      rivals.flatMap((rival) => ["app", "next"].map((name) => rival.ensureNetwork(spec(name)))),
+    );
+    t.is(new Set(made.map(({ subnet }) => subnet)).size, made.length);
+    for (const rival of rivals) t.deepEqual((await rival.observe()).drift, []);
+  },
+);
+
+networkTest(
   "two instances share a host, and one that is destroyed leaves nothing",
   async (t, net) => {
     const other = await net.openInstance("bt-other");
