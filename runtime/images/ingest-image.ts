@@ -1,4 +1,5 @@
 import { statfs } from "node:fs/promises";
+import type { FetchedManifest } from "../registry/registry-client.ts";
 import type { BlobStore } from "./blob-store.ts";
 import { chainIds, type Digest, digestOf } from "./digest.ts";
 import { type ParsedImageConfig, parseImageConfig } from "./image-config.ts";
@@ -10,7 +11,6 @@ import type { LayerStore } from "./layer-store.ts";
 import { type Descriptor, type ImageManifest, parseManifestDocument } from "./manifest-document.ts";
 import { choosePlatform, isRunnable, type Platform } from "./platform.ts";
 import { readBody } from "./read-body.ts";
-import type { FetchedManifest } from "./registry-client.ts";
 import type { StoreLayout } from "./store-layout.ts";
 import { verified } from "./verified-stream.ts";
 

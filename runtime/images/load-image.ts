@@ -2,6 +2,7 @@ import { constants, createReadStream, type Stats } from "node:fs";
 import { type FileHandle, open, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { Readable } from "node:stream";
+import type { FetchedManifest } from "../registry/registry-client.ts";
 import { readArchive } from "./archive-reader.ts";
 import { decompressed } from "./decompress.ts";
 import { type Digest, digestHex, digestOf } from "./digest.ts";
@@ -14,7 +15,6 @@ import { OCI_MANIFEST } from "./media-types.ts";
 import { readOciLayout } from "./oci-layout.ts";
 import { readBody } from "./read-body.ts";
 import { formatReference, parseReference } from "./reference.ts";
-import type { FetchedManifest } from "./registry-client.ts";
 
 export type LoadOrder = {
   readonly path: string;

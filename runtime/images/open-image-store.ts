@@ -1,5 +1,6 @@
 import { readdir } from "node:fs/promises";
 import type { DatabaseSync } from "node:sqlite";
+import { RegistryClient } from "../registry/registry-client.ts";
 import type { Log } from "../runtime.ts";
 import { BlobStore } from "./blob-store.ts";
 import { type CollectorParts, collectContent, emptyIncoming } from "./collect-content.ts";
@@ -14,7 +15,6 @@ import { loadImages } from "./load-image.ts";
 import { hostPlatform } from "./platform.ts";
 import { pullImage } from "./pull-image.ts";
 import { formatReference, parseReference } from "./reference.ts";
-import { RegistryClient } from "./registry-client.ts";
 import { SharedJobs } from "./shared-jobs.ts";
 import { makeStoreLayout, type StoreLayout } from "./store-layout.ts";
 import type { Unpacker } from "./unpacker.ts";

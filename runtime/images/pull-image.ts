@@ -1,9 +1,9 @@
+import type { RegistryClient } from "../registry/registry-client.ts";
 import type { Digest } from "./digest.ts";
 import type { ImageRecord } from "./image-records.ts";
 import type { PullProgress } from "./image-store.ts";
 import { type IngestParts, ingestImage } from "./ingest-image.ts";
 import { formatReference, type ImageReference } from "./reference.ts";
-import type { RegistryClient } from "./registry-client.ts";
 
 export type PullOrder = {
   readonly reference: ImageReference;

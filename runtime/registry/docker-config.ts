@@ -2,7 +2,7 @@ import { readFile, stat } from "node:fs/promises";
 import { homedir } from "node:os";
 import { join } from "node:path";
 import * as z from "zod";
-import { ImageError } from "./image-error.ts";
+import { ImageError } from "../images/image-error.ts";
 
 export type RegistryCredentials = { readonly username: string; readonly password: string };
 

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Agent, Dispatcher, request } from "undici";
-import { ImageError, printable } from "./image-error.ts";
+import { ImageError, printable } from "../images/image-error.ts";
 import { isPlainHttpAllowed } from "./registry-address.ts";
 
 const ATTEMPTS_MAX = 4;

@@ -1,13 +1,13 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import * as z from "zod";
-import { type Digest, digestOf, isDigest } from "./digest.ts";
+import { type Digest, digestOf, isDigest } from "../images/digest.ts";
+import { ImageError, printable } from "../images/image-error.ts";
+import { DOCUMENT_BYTES_MAX } from "../images/image-limits.ts";
+import { parseJson } from "../images/manifest-document.ts";
+import { indexTypes, manifestTypes } from "../images/media-types.ts";
+import { readBody } from "../images/read-body.ts";
+import type { ImageReference } from "../images/reference.ts";
 import { backoffMs, type HttpAnswer, HttpExchange, unreachable } from "./http-exchange.ts";
-import { ImageError, printable } from "./image-error.ts";
-import { DOCUMENT_BYTES_MAX } from "./image-limits.ts";
-import { parseJson } from "./manifest-document.ts";
-import { indexTypes, manifestTypes } from "./media-types.ts";
-import { readBody } from "./read-body.ts";
-import type { ImageReference } from "./reference.ts";
 import { apiHost, isPlainHttpAllowed } from "./registry-address.ts";
 import { accessDenied, RegistryLogin } from "./registry-login.ts";
 

@@ -1,10 +1,10 @@
 import * as z from "zod";
+import { ImageError, printable } from "../images/image-error.ts";
+import { checked, parseJson } from "../images/manifest-document.ts";
+import { readBody } from "../images/read-body.ts";
 import { type AuthChallenge, parseChallenges } from "./auth-challenge.ts";
 import { type RegistryCredentials, readCredentials } from "./docker-config.ts";
 import type { HttpExchange } from "./http-exchange.ts";
-import { ImageError, printable } from "./image-error.ts";
-import { checked, parseJson } from "./manifest-document.ts";
-import { readBody } from "./read-body.ts";
 import { isPlainHttpAllowed } from "./registry-address.ts";
 
 const TOKEN_BYTES_MAX = 256 * 1024;
