@@ -2,7 +2,8 @@
 import { mkdtemp, rm, stat } from "node:fs/promises";
 import { hostname, tmpdir } from "node:os";
 import { join, resolve } from "node:path";
-import type { Admit, CommitSha, CompileResult, FileReader } from "../manifests/desired-state.ts";
+import type { FleetResult } from "../manifests/compile-revision.ts";
+import type { Admit, CommitSha, FileReader } from "../manifests/desired-state.ts";
 import { CliError } from "./cli-error.ts";
 
 const FETCH_TIMEOUT_MS = 60_000;
@@ -20,8 +21,11 @@ export type TreeOptions = {
   readonly policy?: string | undefined;
 };
 
-/** A directory is read as it lies there; a bare repository, or any with `ref`, at HEAD or that ref. */
-export async function compileTree(options: TreeOptions): Promise<CompileResult> {
+/**
+ * A directory is read as it lies there; a bare repository, or any with `ref`, at HEAD or that ref. Without `host` the
+ * tree is compiled for every host that its `berth.yaml` knows.
+ */
+export async function compileTree(options: TreeOptions): Promise<FleetResult> {
   const { tree, ref } = options;
   const root = resolve(tree);
   const found = await stat(root).catch(() => undefined);
@@ -41,7 +45,7 @@ export async function compileTree(options: TreeOptions): Promise<CompileResult> 
 /** The commit is fetched into a mirror of its own, so that it passes the same checks as in the agent. */
 async function compileCommit(
   options: TreeOptions & { readonly repository: string; readonly ref: string },
-): Promise<CompileResult> {
+): Promise<FleetResult> {
   const { openGitMirror } = await import("../agent/source/git-mirror.ts");
   const libDir = await mkdtemp(join(tmpdir(), "berth-validate-"));
   const abort = AbortSignal.timeout(FETCH_TIMEOUT_MS);
@@ -64,11 +68,13 @@ async function compile(
   { path, host, policy }: TreeOptions,
   revision: CommitSha,
   reader: FileReader,
-): Promise<CompileResult> {
-  const { compileRevision } = await import("../manifests/compile-revision.ts");
+): Promise<FleetResult> {
+  const { compileFleet, compileRevision } = await import("../manifests/compile-revision.ts");
   const abort = AbortSignal.timeout(FETCH_TIMEOUT_MS);
   const admit = policy === undefined ? undefined : await readPolicy(policy);
-  return compileRevision({ revision, reader, host: host ?? hostname(), path, abort, admit });
+  const request = { revision, reader, path, abort, admit };
+  if (host === undefined) return compileFleet({ ...request, host: hostname() });
+  return { ...(await compileRevision({ ...request, host })), hosts: [] };
 }
 
 async function readPolicy(file: string): Promise<Admit> {

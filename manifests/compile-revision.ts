@@ -1,23 +1,24 @@
 import { setImmediate } from "node:timers/promises";
 import { checkRevision } from "./compose/check-revision.ts";
 import { type LoadedApp, loadApp } from "./compose/load-app.ts";
-import type { Admit, CommitSha, CompileResult, FileReader } from "./desired-state.ts";
+import type { Admit, CommitSha, CompileResult, DesiredState, FileReader } from "./desired-state.ts";
 import { collectDiagnostics, type Report } from "./diagnostics.ts";
-import { findApps, normalizeRoot } from "./find-apps.ts";
+import {
+  type AppSource,
+  type ComposeDirectories,
+  composeDirectories,
+  findApps,
+  normalizeRoot,
+} from "./find-apps.ts";
+import { appsOfHost } from "./fleet/apps-of-host.ts";
+import { checkFleet } from "./fleet/check-fleet.ts";
+import { type HostView, reportViews } from "./fleet/host-views.ts";
+import { warnOfIdleApps } from "./fleet/idle-apps.ts";
+import { knownHosts } from "./fleet/known-hosts.ts";
+import { type Fleet, fleetFile, readFleet } from "./fleet/read-fleet.ts";
 import { formatPath, locateKey } from "./yaml/node.ts";
 
-/**
- * Compiles a commit into what a host shall run. Every directory below `path` with a Compose
- * file is an app. Mistakes never throw: all of them come back, sorted by file, line and column.
- * Rejects when the reader fails or `abort` fires.
- */
-export async function compileRevision({
-  revision,
-  reader,
-  path,
-  abort,
-  admit,
-}: {
+export type CompileRequest = {
   readonly revision: CommitSha;
   readonly reader: FileReader;
   /** The host to compile for. Without a `berth.yaml`, every app runs on every host. */
@@ -27,14 +28,99 @@ export async function compileRevision({
   readonly abort: AbortSignal;
   /** What the host grants; without it, everything. */
   readonly admit?: Admit | undefined;
-}): Promise<CompileResult> {
+};
+
+/**
+ * Compiles a commit into what a host shall run. Every directory below `path` with a Compose file is an app, or where
+ * there is a `berth.yaml`, those that it gives to the host. Mistakes never throw: all of them come back, sorted by
+ * file, line and column. Rejects when the reader fails or `abort` fires.
+ */
+export async function compileRevision(request: CompileRequest): Promise<CompileResult> {
   const { report, finish } = collectDiagnostics();
-  const files = await reader.list();
+  const tree = await readRevision({ ...request, report });
+  const desired = await compileForHost({ ...request, tree, report });
+  const { errors, warnings } = finish();
+  return errors.length > 0 ? { ok: false, errors } : { ok: true, desired, warnings };
+}
+
+/** A fleet as seen through the eyes of each of its hosts. */
+export type FleetResult = CompileResult & {
+  /** Empty without a `berth.yaml`, or where it names no host. */
+  readonly hosts: readonly string[];
+};
+
+/**
+ * Compiles for every host that `berth.yaml` knows, and for `host` where it knows none. What is wrong on some hosts
+ * alone says on which. Also warns of apps that no host runs. Rejects as `compileRevision` does.
+ */
+export async function compileFleet(
+  request: Omit<CompileRequest, "host"> & { readonly host: string },
+): Promise<FleetResult> {
+  const { report, finish } = collectDiagnostics();
+  const tree = await readRevision({ ...request, report });
+  const { fleet, directories } = tree;
+  const hosts = fleet === undefined ? [] : knownHosts(fleet);
+  const views: HostView[] = [];
+  let desired: DesiredState | undefined;
+  for (const host of hosts.length === 0 ? [request.host] : hosts) {
+    const own = collectDiagnostics();
+    const compiled = await compileForHost({ ...request, host, tree, report: own.report });
+    desired = desired === undefined ? compiled : withAppsOf(desired, compiled);
+    views.push({ host, lists: own.finish() });
+  }
+  reportViews({ views, report });
+  if (fleet !== undefined) warnOfIdleApps({ fleet, hosts, root: tree.root, directories, report });
+  const { errors, warnings } = finish();
+  if (errors.length > 0 || desired === undefined) return { ok: false, errors, hosts };
+  return { ok: true, desired, warnings, hosts };
+}
+
+/** Every app once: an app is counted once, however many hosts run it. */
+function withAppsOf(all: DesiredState, more: DesiredState): DesiredState {
+  const names = new Set(all.apps.map(({ name }) => name));
+  return { ...all, apps: [...all.apps, ...more.apps.filter(({ name }) => !names.has(name))] };
+}
+
+/** What `berth.yaml` and the list of files say, before a host is looked at. */
+type RevisionTree = {
+  readonly files: ReadonlySet<string>;
+  readonly directories: ComposeDirectories;
+  readonly root: string;
+  readonly fleet: Fleet | undefined;
+  /** False: `berth.yaml` has mistakes, which must not read as a file that is not there. */
+  readonly isReadable: boolean;
+};
+
+async function readRevision({
+  reader,
+  path,
+  report,
+}: Omit<CompileRequest, "host"> & { readonly report: Report }): Promise<RevisionTree> {
+  const files = new Set(await reader.list());
   const root = normalizeRoot(path);
   checkRoot({ files, root, report });
+  const fleet = files.has(fleetFile) ? await readFleet({ reader, report }) : undefined;
+  if (fleet !== undefined) checkFleet(fleet, report);
+  const isReadable = fleet !== undefined || !files.has(fleetFile);
+  return { files, directories: composeDirectories(files), root, fleet, isReadable };
+}
+
+async function compileForHost({
+  revision,
+  reader,
+  host,
+  abort,
+  admit,
+  tree,
+  report,
+}: CompileRequest & {
+  readonly tree: RevisionTree;
+  readonly report: Report;
+}): Promise<DesiredState> {
   const loaded: LoadedApp[] = [];
   const budget = { bytesLeft: revisionBytesMax };
-  for (const source of findApps({ files, root, report })) {
+  const { fleet } = tree;
+  for (const source of sourcesOf({ tree, host, report })) {
     // Parsing is work without waits: whoever shares the event loop gets a turn between two apps.
     await setImmediate(undefined, { signal: abort });
     const app = await loadApp({ source, reader, budget, report });
@@ -42,10 +128,25 @@ export async function compileRevision({
   }
   checkRevision({ loaded, report });
   if (admit !== undefined) checkAdmission({ loaded, admit, report });
-  const { errors, warnings } = finish();
-  if (errors.length > 0) return { ok: false, errors };
-  const apps = loaded.map(({ app }) => app).toSorted((a, b) => (a.name < b.name ? -1 : 1));
-  return { ok: true, desired: { revision, apps }, warnings };
+  const atomic = fleet?.model.rollout?.atomic;
+  return {
+    revision,
+    apps: loaded.map(({ app }) => app).toSorted((a, b) => (a.name < b.name ? -1 : 1)),
+    ...(atomic === undefined ? {} : { atomic }),
+  };
+}
+
+function sourcesOf({
+  tree: { fleet, isReadable, ...found },
+  host,
+  report,
+}: {
+  readonly tree: RevisionTree;
+  readonly host: string;
+  readonly report: Report;
+}): readonly AppSource[] {
+  if (fleet !== undefined) return appsOfHost({ fleet, host, ...found, report });
+  return isReadable ? findApps({ ...found, report }) : [];
 }
 
 function checkAdmission({
@@ -76,18 +177,13 @@ function checkRoot({
   root,
   report,
 }: {
-  readonly files: readonly string[];
+  readonly files: ReadonlySet<string>;
   readonly root: string;
   readonly report: Report;
 }): void {
-  if (root !== "." && !files.some((file) => file.startsWith(`${root}/`)))
+  if (root !== "." && ![...files].some((file) => file.startsWith(`${root}/`)))
     report.error(
       { file: root, line: 1, column: 1 },
       "there is no such directory in the revision: a directory with apps below it is expected",
-    );
-  if (files.includes("berth.yaml"))
-    report.error(
-      { file: "berth.yaml", line: 1, column: 1 },
-      "not supported yet: berth.yaml: every app runs on every host, remove it",
     );
 }

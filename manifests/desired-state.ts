@@ -175,6 +175,8 @@ export type App = {
   readonly name: string;
   /** Directory in the repository, `.` for its root. */
   readonly path: string;
+  /** Names of apps of the same revision that are rolled out before this one. */
+  readonly after?: readonly string[];
   readonly services: readonly Service[];
   /** Key in the manifest -> name on the host (`app_data`). */
   readonly volumes: Readonly<
@@ -203,7 +205,12 @@ export type App = {
 /** Forty (or sixty-four) lower-case hex digits. */
 export type CommitSha = string & { readonly __brand: "CommitSha" };
 
-export type DesiredState = { readonly revision: CommitSha; readonly apps: readonly App[] };
+export type DesiredState = {
+  readonly revision: CommitSha;
+  readonly apps: readonly App[];
+  /** Whether one app's failure undoes the whole revision's changes or its own alone. Undefined: `app`. */
+  readonly atomic?: "app" | "revision";
+};
 
 /** A mistake in a manifest, or a wish that this version does not grant. Line and column count from 1. */
 export type Diagnostic = {

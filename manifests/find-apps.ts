@@ -1,13 +1,20 @@
 import type { Report } from "./diagnostics.ts";
 
-/** A directory that holds a Compose file. */
+/** A directory that holds a Compose file, and what `berth.yaml` says of it for one host. */
 export type AppSource = {
   /** Directory in the repository, `.` for its root. */
   readonly directory: string;
-  /** Path of the Compose file. */
-  readonly file: string;
+  /** Paths of the Compose files; later ones are merged over earlier ones. Never empty. */
+  readonly files: readonly string[];
   /** Path of the directory's `.env`; undefined when there is none. */
   readonly envFile?: string;
+  /** Goes before the name in the file and that of the directory. */
+  readonly name?: string;
+  readonly profiles?: readonly string[];
+  /** Go before those of `.env`. */
+  readonly variables?: ReadonlyMap<string, string>;
+  /** Names of apps of this host that come first. */
+  readonly after?: readonly string[];
 };
 
 /** In Compose's order of precedence. */
@@ -15,35 +22,54 @@ const composeNames = ["compose.yaml", "compose.yml", "docker-compose.yml", "dock
 
 const overrideName = /^(?:docker-)?compose\.override\.ya?ml$/;
 
-/**
- * The apps of a commit, by directory. `root` is the directory to look below (`.` for all of it);
- * directories whose name begins with a dot are passed over.
- */
-export function findApps({
-  files,
-  root,
-  report,
-}: {
-  readonly files: readonly string[];
-  readonly root: string;
-  readonly report: Report;
-}): readonly AppSource[] {
+/** Directory -> the names in it that are of interest here. */
+export type ComposeDirectories = ReadonlyMap<string, ReadonlySet<string>>;
+
+/** Where the Compose files of a commit lie, and what stands beside them. */
+export function composeDirectories(files: Iterable<string>): ComposeDirectories {
   const directories = new Map<string, Set<string>>();
   for (const file of files) {
     const slash = file.lastIndexOf("/");
     const directory = slash === -1 ? "." : file.slice(0, slash);
     const name = file.slice(slash + 1);
     if (name !== ".env" && !composeNames.includes(name) && !overrideName.test(name)) continue;
-    if (!isVisibleBelow(directory, root)) continue;
     const names = directories.get(directory) ?? new Set();
     directories.set(directory, names.add(name));
   }
-  const apps: AppSource[] = [];
-  for (const [directory, names] of directories) {
-    const app = appOf({ directory, names, report });
-    if (app !== undefined) apps.push(app);
-  }
-  return apps.sort((a, b) => (a.directory < b.directory ? -1 : 1));
+  return directories;
+}
+
+/**
+ * The apps of a commit, by directory. `root` is the directory to look below (`.` for all of it);
+ * directories whose name begins with a dot are passed over.
+ */
+export function findApps({
+  directories,
+  root,
+  report,
+}: {
+  readonly directories: ComposeDirectories;
+  readonly root: string;
+  readonly report: Report;
+}): readonly AppSource[] {
+  return [...directories.keys()]
+    .filter((directory) => isVisibleBelow(directory, root))
+    .sort()
+    .flatMap((directory) => appSource({ directory, directories, report }) ?? []);
+}
+
+/** The app of one directory, wherever it lies; undefined when no Compose file is in it. */
+export function appSource({
+  directory,
+  directories,
+  report,
+}: {
+  readonly directory: string;
+  readonly directories: ComposeDirectories;
+  readonly report: Report;
+}): AppSource | undefined {
+  const names = directories.get(directory);
+  return names === undefined ? undefined : appOf({ directory, names, report });
 }
 
 /** `./apps/` -> `apps`; the empty path and `/` mean the repository's root, `.`. */
@@ -85,5 +111,6 @@ function appOf({
     );
   }
   const file = prefix + chosen;
-  return names.has(".env") ? { directory, file, envFile: `${prefix}.env` } : { directory, file };
+  const found = { directory, files: [file] };
+  return names.has(".env") ? { ...found, envFile: `${prefix}.env` } : found;
 }

@@ -1,3 +1,4 @@
+import { hostname } from "node:os";
 import type { Command } from "commander";
 import type { CompileResult, Diagnostic } from "../../manifests/desired-state.ts";
 import { CliError } from "../cli-error.ts";
@@ -5,12 +6,13 @@ import { compileTree, type TreeOptions } from "../compile-tree.ts";
 import type { Context } from "../context.ts";
 import { print, printJson, printNote } from "../terminal.ts";
 
-/** 0: valid; 1: every error is on stderr as `file:line:column: message`. */
+/** Of every host, or one. 0: valid; 1: every error is on stderr as `file:line:column: message`. */
 export async function runValidate(context: Context, command: Command): Promise<number> {
   const result = await compileTree(readOptions(command));
   if (context.json) {
     const warnings = result.ok ? result.warnings : [];
-    printJson({ ok: result.ok, errors: result.ok ? [] : result.errors, warnings });
+    const errors = result.ok ? [] : result.errors;
+    printJson({ ok: result.ok, hosts: result.hosts, errors, warnings });
     return result.ok ? 0 : 1;
   }
   if (!result.ok) {
@@ -19,13 +21,17 @@ export async function runValidate(context: Context, command: Command): Promise<n
   }
   printDiagnostics(result.warnings, "warning: ");
   const services = result.desired.apps.reduce((sum, app) => sum + app.services.length, 0);
-  print(`valid: ${count(result.desired.apps.length, "app")}, ${count(services, "service")}`);
+  const hosts = result.hosts.length === 0 ? "" : `, ${count(result.hosts.length, "host")}`;
+  print(
+    `valid: ${count(result.desired.apps.length, "app")}, ${count(services, "service")}${hosts}`,
+  );
   return 0;
 }
 
 /** The desired state as JSON; nothing of a tree that has errors. */
 export async function runConfig(context: Context, command: Command): Promise<undefined> {
-  const options = readOptions(command);
+  const { host = hostname(), ...rest } = readOptions(command);
+  const options = { ...rest, host };
   const result: CompileResult = await compileTree(options);
   if (!result.ok) {
     printDiagnostics(result.errors);

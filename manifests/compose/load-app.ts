@@ -41,11 +41,17 @@ export async function loadApp({
 }: LoadRequest): Promise<LoadedApp | undefined> {
   const environment = await loadEnvironment({ source, reader, budget, report });
   const limits = { bytesMax: yamlBytesMax, budget };
-  const bytes = await readBounded({ file: source.file, ...limits, reader, report });
+  const [first = "", second] = source.files;
+  if (second !== undefined) {
+    const message = "not supported yet: a second Compose file: merge it into the first";
+    report.error({ file: second, line: 1, column: 1 }, message);
+    return undefined;
+  }
+  const bytes = await readBounded({ file: first, ...limits, reader, report });
   if (bytes === undefined) return undefined;
-  const parsed = parseYaml({ file: source.file, bytes, report });
+  const parsed = parseYaml({ file: first, bytes, report });
   if (parsed === undefined) return undefined;
-  const own: Lookup = (name) => environment.get(name);
+  const own: Lookup = (name) => source.variables?.get(name) ?? environment.get(name);
   const named = nameApp({ root: parsed, source, lookup: own, report });
   const lookup: Lookup = (name) =>
     own(name) ?? (name === projectVariable ? named?.name : undefined);
@@ -53,7 +59,8 @@ export async function loadApp({
   const file = readFile({ root, report });
   if (file === undefined || named === undefined) return undefined;
   const app = buildApp({ name: named.name, path: source.directory, file, lookup, report });
-  return { app, namedAt: named.at, file };
+  const after = source.after === undefined ? {} : { after: source.after };
+  return { app: { ...app, ...after }, namedAt: named.at, file };
 }
 
 const projectVariable = "COMPOSE_PROJECT_NAME";
@@ -127,6 +134,7 @@ function nameApp({
   readonly lookup: Lookup;
   readonly report: Report;
 }): { readonly name: string; readonly at: Position } | undefined {
+  if (source.name !== undefined) return { name: source.name, at: root.at };
   const entry = root.kind === "mapping" ? root.entries.get("name") : undefined;
   if (entry !== undefined) {
     const node = interpolate({ root: entry.value, lookup, report });

@@ -187,17 +187,15 @@ test("a path that is not in the revision is an error, a revision without apps is
   t.deepEqual(await appNames({ "README.md": "" }), []);
 });
 
-test("a fleet file and variables that steer Compose are refused", async (t) => {
+test("variables that steer Compose are refused", async (t) => {
   t.deepEqual(
     await errorsOf({
-      "berth.yaml": "",
       "a/compose.yaml": web,
       "a/.env": "COMPOSE_PROJECT_NAME=b\nCOMPOSE_PROFILES=c",
     }),
     [
       "a/.env:1:1: not supported yet: COMPOSE_PROFILES in .env: leave out what shall not run",
       "a/.env:1:1: not supported yet: COMPOSE_PROJECT_NAME in .env: set name in the Compose file",
-      "berth.yaml:1:1: not supported yet: berth.yaml: every app runs on every host, remove it",
     ],
   );
 });
