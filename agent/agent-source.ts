@@ -10,7 +10,8 @@ type Mirror = ReturnType<typeof openGitMirror>;
 const fetchTimeoutMs = 120_000;
 
 export function openSource(settings: Settings, libDir: string): Mirror {
-  return openGitMirror({ repo: settings.repo, ref: settings.ref, libDir, fetchTimeoutMs });
+  const { repo, ref, git: transport } = settings;
+  return openGitMirror({ repo, ref, libDir, fetchTimeoutMs, transport });
 }
 
 /** Watches the repository while it is a local one, also after the settings named another. */
@@ -36,7 +37,9 @@ export class SourceWatch {
   async changed(now: Settings, before: Settings): Promise<void> {
     const { loop, libDir, log } = this.#options;
     const changed = changedFields(before, now);
-    if (!["repo", "ref", "path", "host", "policy"].some((field) => changed.includes(field))) {
+    if (
+      !["repo", "ref", "git", "path", "host", "policy"].some((field) => changed.includes(field))
+    ) {
       loop.hint();
       return;
     }

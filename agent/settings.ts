@@ -7,12 +7,24 @@ import { loadPolicy } from "./policy/load-policy.ts";
 import { Policy } from "./policy/policy.ts";
 import type { PollSchedule } from "./schedule.ts";
 import { type MaintenanceWindow, parsePollSchedule, parseWindow } from "./schedule.ts";
+import type { GitTransport } from "./source/git-environment.ts";
 
 const configBytesMax = 1_048_576;
+
+const PlainPath = z
+  .string()
+  .regex(/^\/[\w./@+-]+$/, "expected an absolute path of letters, digits and ./@+_-");
 
 const ConfigFile = z.strictObject({
   repo: z.string().min(1).optional(),
   ref: z.string().min(1).optional(),
+  git: z
+    .strictObject({
+      sshKey: PlainPath.optional(),
+      knownHosts: PlainPath.optional(),
+      caFile: PlainPath.optional(),
+    })
+    .optional(),
   path: z.string().min(1).optional(),
   host: z.string().min(1).optional(),
   interval: z.string().min(1).optional(),
@@ -48,6 +60,7 @@ export type ListenAddress = { readonly host: string; readonly port: number };
 export type Settings = {
   readonly repo: string;
   readonly ref: string;
+  readonly git: GitTransport;
   readonly path: string;
   readonly host: string;
   readonly poll: PollSchedule;
@@ -78,6 +91,7 @@ export async function loadSettings(options: AgentOptions): Promise<Settings> {
   return {
     repo,
     ref: options.ref ?? file.ref ?? "main",
+    git: file.git ?? {},
     path: options.path ?? file.path ?? ".",
     host: options.host ?? file.host ?? hostname(),
     poll: parsePollSchedule(options.interval ?? file.interval ?? "30s"),

@@ -2,6 +2,16 @@ import { chmodSync, mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { SourceUrl } from "./source-url.ts";
 
+/** How git reaches a server, where the defaults of ssh and curl do not do. Absolute paths without quotes or blanks. */
+export type GitTransport = {
+  /** Private key without a passphrase; no other is offered then. */
+  readonly sshKey?: string | undefined;
+  /** In the form of known_hosts(5), instead of the user's own. */
+  readonly knownHosts?: string | undefined;
+  /** Certificates of the authorities to trust for https, in PEM. */
+  readonly caFile?: string | undefined;
+};
+
 export type GitPlace = {
   /** Bare repository. */
   readonly gitDir: string;
@@ -46,8 +56,9 @@ export function prepareGitPlace(options: {
   readonly libDir: string;
   readonly source: SourceUrl;
   readonly objectFormat: "sha1" | "sha256";
+  readonly transport?: GitTransport | undefined;
 }): GitPlace {
-  const { libDir, source, objectFormat } = options;
+  const { libDir, source, objectFormat, transport = {} } = options;
   const gitDir = join(libDir, "source.git");
   for (const directory of ["objects/info", "objects/pack", "refs/heads", "refs/tags"]) {
     mkdirSync(join(gitDir, directory), { recursive: true, mode: 0o700 });
@@ -58,7 +69,7 @@ export function prepareGitPlace(options: {
   const configFile = join(libDir, "source.gitconfig");
   const credentialsFile = join(libDir, "source.credentials");
   writePrivate(credentialsFile, source.credentials === undefined ? "" : credentialLine(source));
-  writePrivate(configFile, guardConfig(source, credentialsFile));
+  writePrivate(configFile, guardConfig(source, credentialsFile, transport));
   const environment: Record<string, string> = {
     LC_ALL: "C",
     GIT_ALLOW_PROTOCOL: source.allowedProtocols,
@@ -83,11 +94,10 @@ function mirrorConfig(objectFormat: "sha1" | "sha256"): string {
   return `[core]\n\trepositoryformatversion = ${version}\n\tbare = true\n${extension}`;
 }
 
-function guardConfig(source: SourceUrl, credentialsFile: string): string {
+function guardConfig(source: SourceUrl, credentialsFile: string, transport: GitTransport): string {
   const sections = [
     "[core]\n\thooksPath = /dev/null\n\tfsmonitor = false\n\tsymlinks = false\n\tattributesFile = /dev/null",
-    // Host keys must be known and nobody is there to type a passphrase.
-    '\tsshCommand = "ssh -oBatchMode=yes"',
+    `\tsshCommand = ${quote(sshCommand(transport))}`,
     "[protocol]\n\tallow = never\n\tversion = 2",
     ...source.allowedProtocols.split(":").map((name) => `[protocol "${name}"]\n\tallow = always`),
     '[protocol "ext"]\n\tallow = never',
@@ -97,6 +107,7 @@ function guardConfig(source: SourceUrl, credentialsFile: string): string {
     "[gc]\n\tauto = 0",
     "[maintenance]\n\tauto = false",
     "[http]\n\tlowSpeedLimit = 1000\n\tlowSpeedTime = 30",
+    ...(transport.caFile === undefined ? [] : [`\tsslCAInfo = ${quote(transport.caFile)}`]),
     // Empty first: it clears helpers named in any other file.
     `[credential]\n\thelper =\n\thelper = ${quote(`store --file=${credentialsFile}`)}`,
   ];
@@ -106,6 +117,23 @@ function guardConfig(source: SourceUrl, credentialsFile: string): string {
     sections.push(`[safe]\n${paths.map((path) => `\tdirectory = ${quote(path)}`).join("\n")}`);
   }
   return `${sections.join("\n")}\n`;
+}
+
+/** Host keys must be known, and nobody is there to type a passphrase. git gives this text to a shell. */
+function sshCommand({ sshKey, knownHosts }: GitTransport): string {
+  const words = ["ssh", "-oBatchMode=yes", "-oStrictHostKeyChecking=yes"];
+  if (sshKey !== undefined) words.push("-oIdentitiesOnly=yes", "-i", shellPath(sshKey));
+  if (knownHosts !== undefined) words.push(`-oUserKnownHostsFile=${shellPath(knownHosts)}`);
+  return words.join(" ");
+}
+
+function shellPath(path: string): string {
+  if (!/^\/[\w./@+-]+$/.test(path)) {
+    throw new Error(
+      `cannot use the path ${JSON.stringify(path)} for ssh: an absolute path of letters, digits and ./@+_- is expected`,
+    );
+  }
+  return path;
 }
 
 function credentialLine(source: SourceUrl): string {

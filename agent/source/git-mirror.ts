@@ -3,7 +3,7 @@ import { type SimpleGit, simpleGit } from "simple-git";
 import type { CommitSha } from "../../manifests/desired-state.ts";
 import { type CommitReader, openCommitReader } from "./commit-reader.ts";
 import { isCommitTooLarge, readCommitTree } from "./commit-tree.ts";
-import { gitVariables, prepareGitPlace } from "./git-environment.ts";
+import { type GitTransport, gitVariables, prepareGitPlace } from "./git-environment.ts";
 import { maintainMirror } from "./mirror-upkeep.ts";
 import { checkRefName, parseSourceUrl, type SourceUrl } from "./source-url.ts";
 
@@ -28,6 +28,7 @@ export type GitMirrorOptions = {
   readonly libDir: string;
   /** A fetch that takes longer is ended, with every process it started. */
   readonly fetchTimeoutMs: number;
+  readonly transport?: GitTransport | undefined;
 };
 
 const wantedRef = "refs/berth/wanted";
@@ -38,7 +39,10 @@ export function openGitMirror(options: GitMirrorOptions): RevisionSource & {
 } {
   const source = parseSourceUrl(options.repo);
   const ref = checkRefName(options.ref);
-  let place = prepareGitPlace({ libDir: options.libDir, source, objectFormat: "sha1" });
+  const { libDir, transport } = options;
+  const makePlace = (objectFormat: "sha1" | "sha256") =>
+    prepareGitPlace({ libDir, source, objectFormat, transport });
+  let place = makePlace("sha1");
   let refused: { readonly revision: CommitSha; readonly error: Error } | undefined;
   let fetching: Promise<unknown> = Promise.resolve();
   let maintaining: Promise<void> | undefined;
@@ -60,7 +64,7 @@ export function openGitMirror(options: GitMirrorOptions): RevisionSource & {
     }
     // The other side hashes with SHA-256; a mirror has one object format for its whole life.
     rmSync(place.gitDir, { recursive: true, force: true });
-    place = prepareGitPlace({ libDir: options.libDir, source, objectFormat: "sha256" });
+    place = makePlace("sha256");
     return fetchOnce(abort).catch((error: unknown) => {
       throw fetchError(source, ref, error);
     });

@@ -1,12 +1,12 @@
 import { execFile } from "node:child_process";
 import { randomBytes } from "node:crypto";
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { openStores } from "../../agent/open-stores.ts";
 import { openRuntime } from "../../runtime/open-runtime.ts";
+import { freePort } from "../builders/free-port.ts";
 import { programImage, writeOciLayout } from "../builders/oci-layout.ts";
 import { payloadPath } from "../kernel/runtime-harness.ts";
 
@@ -154,15 +154,3 @@ const side = `services:
     command: ["--port", "8080", "--name", "idle"]
     restart: always
 `;
-
-function freePort(): Promise<number> {
-  const server = createServer();
-  return new Promise((resolve, reject) => {
-    server.once("error", reject);
-    server.listen(0, "127.0.0.1", () => {
-      const address = server.address();
-      if (address === null || typeof address === "string") throw new Error("no port");
-      server.close(() => resolve(address.port));
-    });
-  });
-}

@@ -1,10 +1,10 @@
 import { readFileSync } from "node:fs";
 import { createServer } from "node:net";
+import { freePort } from "../builders/free-port.ts";
 import { buildImage } from "../images/image-builder.ts";
 import { withRegistry } from "../images/test-registry.ts";
 import { serialKernelTest } from "../kernel/kernel-test.ts";
 import { payloadPath } from "../kernel/runtime-harness.ts";
-import { freePort } from "./host-state.ts";
 import { sharedAgent } from "./shared-agent.ts";
 import { image } from "./test-agent.ts";
 

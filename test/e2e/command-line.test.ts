@@ -1,8 +1,8 @@
 import { setTimeout as sleep } from "node:timers/promises";
+import { freePort } from "../builders/free-port.ts";
 import { outcome } from "../cli/run-berth.ts";
 import { serialKernelTest } from "../kernel/kernel-test.ts";
 import { eventually } from "../kernel/runtime-harness.ts";
-import { freePort } from "./host-state.ts";
 import { sharedAgent } from "./shared-agent.ts";
 import { image } from "./test-agent.ts";
 

@@ -1,9 +1,10 @@
 import { readFileSync, writeFileSync } from "node:fs";
 import { get } from "node:http";
 import { join } from "node:path";
+import { freePort } from "../builders/free-port.ts";
 import { serialKernelTest } from "../kernel/kernel-test.ts";
 import { eventually } from "../kernel/runtime-harness.ts";
-import { freePort, nft, tables } from "./host-state.ts";
+import { nft, tables } from "./host-state.ts";
 import { sharedAgent } from "./shared-agent.ts";
 import { image } from "./test-agent.ts";
 

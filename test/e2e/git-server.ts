@@ -1,6 +1,7 @@
-/** git over HTTP on loopback: `git http-backend`(1) as a CGI program behind Node's server. */
+/** git over HTTP(S) on loopback: `git http-backend`(1) as a CGI program behind Node's server. */
 import { spawn } from "node:child_process";
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
+import { createServer as createTlsServer } from "node:https";
 import type { AddressInfo } from "node:net";
 
 export type GitServer = {
@@ -11,26 +12,33 @@ export type GitServer = {
   close(): Promise<void>;
 };
 
+export type GitServerOptions = {
+  readonly login?: { readonly username: string; readonly password: string };
+  /** PEM. */
+  readonly tls?: { readonly key: Buffer; readonly cert: Buffer };
+};
+
 /** Serves one repository; asks for the password when there is one. */
 export async function serveRepository(
   dir: string,
-  login?: { readonly username: string; readonly password: string },
+  { login, tls }: GitServerOptions,
 ): Promise<GitServer> {
   let refused = 0;
   const expected =
     login && `Basic ${Buffer.from(`${login.username}:${login.password}`).toString("base64")}`;
-  const server = createServer((request, response) => {
+  const answer = (request: IncomingMessage, response: ServerResponse) => {
     if (expected !== undefined && request.headers.authorization !== expected) {
       refused += 1;
       response.writeHead(401, { "www-authenticate": 'Basic realm="fleet"' }).end();
     } else {
       runBackend(dir, request, response);
     }
-  });
+  };
+  const server = tls === undefined ? createServer(answer) : createTlsServer(tls, answer);
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
   const { port } = server.address() as AddressInfo; // listening on TCP: never a string or null
   return {
-    url: `http://127.0.0.1:${port}/fleet.git`,
+    url: `${tls === undefined ? "http" : "https"}://127.0.0.1:${port}/fleet.git`,
     refused: () => refused,
     close: () =>
       new Promise((resolve) => {

@@ -1,21 +1,11 @@
 /** What the kernel of the test machine holds of an instance. */
 import { execFile } from "node:child_process";
 import { existsSync, readdirSync, readFileSync } from "node:fs";
-import { createServer } from "node:net";
 import { join } from "node:path";
 import { promisify } from "node:util";
 
 const run = promisify(execFile);
 const cgroupRoot = "/sys/fs/cgroup";
-
-export async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  const address = server.address();
-  await new Promise((resolve) => server.close(resolve));
-  if (address === null || typeof address === "string") throw new Error("no TCP port was bound");
-  return address.port;
-}
 
 /** Interfaces, mounts, tables and cgroups that carry the instance's name. */
 export async function leftovers(instance: string): Promise<string[]> {

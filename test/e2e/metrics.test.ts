@@ -3,10 +3,10 @@ import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import test from "ava";
+import { freePort } from "../builders/free-port.ts";
 import { serialKernelTest } from "../kernel/kernel-test.ts";
 import { eventually } from "../kernel/runtime-harness.ts";
 import { type ParsedFamily, parseExposition } from "../metrics/parse-exposition.ts";
-import { freePort } from "./host-state.ts";
 import { sharedAgent } from "./shared-agent.ts";
 import { image } from "./test-agent.ts";
 

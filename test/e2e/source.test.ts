@@ -104,7 +104,7 @@ serialKernelTest(
   "a repository over HTTP is polled by a cron expression, with the password kept out of sight",
   async (t) => {
     const login = { username: "berth", password: "s3cret-of-git" };
-    const server = await serveRepository(bareDir, login);
+    const server = await serveRepository(bareDir, { login });
     try {
       const repo = server.url.replace("//", `//${login.username}:${login.password}@`);
       agent.configure({ repo, interval: "* * * * * *" });

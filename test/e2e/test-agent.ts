@@ -16,11 +16,12 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import type { PsEntry, StatusReport } from "../../agent/control.ts";
+import { freePort } from "../builders/free-port.ts";
 import { programImage, writeOciLayout } from "../builders/oci-layout.ts";
 import { type Outcome, runBerth, startBerth } from "../cli/run-berth.ts";
 import { eventually, payloadPath } from "../kernel/runtime-harness.ts";
 import { type Changes, Fleet } from "./fleet.ts";
-import { freePort, leftovers } from "./host-state.ts";
+import { leftovers } from "./host-state.ts";
 
 const berth = fileURLToPath(new URL("../../bin/berth", import.meta.url));
 
@@ -209,7 +210,7 @@ export class TestAgent {
 
   /** On the public address. */
   async get(path: string): Promise<{ readonly status: number; readonly body: string }> {
-    const answer = await fetch(`${this.url}${path}`, { signal: AbortSignal.timeout(5_000) });
+    const answer = await fetch(`${this.url}${path}`, { signal: AbortSignal.timeout(20_000) });
     return { status: answer.status, body: await answer.text() };
   }
 

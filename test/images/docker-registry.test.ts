@@ -1,10 +1,10 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
-import { createServer } from "node:net";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import test from "ava";
 import { request } from "undici";
+import { freePort } from "../builders/free-port.ts";
 import { kernelTest } from "../kernel/kernel-test.ts";
 import { type BuiltImage, buildImage, fileLayer } from "./image-builder.ts";
 import { soon, withStore } from "./store-harness.ts";
@@ -64,15 +64,6 @@ async function withDockerRegistry(
     const ended = new Promise((resolve) => child.once("exit", resolve));
     if (child.exitCode === null && child.kill("SIGKILL")) await ended;
   }
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  const address = server.address();
-  await new Promise((resolve) => server.close(resolve));
-  if (address === null || typeof address === "string") throw new Error("no TCP port was bound");
-  return address.port;
 }
 
 async function answering(host: string, child: ChildProcess): Promise<void> {

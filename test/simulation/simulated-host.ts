@@ -26,6 +26,7 @@ export class SimulatedHost {
   settings: Settings = {
     repo: "/repo",
     ref: "main",
+    git: {},
     path: ".",
     host: "sim",
     poll: { kind: "every", intervalMs: 30_000 },

@@ -1,0 +1,84 @@
+import { execFileSync } from "node:child_process";
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { serialKernelTest } from "../kernel/kernel-test.ts";
+import { serveRepository } from "./git-server.ts";
+import { sharedAgent } from "./shared-agent.ts";
+import { makeKey, serveSsh } from "./ssh-server.ts";
+import { bareRepository, image } from "./test-agent.ts";
+
+const agent = sharedAgent();
+const manifest = (greeting: string) =>
+  `services: { web: { image: "${image}", environment: { GREETING: "${greeting}" } } }\n`;
+const bareDir = join(agent.dir, "bare.git");
+
+serialKernelTest(
+  "a repository over https is followed where its authority is trusted, and only there",
+  async (t) => {
+    await agent.deploy("shop", manifest("local"));
+    await bareRepository(bareDir, agent.fleet);
+    const authority = makeCertificate(agent.dir);
+    const tls = { key: readFileSync(authority.key), cert: readFileSync(authority.cert) };
+    const server = await serveRepository(bareDir, { tls });
+    try {
+      agent.configure({ repo: server.url, interval: "1s" });
+      const { source } = await agent.untilStatus(
+        (status) => status.source.url === server.url && status.source.error !== null,
+        "a refused certificate",
+      );
+      t.regex(source.error ?? "", /certificate/);
+      agent.configure({ git: { caFile: authority.cert } });
+      await deployed("https");
+      t.regex(await agent.ok("exec", "shop-web-1", "/bin/probe", "env"), /GREETING=https/);
+    } finally {
+      await server.close();
+    }
+  },
+);
+
+serialKernelTest(
+  "a repository over ssh is followed with the key of the config file, from a known host only",
+  async (t) => {
+    const server = await serveSsh(agent.dir);
+    try {
+      const { knownHosts, clientKey: sshKey } = server;
+      const repo = `${server.url}${bareDir}`;
+      agent.configure({ repo, git: { sshKey } });
+      await refused(repo, /Host key verification failed/);
+      agent.configure({ git: { sshKey: makeKey(join(agent.dir, "stranger")), knownHosts } });
+      await refused(repo, /Permission denied/);
+      agent.configure({ git: { sshKey, knownHosts } });
+      await deployed("ssh");
+      t.regex(await agent.ok("exec", "shop-web-1", "/bin/probe", "env"), /GREETING=ssh/);
+    } finally {
+      await server.close();
+    }
+  },
+);
+
+/** Commits and pushes, and waits until it runs. */
+async function deployed(greeting: string): Promise<void> {
+  const sha = await agent.commit({ "shop/compose.yaml": manifest(greeting) });
+  await agent.fleet.git("push", "--quiet", bareDir, "main");
+  await agent.untilApp("shop", (app) => app.revision === sha && app.verdict === "healthy", 30_000);
+}
+
+async function refused(url: string, reason: RegExp): Promise<void> {
+  await agent.untilStatus(
+    ({ source }) => source.url === url && reason.test(source.error ?? ""),
+    `a refusal for ${reason}`,
+  );
+}
+
+/** Signed by itself, for 127.0.0.1. */
+function makeCertificate(dir: string): { readonly key: string; readonly cert: string } {
+  const [key, cert] = [join(dir, "tls.key"), join(dir, "tls.pem")];
+  const subject = ["-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1"];
+  const files = ["-keyout", key, "-out", cert];
+  execFileSync(
+    "openssl",
+    ["req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "1", ...files, ...subject],
+    { stdio: "ignore" },
+  );
+  return { key, cert };
+}
