@@ -172,6 +172,7 @@ function openAgentRuntime({
     live: stores.liveDatabase,
     addressPool: settings.addressPool,
     admitBind: (mount) => admitsBind(policy.current, mount),
+    metadataAddress: () => policy.current.metadataAddress,
     insecureRegistries: settings.insecureRegistries,
     now: Date.now,
   });

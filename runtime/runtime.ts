@@ -32,6 +32,11 @@ export type RuntimeOptions = {
    * every path is granted.
    */
   readonly admitBind?: (mount: { readonly source: string; readonly readOnly: boolean }) => boolean;
+  /**
+   * Whether containers reach 169.254.0.0/16, where clouds serve a host's credentials; name servers there are always
+   * reached. Asked again in every round. Undefined: they do not.
+   */
+  readonly metadataAddress?: () => boolean;
   /** Milliseconds since the epoch. */
   readonly now: () => number;
 };

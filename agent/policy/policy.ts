@@ -39,6 +39,8 @@ export const Policy = z.strictObject({
       reserved: z.array(z.int().min(1).max(65_535)).default([]),
     })
     .default({ min: 1, max: 65_535, reserved: [] }),
+  /** Whether containers reach 169.254.0.0/16, the clouds' metadata services among it. Of the host, whatever a manifest says. */
+  metadataAddress: z.boolean().default(false),
   seccompUnconfined: z.boolean().default(false),
   seccompProfiles: z.boolean().default(false),
   systemPathsUnconfined: z.boolean().default(false),

@@ -53,6 +53,13 @@ export type FirewallState = {
   readonly elements: ReadonlyMap<SetName, readonly SetElement[]>;
 };
 
+/** What was found well, at which generation of the kernel's rules, and what they should have been. */
+type Verified = {
+  readonly generation: number;
+  readonly wanted: string;
+  readonly state: FirewallState;
+};
+
 const enoent = 2;
 /** The kernel's element is not what the inventory said: ENOENT, EBUSY, EEXIST. */
 const outOfStep: ReadonlySet<number | undefined> = new Set([enoent, 16, 17]);
@@ -63,7 +70,7 @@ const outOfStep: ReadonlySet<number | undefined> = new Set([enoent, 16, 17]);
  */
 export class Firewall {
   readonly #options: FirewallOptions;
-  #verified: { readonly generation: number; readonly state: FirewallState } | undefined;
+  #verified: Verified | undefined;
 
   constructor(options: FirewallOptions) {
     this.#options = options;
@@ -110,12 +117,13 @@ export class Firewall {
   /** Compares; one message where nobody changed any ruleset since the last comparison that found all well. */
   async observe(): Promise<FirewallState> {
     const generation = await this.#generation();
-    if (this.#verified !== undefined && this.#verified.generation === generation) {
-      return this.#verified.state;
-    }
+    const wanted = JSON.stringify(this.#options.ruleset());
+    const verified = this.#verified;
+    if (verified?.generation === generation && verified?.wanted === wanted) return verified.state;
     const state = await this.#inspect();
     const isClean = state.intact && state.differences.length === 0;
-    this.#verified = isClean && generation !== undefined ? { generation, state } : undefined;
+    this.#verified =
+      isClean && generation !== undefined ? { generation, wanted, state } : undefined;
     return state;
   }
 

@@ -34,7 +34,7 @@ async function probeNetworkFeatures(transact: NetlinkTransact): Promise<HostFeat
 async function nftables(transact: NetlinkTransact): Promise<HostFeature> {
   const table = `berth-doctor-${randomBytes(4).toString("hex")}`;
   const batch = new NftBatch();
-  replaceTables(batch, table, { group: 1, guardForwarding: true });
+  replaceTables(batch, table, { group: 1, guardForwarding: true, metadataAddress: false });
   removeTables(batch, table);
   const { netfilter: family } = netlinkFamily;
   const failure = await refusal(transact({ family, messages: batch.finish(), replies: false }));

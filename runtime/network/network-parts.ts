@@ -18,6 +18,8 @@ export type NetworksOptions = {
   readonly instance: string;
   /** Where new networks take their /24 from: `10.210.0.0/16`. */
   readonly addressPool: string;
+  /** Whether containers reach 169.254.0.0/16, asked again whenever the kernel is looked at. They do not by default. */
+  readonly metadataAddress?: () => boolean;
   readonly transact: NetlinkTransact;
   readonly log: Log;
   /** /proc of the network namespace that `transact` acts on; the host's own when left out. */
@@ -49,7 +51,11 @@ export function networkParts(options: NetworksOptions): NetworkParts {
   const bridges = new Bridges({ group, transact, proc, facts });
   const firewall = new Firewall({
     instance,
-    ruleset: () => ({ group, guardForwarding: bridges.forwardsByOurWish }),
+    ruleset: () => ({
+      group,
+      guardForwarding: bridges.forwardsByOurWish,
+      metadataAddress: options.metadataAddress?.() ?? false,
+    }),
     transact,
     expected: () =>
       expectedElements({

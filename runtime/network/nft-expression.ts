@@ -35,6 +35,8 @@ export const packet = {
   /** The first byte of the source: enough to tell 127.0.0.0/8. */
   ipSourceNetwork: payloadLoad(base.network, 12, 1),
   ipDestinationNetwork: payloadLoad(base.network, 16, 1),
+  /** The first two bytes: enough to tell 169.254.0.0/16. */
+  ipDestinationHalf: payloadLoad(base.network, 16, 2),
   destinationPort: payloadLoad(base.transport, 2, 2),
   arpEtherSource: payloadLoad(base.network, 8, 6),
   arpIpSource: payloadLoad(base.network, 14, 4),

@@ -110,6 +110,9 @@ const hook = {
 } as const;
 
 const loopbackNetwork = Buffer.of(127);
+const linkLocalNetwork = Buffer.of(169, 254);
+const [protocolTcp, protocolUdp] = [Buffer.of(6), Buffer.of(17)];
+const dnsPort = Buffer.of(0, 53);
 const localType = hostOrder(2);
 const [establishedOrRelated, destinationTranslated] = [0x2 | 0x4, 0x20];
 const etherTypeIp = Buffer.of(0x08, 0x00);
@@ -121,6 +124,8 @@ export type RulesetOptions = {
   readonly group: number;
   /** Forwarding is on because the instance turned it on: it is for containers alone. */
   readonly guardForwarding: boolean;
+  /** Containers reach 169.254.0.0/16, where clouds serve the host's credentials. */
+  readonly metadataAddress: boolean;
 };
 
 /** The chains, those without a hook first. */
@@ -141,6 +146,12 @@ export function chainDefinitions(options: RulesetOptions): readonly ChainDefinit
         ...equals(network, loopbackNetwork),
         ...drop,
       ]),
+    },
+    {
+      family: ip,
+      name: "link_local",
+      hook: hook.raw,
+      rules: options.metadataAddress ? [] : linkLocalRules(),
     },
     { family: ip, name: "prerouting", hook: hook.natPrerouting, rules: [toThisHost] },
     { family: ip, name: "output", hook: hook.natOutput, rules: [toThisHost] },
@@ -188,6 +199,24 @@ export function chainDefinitions(options: RulesetOptions): readonly ChainDefinit
       rules: pinRules(options.group),
     },
   ];
+}
+
+/**
+ * Before any translation, so that neither a published port nor an address of the host's own leads around it. Clouds
+ * have their name servers there, too. A fragment without ports is no question to one of them, and is dropped.
+ */
+function linkLocalRules(): Expression[][] {
+  const toLinkLocal = [
+    ...isIn("bridges", packet.inputInterface),
+    ...equals(packet.ipDestinationHalf, linkLocalNetwork),
+  ];
+  const questions = [protocolUdp, protocolTcp].map((protocol) => [
+    ...toLinkLocal,
+    ...equals(packet.transportProtocol, protocol),
+    ...equals(packet.destinationPort, dnsPort),
+    ...accept,
+  ]);
+  return [...questions, [...toLinkLocal, ...drop]];
 }
 
 function publishRules(): Expression[][] {

@@ -24,6 +24,8 @@ export type PrivateNetwork = {
   /** /proc as the host's namespace sees it. */
   readonly proc: ProcFiles;
   readonly host: Namespace;
+  /** What the host's policy says, as it may change. */
+  readonly policy: { metadataAddress: boolean };
   /** A neighbour of the host, with a route to the container networks through it. */
   readonly outside: Namespace;
   /** Where `networks` keeps what it did to the kernel. */
@@ -69,12 +71,14 @@ export async function openPrivateNetwork(instance = "bt-net"): Promise<PrivateNe
   const launcher = launcherIn(directory, host);
   await launcher.open();
   const transact: NetlinkTransact = (request) => launcher.netlink(request);
+  const policy = { metadataAddress: false };
   const proc = procOf(host);
   const open = (name: string, databases: Databases) =>
     openNetworks({
       ...databases,
       instance: name,
       addressPool: "10.210.0.0/16",
+      metadataAddress: () => policy.metadataAddress,
       transact,
       log: silent,
       proc,
@@ -86,6 +90,7 @@ export async function openPrivateNetwork(instance = "bt-net"): Promise<PrivateNe
     transact,
     proc,
     host,
+    policy,
     outside,
     live: databases.live,
     addNamespace,
