@@ -1,31 +1,139 @@
-import type { Image } from "../runtime/images/image-store.ts";
-import type { Control, ImageReport } from "./control.ts";
+import type { HistoryEntry, Image, ImageRemoval } from "../runtime/images/image-store.ts";
 import type { ControlContext } from "./control-context.ts";
+import { findImage, requireImage } from "./find-image.ts";
+import type { ImageControl, ImageReport, PruneReport } from "./image-control.ts";
+import { neededImages } from "./needed-images.ts";
+import { StepError } from "./step-error.ts";
 
-export async function listImages({ core }: ControlContext): Promise<ImageReport[]> {
+/** The image verbs of a running agent. */
+export function createImageControl(context: ControlContext): ImageControl {
+  return {
+    images: () => listImages(context),
+    pull: (reference, options) => pullByHand(context, reference, options),
+    load: (path, options) => loadByHand(context, path, options),
+    tagImage: (name, reference) => tagByHand(context, name, reference),
+    removeImage: (name) => removeByHand(context, name),
+    pruneImages: (options) => pruneByHand(context, options),
+    imageHistory: (name) => imageHistory(context, name),
+  };
+}
+
+/** For `inspect`: an image with its layers, configuration, labels and sizes; undefined when none has that name. */
+export async function inspectImage({ core }: ControlContext, name: string): Promise<unknown> {
+  const { images } = core.runtime;
+  const found = findImage(images, name);
+  const details = found === undefined ? undefined : await images.describe(found.digest);
+  if (details === undefined) return undefined;
+  const {
+    os,
+    architecture,
+    variant,
+    pulledAtMs,
+    usedAtMs,
+    layerDirs,
+    layerDigests: _,
+    ...rest
+  } = details;
+  const neededBy = (await neededImages(core))();
+  return {
+    kind: "image",
+    ...rest,
+    platform: [os, architecture, variant].filter(Boolean).join("/"),
+    layers: rest.layers.map((layer, index) => ({ ...layer, path: layerDirs[index] })),
+    pulledAt: new Date(pulledAtMs).toISOString(),
+    usedAt: new Date(usedAtMs).toISOString(),
+    neededBy: neededBy.get(details.digest) ?? null,
+  };
+}
+
+async function listImages({ core }: ControlContext): Promise<ImageReport[]> {
   const actual = await core.view.observe();
   const inUse = new Set(actual.containers.map(({ status }) => status.spec.image.digest));
   return core.runtime.images.list().map((image) => imageReport(image, inUse));
 }
 
-export async function pullByHand(
+async function pullByHand(
   { core, loop }: ControlContext,
   reference: string,
-  options: Parameters<Control["pull"]>[1],
+  options: Parameters<ImageControl["pull"]>[1],
 ): Promise<ImageReport> {
   const image = await core.runtime.images.pull(reference, options);
   noteArrival({ core, loop }, image, "image.pulled");
   return imageReport(image, new Set());
 }
 
-export async function loadByHand(
+async function loadByHand(
   { core, loop }: ControlContext,
   path: string,
-  options: Parameters<Control["load"]>[1],
+  options: Parameters<ImageControl["load"]>[1],
 ): Promise<ImageReport[]> {
   const images = await core.runtime.images.load(path, options);
   for (const image of images) noteArrival({ core, loop }, image, "image.loaded");
   return images.map((image) => imageReport(image, new Set()));
+}
+
+async function tagByHand(
+  { core, loop }: ControlContext,
+  name: string,
+  reference: string,
+): Promise<ImageReport> {
+  const { images } = core.runtime;
+  const { digest } = requireImage(images, name);
+  images.tag(digest, reference);
+  const image = requireImage(images, digest);
+  noteArrival({ core, loop }, image, "image.tagged");
+  return imageReport(image, new Set());
+}
+
+async function removeByHand({ core }: ControlContext, name: string): Promise<ImageRemoval> {
+  const { images } = core.runtime;
+  const image = requireImage(images, name);
+  // A name is taken as it was given, a prefix stands for the whole digest.
+  const target = images.find(name) === undefined ? image.digest : name;
+  const needed = new Map(
+    // What went before is kept from collection only: an operator may give it up.
+    [...(await neededImages(core))()].filter(([, by]) => !by.startsWith("the revision before")),
+  );
+  const by = needed.get(image.digest);
+  const isLast = target === image.digest || image.references.length < 2;
+  if (by !== undefined && isLast) {
+    throw new StepError(
+      "stalled",
+      `cannot remove image ${name} because ${by} needs it: stop and remove that first, or take it out of git`,
+    );
+  }
+  const removal = await images.remove(target, new Set(needed.keys()));
+  if (removal.isRemoved) noteRemoval(core, removal);
+  return removal;
+}
+
+async function pruneByHand(
+  { core }: ControlContext,
+  options: Parameters<ImageControl["pruneImages"]>[0],
+): Promise<PruneReport> {
+  const { all, olderThanMs, dryRun } = options;
+  const needed = await neededImages(core);
+  const unusedSince =
+    olderThanMs === undefined ? {} : { unusedSinceMs: core.clock.now() - olderThanMs };
+  const { images, bytes } = await core.runtime.images.collectGarbage(
+    () => new Set(needed().keys()),
+    { dangling: !all, dryRun, ...unusedSince },
+  );
+  if (!dryRun) for (const removal of images) noteRemoval(core, removal);
+  return {
+    images: images.map(({ digest, references, bytes }) => ({ digest, references, bytes })),
+    bytes,
+    dryRun,
+  };
+}
+
+async function imageHistory(
+  { core }: ControlContext,
+  name: string,
+): Promise<readonly HistoryEntry[]> {
+  const { images } = core.runtime;
+  const details = await images.describe(requireImage(images, name).digest);
+  return details?.history ?? [];
 }
 
 /** An app may have waited for it. */
@@ -39,6 +147,15 @@ function noteArrival(
   core.events.record({ kind, target, message, fields: { digest: image.digest } });
   core.puller.forgetFailures();
   loop.trigger("image arrived");
+}
+
+function noteRemoval(
+  { events }: Pick<ControlContext["core"], "events">,
+  { digest, references, bytes }: ImageRemoval,
+): void {
+  const target = references[0] ?? digest;
+  const message = `${target} was removed`;
+  events.record({ kind: "image.removed", target, message, fields: { digest, references, bytes } });
 }
 
 function imageReport(image: Image, inUse: ReadonlySet<string>): ImageReport {

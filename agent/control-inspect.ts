@@ -1,5 +1,5 @@
-import type { Image } from "../runtime/images/image-store.ts";
 import type { ControlContext } from "./control-context.ts";
+import { inspectImage } from "./control-images.ts";
 import { findContainers, resolveContainer } from "./control-names.ts";
 import { psEntry } from "./control-status.ts";
 import { NotFoundError } from "./not-found-error.ts";
@@ -28,8 +28,8 @@ export async function inspectByName(context: ControlContext, name: string): Prom
     const createdAt = new Date(volume.createdAtMs).toISOString();
     return { kind: "volume", ...volume, createdAt };
   }
-  const image = findImage(context, name);
-  if (image !== undefined) return { kind: "image", ...image };
+  const image = await inspectImage(context, name);
+  if (image !== undefined) return image;
   throw new NotFoundError(
     `cannot find ${name}: no container, network, volume or image has that name; ` +
       "see `berth ps -a` and `berth images`",
@@ -69,23 +69,4 @@ function inspectContainer(
     hostInterfaces,
     logPath,
   };
-}
-
-/** By reference, digest, or a prefix of the digest's hex part. */
-function findImage({ core }: ControlContext, name: string): Image | undefined {
-  const { images } = core.runtime;
-  const found = findByReference(core, name);
-  if (found !== undefined) return found;
-  if (!/^[0-9a-f]{6,64}$/.test(name)) return undefined;
-  const matches = images.list().filter(({ digest }) => digest.startsWith(`sha256:${name}`));
-  return matches.length === 1 ? matches[0] : undefined;
-}
-
-function findByReference(core: ControlContext["core"], name: string): Image | undefined {
-  try {
-    return core.runtime.images.find(name);
-  } catch {
-    // Not a reference at all: the caller says what there is.
-    return undefined;
-  }
 }

@@ -4,6 +4,7 @@
  */
 import type { ExecSpec, PortBinding } from "../runtime/container-spec.ts";
 import type { Health, LogLine, ProcessSession } from "../runtime/runtime.ts";
+import type { ImageControl } from "./image-control.ts";
 
 export type FieldChange = { readonly field: string; readonly from: unknown; readonly to: unknown };
 
@@ -108,14 +109,6 @@ export type ContainerStats = {
   readonly blockWriteBytes: number;
 };
 
-export type ImageReport = {
-  readonly digest: string;
-  readonly references: readonly string[];
-  readonly sizeBytes: number;
-  readonly pulledAt: string;
-  readonly inUse: boolean;
-};
-
 /** `code` and `signal` are both null when the status was lost, or when it never ran. */
 export type ContainerEnd = { readonly code: number | null; readonly signal: number | null };
 
@@ -137,7 +130,7 @@ export type TopEntry = {
 export type ContainerName = string;
 
 /** Every method that takes a name throws an error saying what exists when nothing, or more than one, matches. */
-export type Control = {
+export type Control = ImageControl & {
   status(): Promise<StatusReport>;
   plan(abort: AbortSignal): Promise<PlanReport>;
   /** Fetches, reconciles and waits for the verdict. */
@@ -178,25 +171,6 @@ export type Control = {
     readonly follow: boolean;
     readonly abort: AbortSignal;
   }): AsyncIterable<AgentEvent>;
-  images(): Promise<readonly ImageReport[]>;
-  pull(
-    reference: string,
-    options: {
-      readonly abort: AbortSignal;
-      readonly onProgress: (progress: {
-        readonly reference: string;
-        readonly layer?: string;
-        readonly bytesDone: number;
-        readonly bytesTotal: number;
-        readonly phase: string;
-      }) => void;
-    },
-  ): Promise<ImageReport>;
-  /** `path` is on the agent's host. */
-  load(
-    path: string,
-    options: { readonly reference?: string; readonly abort: AbortSignal },
-  ): Promise<readonly ImageReport[]>;
   /** Stops and removes everything the instance owns, then ends the agent. */
   down(options: { readonly volumes: boolean; readonly abort: AbortSignal }): Promise<void>;
   /** Prometheus text exposition, complete. */

@@ -1,6 +1,6 @@
 import type { Control } from "./control.ts";
 import type { ControlContext } from "./control-context.ts";
-import { listImages, loadByHand, pullByHand } from "./control-images.ts";
+import { createImageControl } from "./control-images.ts";
 import { inspectByName } from "./control-inspect.ts";
 import { resolveContainer } from "./control-names.ts";
 import { execIn, killByHand, restartByHand, startByHand, stopByHand } from "./control-operate.ts";
@@ -14,6 +14,7 @@ import { containerTargets } from "./metric-targets.ts";
 export function createControl(context: ControlContext): Control {
   const { core } = context;
   return {
+    ...createImageControl(context),
     status: async () => readStatus(context),
     plan: () => planNow(context),
     sync: (abort) => syncNow(context, abort),
@@ -35,9 +36,6 @@ export function createControl(context: ControlContext): Control {
     },
     stats: (options) => sampleStats(context, options),
     events: (options) => followEvents(context, options),
-    images: () => listImages(context),
-    pull: (reference, options) => pullByHand(context, reference, options),
-    load: (path, options) => loadByHand(context, path, options),
     down: (options) => downAndEnd(context, options),
     metrics: () => renderMetrics(context),
     ready: async () => isReady(context),

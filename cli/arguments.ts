@@ -31,6 +31,14 @@ export function parseSinceMs(text: string): number {
   return ms;
 }
 
+/** `until=24h`, as others write it, or an RFC 3339 time after the `=`. Milliseconds before now. */
+export function parseUntilMs(text: string): number {
+  const match = /^until=(.+)$/.exec(text);
+  if (match?.[1] === undefined)
+    throw new InvalidArgumentError("until=DURATION is expected, such as until=24h");
+  return durationMs(match[1]) ?? Math.max(0, Date.now() - parseSinceMs(match[1]));
+}
+
 /** A number of lines; `all` is undefined. */
 export function parseTail(text: string): number | undefined {
   if (text === "all") return undefined;

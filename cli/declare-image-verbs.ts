@@ -1,4 +1,5 @@
 /** Images of this host. */
+import { parseUntilMs } from "./arguments.ts";
 import { type Declare, running } from "./verb.ts";
 
 export function declareImageVerbs(declare: Declare): void {
@@ -17,4 +18,32 @@ export function declareImageVerbs(declare: Declare): void {
   )
     .option("--reference <name>", "name for an image that carries none")
     .action(running(async (...given) => (await import("./verbs/images.ts")).runLoad(...given)));
+  declareKeeping(declare);
+}
+
+function declareKeeping(declare: Declare): void {
+  declare(
+    "tag <image> <name>",
+    "give an image another name",
+    "berth tag 4f2a91 shop/web:stable",
+  ).action(running(async (...given) => (await import("./verbs/keep-images.ts")).runTag(...given)));
+  declare(
+    "rmi <image...>",
+    "remove a name, and the image with its last one",
+    "berth rmi shop/web:1",
+  ).action(running(async (...given) => (await import("./verbs/keep-images.ts")).runRmi(...given)));
+  declare(
+    "prune",
+    "remove images that nothing needs: no container, no revision held, wanted or before",
+    "berth prune --all --filter until=7d --dry-run",
+  )
+    .option("-a, --all", "images with a name too")
+    .option("--filter <until=duration>", "only what lies unused for longer", parseUntilMs)
+    .option("--dry-run", "only say what would go")
+    .action(
+      running(async (...given) => (await import("./verbs/keep-images.ts")).runPrune(...given)),
+    );
+  declare("history <image>", "what each layer was made by", "berth history shop/web:1").action(
+    running(async (...given) => (await import("./verbs/keep-images.ts")).runHistory(...given)),
+  );
 }

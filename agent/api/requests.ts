@@ -37,11 +37,6 @@ export const KillBody = z.strictObject({
     .regex(/^(?:[A-Z][A-Z0-9+-]{1,15}|\d{1,2})$/, "a signal such as SIGTERM or 15 is expected")
     .default("SIGKILL"),
 });
-export const PullBody = z.strictObject({ reference: z.string().min(1).max(1024) });
-export const LoadBody = z.strictObject({
-  path: z.string().min(1).max(4096).startsWith("/", "an absolute path is expected"),
-  reference: z.string().min(1).max(1024).optional(),
-});
 export const DownBody = z.strictObject({ volumes: z.boolean().default(false) });
 
 const TerminalSide = z.number().int().min(1).max(65_535);

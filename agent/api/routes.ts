@@ -1,20 +1,11 @@
 /** The agent's socket, one route for each call of `Control` (exec has its own connection: `exec-server.ts`). */
-import type { IncomingMessage, ServerResponse } from "node:http";
+import type { IncomingMessage } from "node:http";
 import type { z } from "zod";
-import type { Control } from "../control.ts";
-import { RequestError, sendJson } from "./api-error.ts";
-import { lineOfError, openLineStream, sendLines } from "./line-stream.ts";
+import { RequestError } from "./api-error.ts";
+import { imageRoutes } from "./image-routes.ts";
 import { readJsonBody, readQuery } from "./request-body.ts";
 import * as requests from "./requests.ts";
-
-type Call = {
-  readonly control: Control;
-  readonly response: ServerResponse;
-  /** Aborted when the asker goes away or the API closes. */
-  readonly abort: AbortSignal;
-};
-
-type Route = (call: Call, input: unknown) => Promise<void>;
+import { answer, type Call, lines, type Route } from "./route.ts";
 
 /** Carries out one request; throws `RequestError` for what it refuses. */
 export async function serveRoute(
@@ -35,38 +26,14 @@ export async function serveRoute(
   await route(call, input);
 }
 
-/** A route that answers with one JSON value; `undefined` is answered as `{}`. */
-function answer<Schema extends z.ZodType>(
-  schema: Schema,
-  serve: (call: Call, input: z.output<Schema>) => Promise<unknown>,
-): Route {
-  return async (call, input) => {
-    const value = await serve(call, parse(schema, input));
-    sendJson(call.response, 200, value ?? {});
-  };
-}
-
-function lines<Schema extends z.ZodType>(
-  schema: Schema,
-  serve: (
-    call: Call,
-    input: z.output<Schema>,
-  ) => AsyncIterable<unknown> | Promise<AsyncIterable<unknown>>,
-): Route {
-  return async (call, input) => {
-    const values = await serve(call, parse(schema, input));
-    await sendLines(call.response, values, call.abort);
-  };
-}
-
 const routes: ReadonlyMap<string, Route> = new Map<string, Route>([
+  ...imageRoutes,
   ["GET /v1/status", answer(requests.Nothing, ({ control }) => control.status())],
   ["GET /v1/plan", answer(requests.Nothing, ({ control, abort }) => control.plan(abort))],
   [
     "GET /v1/ready",
     answer(requests.Nothing, async ({ control }) => ({ ready: await control.ready() })),
   ],
-  ["GET /v1/images", answer(requests.Nothing, ({ control }) => control.images())],
   ["GET /v1/ps", answer(requests.PsQuery, ({ control }, query) => control.ps(query))],
   [
     "GET /v1/inspect",
@@ -111,26 +78,13 @@ const routes: ReadonlyMap<string, Route> = new Map<string, Route>([
     answer(requests.InspectQuery, ({ control, abort }, { name }) => control.wait(name, abort)),
   ],
   ["GET /v1/top", answer(requests.InspectQuery, ({ control }, { name }) => control.top(name))],
-  ["POST /v1/load", answer(requests.LoadBody, load)],
   [
     "POST /v1/down",
     answer(requests.DownBody, ({ control, abort }, { volumes }) =>
       control.down({ volumes, abort }),
     ),
   ],
-  ["POST /v1/pull", pull],
 ]);
-
-function parse<Schema extends z.ZodType>(schema: Schema, input: unknown): z.output<Schema> {
-  const result = schema.safeParse(input);
-  if (result.success) return result.data;
-  const mistakes = requests.describeMistakes(result.error);
-  throw new RequestError(
-    400,
-    "usage",
-    `cannot serve the request because of its fields: ${mistakes}`,
-  );
-}
 
 function readLogs(
   { control, abort }: Call,
@@ -161,34 +115,6 @@ async function sync(
         "'berth status' shows what it waits for",
     );
   }
-}
-
-function load(
-  { control, abort }: Call,
-  { path, reference }: z.output<typeof requests.LoadBody>,
-): Promise<unknown> {
-  return control.load(path, reference === undefined ? { abort } : { reference, abort });
-}
-
-/** Lines `{progress}` as they come, then one `{image}` or `{error, kind}`. */
-async function pull({ control, response, abort }: Call, input: unknown): Promise<void> {
-  const { reference } = parse(requests.PullBody, input);
-  const send = openLineStream(response, abort);
-  // At most one progress line is under way: what comes meanwhile is superseded by the newest.
-  let sending: Promise<void> | undefined;
-  const onProgress = (progress: unknown): void => {
-    if (sending !== undefined) return;
-    sending = send({ progress }).finally(() => {
-      sending = undefined;
-    });
-  };
-  const last = await control.pull(reference, { abort, onProgress }).then(
-    (image) => ({ image }),
-    (error: unknown) => lineOfError(error),
-  );
-  await sending;
-  await send(last);
-  response.end();
 }
 
 async function sendMetrics({ control, response }: Call): Promise<void> {

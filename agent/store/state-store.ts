@@ -49,6 +49,7 @@ export const stateMigrations: Migrations = [
      id INTEGER PRIMARY KEY, time_ms INTEGER NOT NULL, kind TEXT NOT NULL, app TEXT,
      target TEXT NOT NULL, message TEXT NOT NULL, fields TEXT NOT NULL) STRICT;
    CREATE TABLE agent_facts (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;`,
+  `CREATE TABLE agent_previous_images (app TEXT PRIMARY KEY, images TEXT NOT NULL) STRICT;`,
 ];
 
 /** Facts kept by name: the last good fetch, the revision that runs. */
@@ -64,6 +65,7 @@ export function createStateStore(database: DatabaseSync) {
   return {
     ...revisionMethods(database),
     ...appMethods(database),
+    ...previousMethods(database),
     ...markMethods(database),
     ...factMethods(database),
   };
@@ -78,9 +80,15 @@ function revisionMethods(database: DatabaseSync) {
        (SELECT sha FROM agent_revisions ORDER BY accepted_at_ms DESC LIMIT ${revisionsMax})`,
   );
   const select = database.prepare("SELECT desired FROM agent_revisions WHERE sha = ?");
+  const wanted = database.prepare("SELECT value FROM agent_facts WHERE key = 'revision.wanted'");
+  const forgetRemoved = database.prepare(
+    "DELETE FROM agent_previous_images WHERE app NOT IN (SELECT name FROM agent_apps)",
+  );
   return {
     acceptRevision(desired: DesiredState, acceptedAtMs: number): void {
       inTransaction(database, () => {
+        // The revision before this one has not had the apps that are gone.
+        if (wanted.get()?.value !== desired.revision) forgetRemoved.run();
         insert.run(desired.revision, acceptedAtMs, JSON.stringify(desired));
         trim.run();
         setFact(database, "revision.wanted", desired.revision);
@@ -99,6 +107,11 @@ function appMethods(database: DatabaseSync) {
     "INSERT OR REPLACE INTO agent_apps (name, revision, app, images) VALUES (?, ?, ?, ?)",
   );
   const remove = database.prepare("DELETE FROM agent_apps WHERE name = ?");
+  // What an app had is kept beside it when its images become others, and when it goes.
+  const keepChanged = database.prepare(
+    `INSERT OR REPLACE INTO agent_previous_images
+       SELECT name, images FROM agent_apps WHERE name = ? AND images <> ?`,
+  );
   const select = database.prepare("SELECT revision, app, images FROM agent_apps ORDER BY name");
   const record = database.prepare(
     `INSERT OR REPLACE INTO agent_history
@@ -122,9 +135,13 @@ function appMethods(database: DatabaseSync) {
     setEnforcedApps(changed: readonly EnforcedApp[], removed: readonly string[]): void {
       inTransaction(database, () => {
         for (const { app, revision, images } of changed) {
+          keepChanged.run(app.name, JSON.stringify(images));
           upsert.run(app.name, revision, JSON.stringify(app), JSON.stringify(images));
         }
-        for (const name of removed) remove.run(name);
+        for (const name of removed) {
+          keepChanged.run(name, "");
+          remove.run(name);
+        }
       });
     },
     recordDeploy(deploy: DeployRecord): void {
@@ -150,6 +167,24 @@ function appMethods(database: DatabaseSync) {
         verdict: String(row.verdict) as Verdict,
         reason: String(row.reason),
       }));
+    },
+  };
+}
+
+function previousMethods(database: DatabaseSync) {
+  const previous = database.prepare("SELECT app, images FROM agent_previous_images");
+  return {
+    /** App -> digests that its services had before their images changed last. */
+    previousImages(): Map<string, readonly string[]> {
+      return new Map(
+        previous
+          .all()
+          // Written by setEnforcedApps only.
+          .map((row) => [
+            String(row.app),
+            Object.values(parseJson(row.images) as Record<string, string>),
+          ]),
+      );
     },
   };
 }

@@ -1,5 +1,6 @@
 import type { Command } from "commander";
-import type { Control, ImageReport } from "../../agent/control.ts";
+import type { Control } from "../../agent/control.ts";
+import type { ImageReport } from "../../agent/image-control.ts";
 import { readLines } from "../agent-client.ts";
 import { CliError } from "../cli-error.ts";
 import type { Context } from "../context.ts";

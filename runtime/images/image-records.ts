@@ -9,6 +9,11 @@ export type ImageRecord = Omit<Image, "layerDirs" | "references" | "digest" | "l
   readonly layers: readonly { readonly digest: Digest; readonly chainId: Digest }[];
 };
 
+export type NeededContent = {
+  readonly blobs: ReadonlySet<Digest>;
+  readonly layers: ReadonlySet<Digest>;
+};
+
 const SCHEMA_VERSION = 1;
 const schema = `
   CREATE TABLE IF NOT EXISTS runtime_image_schema (version INTEGER NOT NULL) STRICT;
@@ -25,6 +30,9 @@ const schema = `
   CREATE TABLE IF NOT EXISTS runtime_image_layer (
     chain_id TEXT PRIMARY KEY, content_bytes INTEGER NOT NULL
   ) STRICT;
+  CREATE TABLE IF NOT EXISTS runtime_image_use (
+    digest TEXT PRIMARY KEY, used_at_ms INTEGER NOT NULL
+  ) STRICT;
 `;
 
 /**
@@ -37,6 +45,7 @@ export class ImageRecords {
   readonly #references = new Map<string, Digest>();
   readonly #indexes = new Map<Digest, Digest>();
   readonly #layers = new Map<Digest, number>();
+  readonly #usedAtMs = new Map<Digest, number>();
 
   constructor(state: DatabaseSync) {
     this.#state = state;
@@ -115,8 +124,10 @@ export class ImageRecords {
     this.#transaction(() => {
       this.#run("DELETE FROM runtime_image_reference WHERE digest = ?", digest);
       this.#run("DELETE FROM runtime_image_index WHERE digest = ?", digest);
+      this.#run("DELETE FROM runtime_image_use WHERE digest = ?", digest);
       this.#run("DELETE FROM runtime_image WHERE digest = ?", digest);
     });
+    this.#usedAtMs.delete(digest);
     for (const reference of this.referencesOf(digest)) this.#references.delete(reference);
     for (const index of this.indexesOf(digest)) this.#indexes.delete(index);
     this.#images.delete(digest);
@@ -132,11 +143,22 @@ export class ImageRecords {
     this.#layers.delete(chainId);
   }
 
-  /** Digests of the blobs and ChainIDs of the layers that some image needs. */
-  needed(): { readonly blobs: ReadonlySet<Digest>; readonly layers: ReadonlySet<Digest> } {
+  /** When it was last said to be in use, or came here. */
+  usedAtMs(image: ImageRecord): number {
+    return Math.max(image.pulledAtMs, this.#usedAtMs.get(image.digest) ?? 0);
+  }
+
+  setUsed(digest: Digest, usedAtMs: number): void {
+    this.#run("INSERT OR REPLACE INTO runtime_image_use VALUES (?, ?)", digest, usedAtMs);
+    this.#usedAtMs.set(digest, usedAtMs);
+  }
+
+  /** Digests of the blobs and ChainIDs of the layers that some image needs, those in `without` not counted. */
+  needed(without: ReadonlySet<Digest> = new Set()): NeededContent {
     const blobs = new Set<Digest>();
     const layers = new Set<Digest>();
     for (const image of this.#images.values()) {
+      if (without.has(image.digest)) continue;
       blobs.add(image.digest).add(image.configDigest);
       for (const layer of image.layers) {
         blobs.add(layer.digest);
@@ -159,6 +181,9 @@ export class ImageRecords {
     }
     for (const row of this.#state.prepare("SELECT * FROM runtime_image_layer").all()) {
       this.#layers.set(parseDigest(text(row.chain_id)), Number(row.content_bytes));
+    }
+    for (const row of this.#state.prepare("SELECT * FROM runtime_image_use").all()) {
+      this.#usedAtMs.set(parseDigest(text(row.digest)), Number(row.used_at_ms));
     }
   }
 

@@ -33,6 +33,9 @@ export type Image = {
   readonly config: ImageConfig;
   readonly architecture: string;
   readonly os: string;
+  readonly variant?: string;
+  /** Where it came from; what is `local` (loaded, imported, committed) cannot be had again. Absent: not known. */
+  readonly origin?: "registry" | "local";
   /** Unpacked layers, lowest first: directories that overlay takes as they are. */
   readonly layerDirs: readonly string[];
   readonly layerDigests: readonly string[];
@@ -40,6 +43,68 @@ export type Image = {
   readonly sizeBytes: number;
   readonly createdAt?: string;
   readonly pulledAtMs: number;
+};
+
+export type ImageLayer = {
+  readonly digest: string;
+  /** Digest of the plain tar. */
+  readonly diffId: string;
+  readonly chainId: string;
+  readonly mediaType: string;
+  /** As it travelled. */
+  readonly sizeBytes: number;
+  /** Content of its files. */
+  readonly unpackedBytes: number;
+  /** Digests of the other images here that are built on the same layer. */
+  readonly sharedWith: readonly string[];
+};
+
+/** One line of what built the image (OCI image-spec, config.md, `history`). */
+export type HistoryEntry = {
+  readonly createdAt?: string;
+  readonly createdBy: string;
+  readonly author?: string;
+  readonly comment?: string;
+  /** The layer that it made; undefined when it changed the configuration only. */
+  readonly layer?: { readonly digest: string; readonly sizeBytes: number };
+};
+
+export type ImageDetails = Image & {
+  readonly configDigest: string;
+  /** Indexes that it was chosen from. */
+  readonly indexDigests: readonly string[];
+  readonly author?: string;
+  readonly layers: readonly ImageLayer[];
+  /** Oldest first. */
+  readonly history: readonly HistoryEntry[];
+  /** On this disk, blobs and unpacked layers: what removing it would free, and what others need too. */
+  readonly ownBytes: number;
+  readonly sharedBytes: number;
+  readonly usedAtMs: number;
+};
+
+/** What became of a name, or of a whole image. */
+export type ImageRemoval = {
+  readonly digest: string;
+  /** Names that it lost. */
+  readonly references: readonly string[];
+  /** False: it has other names and stays. */
+  readonly isRemoved: boolean;
+  /** What that freed: blobs, and the content of unpacked layers. */
+  readonly bytes: number;
+};
+
+export type CollectOptions = {
+  /** Only images without a name. */
+  readonly dangling?: boolean;
+  /** Only what came here, and was last used, before this. */
+  readonly unusedSinceMs?: number;
+  /** Only what a registry can give again. */
+  readonly fromRegistries?: boolean;
+  /** Stops once this many bytes are freed; what was used last goes last. */
+  readonly bytesWanted?: number;
+  /** Only says what would go. */
+  readonly dryRun?: boolean;
 };
 
 export type PullProgress = {
@@ -72,11 +137,22 @@ export type ImageStore = {
     path: string,
     options: { readonly reference?: string; readonly abort: AbortSignal },
   ): Promise<readonly Image[]>;
+  /** Another name for an image; one that another image had moves here. */
   tag(digestOrReference: string, reference: string): void;
+  /** All that is known of an image, from its own documents; undefined when it is not here. */
+  describe(digestOrReference: string): Promise<ImageDetails | undefined>;
+  /** Says that these digests are in use now; digests that are not here are passed over. */
+  touch(digests: Iterable<string>): void;
+  /** Bytes of the file system that the store lies on. */
+  disk(): Promise<{ readonly totalBytes: number; readonly freeBytes: number }>;
   /** Removes the name; content that no other image needs goes with the last name. `inUse`: digests of containers. */
-  remove(reference: string, inUse: ReadonlySet<string>): Promise<void>;
-  /** Removes images that are not in `keep` (digests) and every blob and layer that nothing refers to. */
+  remove(reference: string, inUse: ReadonlySet<string>): Promise<ImageRemoval>;
+  /**
+   * Removes images that `needed` (digests of manifests or indexes) does not name, and every blob and layer that nothing
+   * refers to. What a pull or load under way counts on stays.
+   */
   collectGarbage(
-    keep: ReadonlySet<string>,
-  ): Promise<{ readonly images: number; readonly bytes: number }>;
+    needed: () => ReadonlySet<string>,
+    options?: CollectOptions,
+  ): Promise<{ readonly images: readonly ImageRemoval[]; readonly bytes: number }>;
 };

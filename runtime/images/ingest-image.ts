@@ -18,6 +18,7 @@ import { verified } from "./verified-stream.ts";
 export type ImageSource = {
   /** For errors: `registry localhost:5000`. */
   readonly name: string;
+  readonly origin: "registry" | "local";
   manifest(descriptor: Descriptor, abort: AbortSignal): Promise<FetchedManifest>;
   /** The bytes as the source has them; they are verified here. */
   blob(
@@ -81,6 +82,8 @@ export async function ingestImage(parts: IngestParts, order: IngestOrder): Promi
     config: config.config,
     os: config.os,
     architecture: config.architecture,
+    ...(config.variant === undefined ? {} : { variant: config.variant }),
+    origin: order.source.origin,
     layers: layers.map(({ digest, chainId }) => ({ digest, chainId })),
     sizeBytes: layers.reduce((sum, { size }) => sum + size, manifest.config.size),
     ...(config.createdAt === undefined ? {} : { createdAt: config.createdAt }),

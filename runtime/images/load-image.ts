@@ -100,6 +100,7 @@ async function openDirectory(
   const blobPath = (digest: Digest): string => join(path, "blobs", "sha256", digestHex(digest));
   const source: ImageSource = {
     name: `the layout ${path}`,
+    origin: "local",
     manifest: async ({ digest, mediaType }) => {
       const bytes = await readBody(regularFile(blobPath(digest), abort), DOCUMENT_BYTES_MAX, path);
       return { bytes, digest: digestOf(bytes), contentType: mediaType };
@@ -118,6 +119,7 @@ async function openArchive(
   const contents = await storeArchive(parts, order);
   const source: ImageSource = {
     name: `the archive ${order.path}`,
+    origin: "local",
     manifest: async ({ digest, mediaType }) => {
       const bytes = await parts.blobs.readWhole(digest, DOCUMENT_BYTES_MAX);
       if (bytes === undefined) throw missingBlob(digest);

@@ -33,6 +33,7 @@ export async function pullImage(
   const record = await ingestImage(parts, {
     source: {
       name: `registry ${registry}`,
+      origin: "registry",
       manifest: (entry, signal) =>
         parts.registry.manifest({ registry, repository, digest: entry.digest }, signal),
       blob: (blob, signal) => parts.registry.blob(reference, blob, signal),

@@ -1,7 +1,8 @@
 /** A `Control` over plain data, with real child processes for exec: what the API and the CLI are tested against. */
 import { spawn } from "node:child_process";
 import { constants } from "node:os";
-import type { Control, ImageReport, PsEntry, StatusReport } from "../../agent/control.ts";
+import type { Control, PsEntry, StatusReport } from "../../agent/control.ts";
+import type { ImageReport } from "../../agent/image-control.ts";
 import type { ExecSpec } from "../../runtime/container-spec.ts";
 import type { ProcessSession } from "../../runtime/runtime.ts";
 
@@ -117,6 +118,26 @@ export function createSampleControl(changes: Partial<Control> = {}): {
       await note("load", path);
       return [sampleImage];
     },
+    tagImage: async (name, reference) => {
+      await note("tag", name, reference);
+      return { ...sampleImage, references: [...sampleImage.references, reference] };
+    },
+    removeImage: async (name) => {
+      await note("rmi", name);
+      return { digest: sampleImage.digest, references: [name], isRemoved: true, bytes: 1_048_576 };
+    },
+    pruneImages: async (options) => {
+      await note("prune", options);
+      return {
+        images: [{ digest: sampleImage.digest, references: [], bytes: 1_048_576 }],
+        bytes: 1_048_576,
+        dryRun: options.dryRun,
+      };
+    },
+    imageHistory: async () => [
+      { createdBy: "ADD rootfs.tar /", layer: { digest: sampleImage.digest, sizeBytes: 1024 } },
+      { createdBy: 'CMD ["web"]', comment: "buildkit" },
+    ],
     down: ({ volumes }) => note("down", { volumes }),
     metrics: async () => new TextEncoder().encode("berth_up 1\n"),
     ready: async () => true,

@@ -16,7 +16,7 @@ await withRegistry((registry) =>
     registry.add("app", "small", buildImage([fileLayer("small", "fits")]));
     const pull = (tag: string) => store.pull(`${registry.host}/app:${tag}`, { abort: soon() });
     const error = await pull("big").then(String, (cause: Error) => cause.message);
-    await store.collectGarbage(new Set());
+    await store.collectGarbage(() => new Set());
     const left = content();
     const later = await pull("small").then(() => "pulled", String);
     process.stdout.write(JSON.stringify({ error, left, later }));

@@ -199,7 +199,7 @@ for (const misdeed of misdeeds) {
         t.regex(error?.message ?? "", misdeed.message);
         t.true(error?.message.startsWith(`cannot pull ${registry.host}/app:1 because `));
         t.deepEqual(store.list(), []);
-        await store.collectGarbage(new Set());
+        await store.collectGarbage(() => new Set());
         t.deepEqual(content(), { blobs: [], layers: [], incoming: [] });
       }),
     ),

@@ -30,7 +30,12 @@ export const ociIndex = "application/vnd.oci.image.index.v1+json";
 /** An image in memory, complete and correct unless the recipe asks for something else. */
 export function buildImage(
   layers: readonly LayerRecipe[],
-  more: { readonly config?: object; readonly architecture?: string } = {},
+  more: {
+    readonly config?: object;
+    readonly architecture?: string;
+    /** Further fields of the configuration. */
+    readonly more?: object;
+  } = {},
 ): BuiltImage {
   const tars = layers.map(({ entries }) => buildTar(entries));
   const packed = tars.map((tar, index) => compress(tar, layers[index]?.compression ?? "gzip"));
@@ -38,6 +43,7 @@ export function buildImage(
     architecture: more.architecture ?? architecture,
     os: "linux",
     created: "2026-01-02T03:04:05Z",
+    ...more.more,
     config: more.config ?? {},
     rootfs: {
       type: "layers",

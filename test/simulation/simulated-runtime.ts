@@ -274,8 +274,25 @@ export class SimulatedRuntime implements Runtime {
       },
       load: async () => [],
       tag() {},
-      remove: async () => {},
-      collectGarbage: async () => ({ images: 0, bytes: 0 }),
+      describe: async () => undefined,
+      touch() {},
+      disk: async () => ({ totalBytes: 1 << 30, freeBytes: 1 << 30 }),
+      remove: async (reference) => {
+        const image = find(reference);
+        this.imagesHere.delete(reference);
+        return { digest: image?.digest ?? "", references: [reference], isRemoved: true, bytes: 1 };
+      },
+      collectGarbage: async (needed, { dryRun = false } = {}) => {
+        const going = [...this.imagesHere].filter(([, { digest }]) => !needed().has(digest));
+        if (!dryRun) for (const [reference] of going) this.imagesHere.delete(reference);
+        const images = going.map(([reference, { digest }]) => ({
+          digest,
+          references: [reference],
+          isRemoved: true,
+          bytes: 1,
+        }));
+        return { images, bytes: images.length };
+      },
     };
   }
 

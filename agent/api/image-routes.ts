@@ -1,0 +1,59 @@
+/** Routes about images. */
+import type { z } from "zod";
+import * as requests from "./image-requests.ts";
+import { lineOfError, openLineStream } from "./line-stream.ts";
+import { answer, type Call, parse, type Route } from "./route.ts";
+
+export const imageRoutes: readonly (readonly [string, Route])[] = [
+  ["GET /v1/images", answer(requests.Nothing, ({ control }) => control.images())],
+  [
+    "GET /v1/image-history",
+    answer(requests.ImageQuery, ({ control }, { name }) => control.imageHistory(name)),
+  ],
+  ["POST /v1/pull", pull],
+  ["POST /v1/load", answer(requests.LoadBody, load)],
+  [
+    "POST /v1/tag",
+    answer(requests.TagBody, ({ control }, { name, reference }) =>
+      control.tagImage(name, reference),
+    ),
+  ],
+  [
+    "POST /v1/rmi",
+    answer(requests.ImageQuery, ({ control }, { name }) => control.removeImage(name)),
+  ],
+  [
+    "POST /v1/prune",
+    answer(requests.PruneBody, ({ control }, { all, olderThanMs, dryRun }) =>
+      control.pruneImages({ all, dryRun, ...(olderThanMs === undefined ? {} : { olderThanMs }) }),
+    ),
+  ],
+];
+
+function load(
+  { control, abort }: Call,
+  { path, reference }: z.output<typeof requests.LoadBody>,
+): Promise<unknown> {
+  return control.load(path, reference === undefined ? { abort } : { reference, abort });
+}
+
+/** Lines `{progress}` as they come, then one `{image}` or `{error, kind}`. */
+async function pull({ control, response, abort }: Call, input: unknown): Promise<void> {
+  const { reference } = parse(requests.PullBody, input);
+  const send = openLineStream(response, abort);
+  // At most one progress line is under way: what comes meanwhile is superseded by the newest.
+  let sending: Promise<void> | undefined;
+  const onProgress = (progress: unknown): void => {
+    if (sending !== undefined) return;
+    sending = send({ progress }).finally(() => {
+      sending = undefined;
+    });
+  };
+  const last = await control.pull(reference, { abort, onProgress }).then(
+    (image) => ({ image }),
+    (error: unknown) => lineOfError(error),
+  );
+  await sending;
+  await send(last);
+  response.end();
+}

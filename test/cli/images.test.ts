@@ -1,0 +1,54 @@
+import test from "ava";
+import { sampleImage } from "../api/sample-control.ts";
+import { startTestAgent } from "../api/test-agent.ts";
+import { runBerth } from "./run-berth.ts";
+
+test("rmi tries every name, says what became of each, and ends with 1 when one failed", async (t) => {
+  const agent = await startTestAgent(t, {
+    removeImage: async (name) => {
+      if (name === "used:1") throw new Error("cannot remove image used:1 because the app needs it");
+      const isRemoved = name === "old:1";
+      return { digest: sampleImage.digest, references: [name], isRemoved, bytes: 2_097_152 };
+    },
+  });
+  const { code, stdout, stderr } = await runBerth([
+    ...["--root", agent.root, "rmi", "old:1", "used:1", "web:1"],
+  ]);
+  t.is(code, 1);
+  t.is(stdout, "removed old:1, freed 2.0 MiB\nuntagged web:1\n");
+  t.regex(stderr, /the app needs it/);
+});
+
+test("prune passes its wishes on and says what it freed", async (t) => {
+  const agent = await startTestAgent(t);
+  const options = ["--all", "--filter", "until=24h", "--dry-run"];
+  const { stdout } = await runBerth(["--root", agent.root, "prune", ...options]);
+  t.regex(stdout, /<none> +cdcdcdcdcdcd +1.0 MiB\nwould free 1.0 MiB/);
+  t.deepEqual(agent.calls, ['prune {"all":true,"dryRun":true,"olderThanMs":86400000}']);
+  const { code, stderr } = await runBerth(["--root", agent.root, "prune", "--filter", "24h"]);
+  t.is(code, 2);
+  t.regex(stderr, /until=DURATION is expected/);
+});
+
+test("history is printed newest first, with the layers that steps made", async (t) => {
+  const agent = await startTestAgent(t);
+  const { stdout } = await runBerth(["--root", agent.root, "history", "web:1"]);
+  t.deepEqual(
+    stdout
+      .trim()
+      .split(/\n/)
+      .map((line) => line.replace(/ {2,}/g, "|")),
+    [
+      "LAYER|CREATED|SIZE|BY",
+      '-|-|-|CMD ["web"] # buildkit',
+      "cdcdcdcdcdcd|-|1.0 KiB|ADD rootfs.tar /",
+    ],
+  );
+});
+
+test("tag prints the image with its names", async (t) => {
+  const agent = await startTestAgent(t);
+  const { stdout } = await runBerth(["--root", agent.root, "tag", "cdcdcd", "web:stable"]);
+  t.is(stdout, `docker.io/library/web:1 web:stable ${sampleImage.digest}\n`);
+  t.deepEqual(agent.calls, ["tag cdcdcd web:stable"]);
+});
