@@ -31,6 +31,8 @@ export type ApplyOptions = {
   /** Steps that run side by side at most. */
   readonly parallelMax: number;
   readonly abort: AbortSignal;
+  /** What has begun ends in its own time, the rest is skipped. */
+  readonly cancel?: AbortSignal;
   readonly onResult: (result: StepResult) => void;
   readonly trace?: StepTrace | undefined;
 };
@@ -49,7 +51,7 @@ export async function applySteps(options: ApplyOptions): Promise<StepResult[]> {
   };
   while (waiting.size > 0 || running.size > 0) {
     for (const planned of waiting) {
-      const readiness = readinessOf(planned, results, options.abort);
+      const readiness = readinessOf(planned, results, options);
       if (readiness === "later") continue;
       if (readiness === "run" && running.size >= options.parallelMax) break;
       waiting.delete(planned);
@@ -71,9 +73,9 @@ export async function applySteps(options: ApplyOptions): Promise<StepResult[]> {
 function readinessOf(
   planned: PlannedStep,
   results: ReadonlyMap<string, StepResult>,
-  abort: AbortSignal,
+  { abort, cancel }: Pick<ApplyOptions, "abort" | "cancel">,
 ): "run" | "later" | "never" {
-  if (abort.aborted) return "never";
+  if (abort.aborted || cancel?.aborted) return "never";
   const outcomes = planned.needs.map((key) => results.get(key)?.outcome);
   if (outcomes.some((outcome) => outcome !== undefined && outcome !== "done")) return "never";
   return outcomes.every((outcome) => outcome === "done") ? "run" : "later";

@@ -1,6 +1,7 @@
 import type { PortBinding } from "../runtime/container-spec.ts";
 import { type HostListener, isTaken } from "./host-listeners.ts";
 import type { ActualState } from "./observe.ts";
+import { overlaps } from "./port-overlap.ts";
 import type { WantedApp } from "./wanted-state.ts";
 
 export type PreflightHost = {
@@ -88,14 +89,6 @@ function requiredSources(app: WantedApp) {
         ? [{ container: name, path: mount.source }]
         : [],
     ),
-  );
-}
-
-function overlaps(a: PortBinding, b: PortBinding): boolean {
-  return (
-    a.hostPort === b.hostPort &&
-    a.protocol === b.protocol &&
-    (a.hostIp === b.hostIp || a.hostIp === "0.0.0.0" || b.hostIp === "0.0.0.0")
   );
 }
 

@@ -1,18 +1,19 @@
-import type { ApplyOptions, StepResult } from "./apply.ts";
-import { applySteps } from "./apply.ts";
+import type { StepOutcome } from "./apply.ts";
 import { backoffMs } from "./backoff.ts";
 import type { Core } from "./core.ts";
 import { diffState } from "./diff.ts";
 import { createExecutors } from "./executors.ts";
 import type { HeldFigures } from "./meters.ts";
 import type { ActualState } from "./observe.ts";
+import { Pacing } from "./pacing.ts";
 import { planSteps } from "./plan.ts";
 import { type Gate, type Promotion, promoteApps } from "./promotion.ts";
-import { stepTarget } from "./step.ts";
-import { nextTroubles } from "./troubles.ts";
-import { type AppEvaluation, type AppTrouble, evaluateApp, settlesInMs } from "./verdict.ts";
+import { type Applied, isTrouble, Rollouts } from "./rollouts.ts";
+import { withinScope } from "./scope.ts";
+import { splitPlan } from "./split-plan.ts";
+import { type AppEvaluation, evaluateApp, settlesInMs } from "./verdict.ts";
 import { VerdictLog } from "./verdict-log.ts";
-import { wantedApp } from "./wanted-state.ts";
+import { type WantedState, wantedApp } from "./wanted-state.ts";
 
 export type AppStanding = AppEvaluation & { readonly name: string; readonly revision: string };
 
@@ -23,25 +24,27 @@ export type Round = {
   readonly actual: ActualState;
   readonly apps: readonly AppStanding[];
   readonly gates: ReadonlyMap<string, Gate>;
-  readonly results: readonly StepResult[];
 };
 
 /** How long the host is left alone when nothing happens: drift is found at the latest then. */
 const driftCheckMs = 10_000;
-const parallelMax = 8;
 
 /**
- * The loop: observe, promote, diff, plan, apply, judge. One round at a time; whatever wakes it during a round leads to
- * exactly one more. A round begins from what is there, so that a lost or a doubled wake does no harm.
+ * The loop: observe, promote, diff, plan, begin to apply, judge. One round at a time; whatever wakes it during a round
+ * leads to exactly one more. A round begins from what is there, so that a lost or a doubled wake does no harm. What it
+ * begins goes on beside it, app by app: an app under way is left out of rounds until that ended, and then looked at.
  */
 export class ReconcileLoop {
   readonly #core: Core;
-  readonly #executors: ApplyOptions["executors"];
+  readonly #rollouts: Rollouts;
+  readonly #pacing: Pacing;
   readonly #verdicts: VerdictLog;
   readonly #listeners = new Set<(round: Round) => void>();
   readonly #wishes = new Set<string>();
+  /** How steps ended since the last round. */
+  readonly #outcomes = new Set<StepOutcome>();
+  #hasEnded = false;
   #wake: () => void = () => {};
-  #troubles: ReadonlyMap<string, AppTrouble> = new Map();
   #failures = 0;
   #round: Round | undefined;
   #number = 0;
@@ -50,7 +53,8 @@ export class ReconcileLoop {
 
   constructor(core: Core) {
     this.#core = core;
-    this.#executors = createExecutors(core);
+    this.#pacing = new Pacing(core);
+    this.#rollouts = new Rollouts(core, createExecutors(core), (applied) => this.#ended(applied));
     this.#verdicts = new VerdictLog(core);
     core.wake = (reason) => this.trigger(reason);
   }
@@ -79,14 +83,15 @@ export class ReconcileLoop {
   /** An operator's wish: what failed is tried at once. */
   forgetFailures(): void {
     this.#failures = 0;
-    this.#troubles = new Map();
+    this.#pacing.forgetAll();
     this.#core.puller.forgetFailures();
   }
 
-  /** Resolves once no round is under way; none begins until `resume`. */
+  /** Resolves once nothing is under way; nothing begins until `resume`. */
   async pause(): Promise<void> {
     this.#paused = true;
     await this.#inRound;
+    await this.#rollouts.whenIdle();
   }
 
   resume(): void {
@@ -94,21 +99,32 @@ export class ReconcileLoop {
     this.trigger("resumed");
   }
 
-  /** Runs until the signal; never rejects. */
+  /** Runs until the signal, and until what was begun has ended; never rejects. */
   async run(abort: AbortSignal): Promise<void> {
     while (!abort.aborted) {
       await this.#idle(abort);
-      if (abort.aborted) return;
+      if (abort.aborted) break;
       if (this.#paused) continue;
       const reasons = [...this.#wishes];
+      // Woken by an end alone: who waits for something else would only ask again for what is not there.
+      const isFresh = reasons.length > 0 || !this.#hasEnded;
       this.#wishes.clear();
-      this.#inRound = this.#guardedRound(reasons, abort);
+      this.#hasEnded = false;
+      this.#inRound = this.#guardedRound({ reasons, isFresh, abort });
       await this.#inRound;
     }
+    await this.#rollouts.whenIdle();
+  }
+
+  #ended(applied: Applied): void {
+    for (const { outcome } of applied.results) this.#outcomes.add(outcome);
+    this.#pacing.ended(applied);
+    this.#hasEnded = true;
+    this.#wake();
   }
 
   async #idle(abort: AbortSignal): Promise<void> {
-    if (this.#wishes.size > 0 && !this.#paused) return;
+    if ((this.#wishes.size > 0 || this.#hasEnded) && !this.#paused) return;
     const woken = new AbortController();
     this.#wake = () => woken.abort();
     const either = AbortSignal.any([abort, woken.signal]);
@@ -117,61 +133,56 @@ export class ReconcileLoop {
   }
 
   #idleMs(): number {
+    const { clock, puller, random } = this.#core;
     if (this.#round === undefined && this.#failures === 0 && !this.#paused) return 0;
     const waits = [driftCheckMs];
     if (this.#failures > 0) {
-      const random = this.#core.random();
-      waits.push(backoffMs({ failures: this.#failures, firstMs: 1_000, maxMs: 60_000, random }));
+      const pace = { failures: this.#failures, firstMs: 1_000, maxMs: 60_000 };
+      waits.push(backoffMs({ ...pace, random: random() }));
     }
-    const retryAtMs = this.#core.puller.nextRetryAtMs();
-    if (retryAtMs !== undefined) waits.push(Math.max(retryAtMs - this.#core.clock.now(), 100));
-    const nowMs = this.#core.clock.now();
+    const nowMs = clock.now();
+    const retryAtMs = puller.nextRetryAtMs();
+    if (retryAtMs !== undefined) waits.push(Math.max(retryAtMs - nowMs, 100));
+    const nextTryAtMs = this.#pacing.nextTryAtMs();
+    // One that is due and not tried waits for something else.
+    if (nextTryAtMs !== undefined && nextTryAtMs > nowMs) waits.push(nextTryAtMs - nowMs);
     const settling = (this.#round?.actual.containers ?? [])
       .map((container) => settlesInMs(container, nowMs))
       .filter((ms) => ms > 0);
     return Math.min(...waits, ...settling);
   }
 
-  async #guardedRound(reasons: readonly string[], abort: AbortSignal): Promise<void> {
+  async #guardedRound(options: RoundOptions & { readonly reasons: readonly string[] }) {
     const { clock, log, meters } = this.#core;
     const startedAtMs = clock.now();
     let result: "changed" | "unchanged" | "failed" = "failed";
     try {
-      this.#round = await this.#runRound(abort);
-      const outcomes = this.#round.results.map(({ outcome }) => outcome);
-      if (!outcomes.some(isTrouble)) {
-        result = outcomes.includes("done") ? "changed" : "unchanged";
-      }
+      this.#round = await this.#runRound(options);
+      const outcomes = [...this.#outcomes];
+      this.#outcomes.clear();
+      if (!outcomes.some(isTrouble)) result = outcomes.includes("done") ? "changed" : "unchanged";
+      this.#failures = 0;
     } catch (error) {
-      log.error("reconcile failed", { error, reasons });
+      log.error("reconcile failed", { error, reasons: options.reasons });
+      this.#failures += 1;
     }
-    this.#failures = result === "failed" ? this.#failures + 1 : 0;
     meters.round(result, clock.now() - startedAtMs);
     if (this.#round === undefined) return;
     for (const listener of this.#listeners) listener(this.#round);
   }
 
-  async #runRound(abort: AbortSignal): Promise<Round> {
-    const { view, enforcement, newContainerId, meters, puller } = this.#core;
+  async #runRound(options: RoundOptions): Promise<Round> {
+    const { view, enforcement, meters, puller } = this.#core;
     const number = ++this.#number;
     puller.beginRound();
-    let actual = await view.observe();
-    const promotion = await this.#promote(actual);
-    const wanted = enforcement.wanted();
-    const difference = diffState(wanted, actual);
-    for (const { kind } of difference.drift) meters.drift(kind);
-    const steps = planSteps({ difference, wanted, actual, newContainerId });
-    let results: readonly StepResult[] = [];
-    if (steps.length > 0) {
-      results = await this.#apply(steps, abort);
-      actual = await view.observe();
-    }
-    this.#troubles = nextTroubles(this.#troubles, results);
-    const apps = this.#judge(actual, promotion.gates);
-    const settled = results.every(({ outcome }) => outcome === "done");
-    if (settled && !enforcement.isBehind()) this.#verdicts.running();
+    const actual = await view.observe();
+    const { promoted, gates } = await this.#promote(actual);
+    this.#begin(actual, { ...options, promoted: promoted.map(({ app }) => app.name) });
+    const apps = this.#judge(actual, gates);
+    const isSettled = this.#rollouts.isIdle && !this.#pacing.hasTroubles;
+    if (isSettled && !enforcement.isBehind()) this.#verdicts.running();
     meters.hold(this.#figures(actual, apps));
-    return { number, actual, apps, gates: promotion.gates, results };
+    return { number, actual, apps, gates };
   }
 
   async #promote(actual: ActualState): Promise<Promotion> {
@@ -187,28 +198,47 @@ export class ReconcileLoop {
       nowMs: clock.now(),
     });
     this.#verdicts.promoted(promotion);
+    for (const app of [...promotion.promoted.map(({ app }) => app.name), ...promotion.removed]) {
+      this.#rollouts.cancel(app);
+      this.#pacing.forget(app);
+    }
     return promotion;
   }
 
-  #apply(steps: ApplyOptions["steps"], abort: AbortSignal): ReturnType<typeof applySteps> {
-    const { live, clock, log, meters, events, trace } = this.#core;
-    const onResult = ({ planned, outcome, durationMs, error }: StepResult) => {
-      const { step, reason } = planned;
-      const target = stepTarget(step);
-      const fields = { kind: step.kind, target, durationMs, outcome };
-      meters.step(step.kind, outcome, durationMs);
-      if (outcome === "done") {
-        // Values may be secrets: names of fields only.
-        log.info("step done", { ...fields, changed: reason.map(({ field }) => field).join(",") });
-      } else if (isTrouble(outcome)) {
-        log.warn("step failed", { ...fields, error });
-        const message = `${step.kind} ${target} failed: ${error?.message ?? outcome}`;
-        const app = step.app === null ? {} : { app: step.app };
-        events.record({ kind: "step.failed", ...app, target, message, fields });
+  /** Plans for every app that is neither under way nor left alone after a failure, and begins to apply that. */
+  #begin(
+    actual: ActualState,
+    { isFresh, abort, promoted }: RoundOptions & { readonly promoted: readonly string[] },
+  ): void {
+    const { enforcement, meters, newContainerId } = this.#core;
+    const wanted = enforcement.wanted();
+    const isWished = (app: string) => isFresh || promoted.includes(app) || this.#pacing.isDue(app);
+    const isInScope = (app: string) => {
+      if (this.#rollouts.isUnderWay(app)) {
+        if (isWished(app)) this.#pacing.miss(app);
+        return false;
       }
+      return isWished(app) && this.#pacing.mayTry(app);
     };
-    const executors = this.#executors;
-    return applySteps({ steps, executors, live, clock, parallelMax, abort, onResult, trace });
+    const inScope = new Set(appsOf(wanted, actual).filter(isInScope));
+    const whole = diffState(wanted, actual);
+    const { difference, blocked } = withinScope({
+      difference: whole,
+      actual,
+      isInScope: (app) => inScope.has(app),
+    });
+    for (const { kind } of difference.drift) meters.drift(kind);
+    const parts = splitPlan(planSteps({ difference, wanted, actual, newContainerId }));
+    const busy = new Set(parts.flatMap(({ apps }) => [...apps]));
+    for (const app of inScope) {
+      this.#pacing.looked(app);
+      const holder = blocked.get(app);
+      if (holder !== undefined) {
+        this.#pacing.waits(app, holder);
+        this.#pacing.miss(app);
+      } else if (!busy.has(app)) this.#pacing.settled(app);
+    }
+    for (const part of parts) this.#rollouts.begin(part, abort);
   }
 
   #judge(actual: ActualState, gates: ReadonlyMap<string, Gate>): AppStanding[] {
@@ -224,7 +254,8 @@ export class ReconcileLoop {
         app,
         actual,
         gate: gates.get(app.name),
-        trouble: this.#troubles.get(app.name) ?? this.#troubles.get(""),
+        trouble: this.#pacing.trouble(app.name),
+        isUnderWay: this.#rollouts.isUnderWay(app.name),
         nowMs: clock.now(),
         wasHealthy: this.#verdicts.wasHealthy(app.name),
       });
@@ -245,6 +276,15 @@ export class ReconcileLoop {
   }
 }
 
-function isTrouble(outcome: StepResult["outcome"]): boolean {
-  return outcome === "stalled" || outcome === "retryable";
+type RoundOptions = {
+  /** False: only what was missed is looked at. */
+  readonly isFresh: boolean;
+  readonly abort: AbortSignal;
+};
+
+/** All that a plan may have steps for. */
+function appsOf(wanted: WantedState, actual: ActualState): string[] {
+  const names = [...wanted.apps, ...actual.containers.map(({ app }) => ({ name: app }))];
+  const networks = actual.networks.map(({ app }) => app);
+  return [...new Set(["", ...names.map(({ name }) => name), ...networks])];
 }

@@ -17,11 +17,11 @@ export type AppEvaluation = {
   }[];
 };
 
-/** Steps of an app that failed, in the last round. */
+/** Steps of an app that failed when they were last applied. */
 export type AppTrouble = {
   readonly kind: "stalled" | "retryable" | "waiting";
   readonly reason: string;
-  /** Rounds in a row. */
+  /** Times in a row. */
   readonly failures: number;
 };
 
@@ -43,11 +43,13 @@ export function evaluateApp(options: {
   readonly actual: ActualState;
   readonly gate: Gate | undefined;
   readonly trouble: AppTrouble | undefined;
+  /** Steps of it are being applied. */
+  readonly isUnderWay: boolean;
   readonly nowMs: number;
   /** The held revision was healthy before. */
   readonly wasHealthy: boolean;
 }): AppEvaluation {
-  const { app, actual, gate, trouble, nowMs, wasHealthy } = options;
+  const { app, actual, gate, trouble, isUnderWay, nowMs, wasHealthy } = options;
   const byName = new Map(actual.containers.map((container) => [container.name, container]));
   const states = app.containers.map((wanted) => ({
     wanted,
@@ -68,6 +70,7 @@ export function evaluateApp(options: {
     byHand: reasons("by-hand"),
     gate,
     trouble,
+    isUnderWay,
   });
   const state = appState(judged.verdict, judged.byHand, wasHealthy && gate === undefined);
   return {
@@ -93,8 +96,9 @@ function judge(found: {
   readonly byHand: readonly string[];
   readonly gate: Gate | undefined;
   readonly trouble: AppTrouble | undefined;
+  readonly isUnderWay: boolean;
 }): { readonly verdict: Verdict; readonly reason: string; readonly byHand: boolean } {
-  const { failed, pending, byHand, gate, trouble } = found;
+  const { failed, pending, byHand, gate, trouble, isUnderWay } = found;
   const failures = [
     ...(gate?.kind === "stalled" ? [gate.reason] : []),
     ...(trouble !== undefined && isFinal(trouble) ? [trouble.reason] : []),
@@ -106,6 +110,7 @@ function judge(found: {
     ...(trouble === undefined ? [] : [trouble.reason]),
     ...pending,
   ];
+  if (waits.length === 0 && isUnderWay) waits.push("its changes are being applied");
   if (waits.length > 0) return { verdict: "pending", reason: waits.join("; "), byHand: false };
   return { verdict: "healthy", reason: byHand.join("; "), byHand: byHand.length > 0 };
 }

@@ -20,7 +20,7 @@ const noMeters = { step() {}, pull() {}, round() {}, fetched() {}, drift() {}, h
 /** One host: the real loop and the real stores on a simulated clock and runtime. */
 export class SimulatedHost {
   readonly clock = new SimulatedClock();
-  readonly runtime = new SimulatedRuntime(() => this.clock.now());
+  readonly runtime = new SimulatedRuntime(this.clock);
   readonly missingPaths = new Set<string>();
   listeners: HostListener[] = [];
   settings: Settings = {

@@ -1,4 +1,5 @@
 import { PassThrough } from "node:stream";
+import type { Clock } from "../../agent/clock.ts";
 import type { ContainerSpec } from "../../runtime/container-spec.ts";
 import type { Image, ImageStore } from "../../runtime/images/image-store.ts";
 import type {
@@ -11,6 +12,7 @@ import type {
   NetworkStatus,
   ProcessSession,
   Runtime,
+  StopOptions,
   VolumeSpec,
 } from "../../runtime/runtime.ts";
 
@@ -35,6 +37,8 @@ export class SimulatedRuntime implements Runtime {
   drift: KernelDrift[] = [];
   /** Exit code of the healthcheck in a container, by container name. */
   readonly probes = new Map<string, number>();
+  /** Container name -> how long its program takes to end after the stop signal. */
+  readonly stopMs = new Map<string, number>();
   /** Container name -> exit code of a program that ends before its start is known. */
   readonly endsAtOnce = new Map<string, number>();
   readonly #containers = new Map<string, Simulated>();
@@ -42,10 +46,10 @@ export class SimulatedRuntime implements Runtime {
   readonly #volumes = new Map<string, VolumeSpec>();
   readonly #listeners: ExitListener[] = [];
   readonly #failures: { readonly call: string; readonly error: Error }[] = [];
-  readonly #now: () => number;
+  readonly #clock: Clock;
 
-  constructor(now: () => number) {
-    this.#now = now;
+  constructor(clock: Clock) {
+    this.#clock = clock;
     this.images = this.#imageStore();
   }
 
@@ -56,7 +60,7 @@ export class SimulatedRuntime implements Runtime {
   /** The container's program ends by itself. */
   exit(name: string, exit: Omit<ExitRecord, "finishedAtMs">): void {
     const container = this.#byName(name);
-    const record = { ...exit, finishedAtMs: this.#now() };
+    const record = { ...exit, finishedAtMs: this.#clock.now() };
     container.state = "exited";
     container.exit = record;
     for (const listener of this.#listeners) listener(container.spec.id, record);
@@ -72,7 +76,7 @@ export class SimulatedRuntime implements Runtime {
     for (const container of this.#containers.values()) {
       if (container.state !== "running") continue;
       container.state = "exited";
-      container.exit = { oomKilled: false, finishedAtMs: this.#now() };
+      container.exit = { oomKilled: false, finishedAtMs: this.#clock.now() };
     }
   }
 
@@ -104,14 +108,14 @@ export class SimulatedRuntime implements Runtime {
 
   async createContainer(spec: ContainerSpec) {
     this.#call(`create ${spec.name}`);
-    this.#containers.set(spec.id, { spec, createdAtMs: this.#now(), state: "created" });
+    this.#containers.set(spec.id, { spec, createdAtMs: this.#clock.now(), state: "created" });
   }
 
   async startContainer(id: string) {
     const container = this.#require(id);
     this.#call(`start ${container.spec.name}`);
     container.state = "running";
-    container.startedAtMs = this.#now();
+    container.startedAtMs = this.#clock.now();
     delete container.exit;
     const { startedAtMs } = container;
     const code = this.endsAtOnce.get(container.spec.name);
@@ -123,11 +127,14 @@ export class SimulatedRuntime implements Runtime {
     return { pid: 1, startedAtMs };
   }
 
-  async stopContainer(id: string) {
+  async stopContainer(id: string, { abort }: StopOptions) {
     const container = this.#require(id);
-    this.#call(`stop ${container.spec.name}`);
+    const { name } = container.spec;
+    this.#call(`stop ${name}`);
+    const takesMs = this.stopMs.get(name);
+    if (takesMs !== undefined) await this.#clock.sleep(takesMs, abort);
     this.exit(container.spec.name, { signal: 15, oomKilled: false });
-    return container.exit ?? { oomKilled: false, finishedAtMs: this.#now() };
+    return container.exit ?? { oomKilled: false, finishedAtMs: this.#clock.now() };
   }
 
   async signalContainer(id: string, signal: string) {
@@ -163,7 +170,7 @@ export class SimulatedRuntime implements Runtime {
       stdin: new PassThrough(),
       stdout,
       stderr,
-      exit: Promise.resolve({ code, oomKilled: false, finishedAtMs: this.#now() }),
+      exit: Promise.resolve({ code, oomKilled: false, finishedAtMs: this.#clock.now() }),
       resize() {},
       signal() {},
       close() {},
@@ -316,7 +323,7 @@ export class SimulatedRuntime implements Runtime {
       layerDirs: [],
       layerDigests: [],
       sizeBytes: 0,
-      pulledAtMs: this.#now(),
+      pulledAtMs: this.#clock.now(),
     };
     this.imagesHere.set(reference, image);
     return image;
