@@ -17,6 +17,7 @@ import type { StepTrace } from "./step-trace.ts";
 import type { EventLog, NewEvent } from "./store/event-log.ts";
 import type { LiveStore } from "./store/live-store.ts";
 import type { StateStore } from "./store/state-store.ts";
+import type { TreeStore } from "./trees/tree-store.ts";
 
 /** What the agent stands on: handed in, so that a simulation can stand it on something else. */
 export type CoreOptions = {
@@ -30,6 +31,7 @@ export type CoreOptions = {
   /** 64 lower-case hex digits, new at each call. */
   readonly newContainerId: () => string;
   readonly host: PreflightHost;
+  readonly trees: TreeStore;
   readonly log: Log;
   readonly meters: Meters;
   readonly settings: () => Settings;

@@ -27,6 +27,7 @@ import { loadSettings, type Settings } from "./settings.ts";
 import { SourceLoop } from "./source-loop.ts";
 import type { StepTrace } from "./step-trace.ts";
 import { claimRoot } from "./store/root-owner.ts";
+import { createTreeStore } from "./trees/tree-store.ts";
 import { type WatchedSettings, watchSettings } from "./watched-settings.ts";
 
 /**
@@ -149,6 +150,7 @@ function createAgentCore(parts: Parts, metrics: AgentMetrics, watched: WatchedSe
           () => false,
         ),
     },
+    trees: createTreeStore(parts.options.libDir),
     meters: createMeters(metrics),
     settings: () => watched.current(),
     trace: parts.observers.trace,

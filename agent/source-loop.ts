@@ -6,6 +6,7 @@ import { admitService } from "./policy/admit-service.ts";
 import { nextPollInMs } from "./schedule.ts";
 import { isCommitTooLarge } from "./source/commit-tree.ts";
 import type { RevisionSource } from "./source/git-mirror.ts";
+import { neededTrees } from "./trees/needed-trees.ts";
 
 export type SourceState = {
   /** null before the first fetch. */
@@ -70,8 +71,12 @@ export class SourceLoop {
   /** Fetches now and accepts what is valid. Resolves when that is done, well or badly: see `state`. */
   async refresh(abort: AbortSignal): Promise<void> {
     // One that began before the wish may have asked before the move.
+    await this.#alone(() => this.#refresh(abort));
+  }
+
+  async #alone(work: () => Promise<void>): Promise<void> {
     while (this.#refreshing !== undefined) await this.#refreshing;
-    this.#refreshing = this.#refresh(abort).finally(() => {
+    this.#refreshing = work().finally(() => {
       this.#refreshing = undefined;
     });
     await this.#refreshing;
@@ -117,10 +122,15 @@ export class SourceLoop {
   }
 
   async #maintain(abort: AbortSignal): Promise<void> {
-    await this.#source.maintain(abort).catch((error: unknown) => {
-      if (abort.aborted) return;
-      this.#core.log.warn("cannot tidy the mirror", { error: describeError(error) });
-    });
+    const { log, trees } = this.#core;
+    const warn = (message: string) => (error: unknown) => {
+      if (!abort.aborted) log.warn(message, { error: describeError(error) });
+    };
+    await this.#source.maintain(abort).catch(warn("cannot tidy the mirror"));
+    // Not beside a refresh: what it brings is not needed by anyone yet.
+    await this.#alone(async () => trees.keepOnly(await neededTrees(this.#core))).catch(
+      warn("cannot remove files that nothing mounts any more"),
+    );
   }
 
   #reachable(fetchedAtMs: number): void {
@@ -129,7 +139,7 @@ export class SourceLoop {
   }
 
   async #look(sha: CommitSha, abort: AbortSignal): Promise<void> {
-    const { settings, enforcement, clock, events, log, puller } = this.#core;
+    const { settings, enforcement, clock, events, log, puller, trees } = this.#core;
     const { host, path, policy, listen } = settings();
     const admit = admitService(policy, { ports: listen === null ? [] : [listen.port] });
     const reader = await this.#source.open(sha, abort).catch((error: unknown) => {
@@ -145,7 +155,13 @@ export class SourceLoop {
       path,
       abort,
       admit,
-    }).finally(() => reader.close());
+    })
+      .then(async (compiled) => {
+        // Before the revision is accepted: what it mounts has to be here when it is.
+        if (compiled.ok) await trees.put(compiled.desired.trees ?? {}, reader);
+        return compiled;
+      })
+      .finally(() => reader.close());
     if (!result.ok) {
       this.#refuse(sha, result.errors.slice(0, errorsMax).map(describeDiagnostic));
       return;

@@ -1,6 +1,6 @@
 /** Files of a working tree, as a commit of it would show them. */
 import { constants } from "node:fs";
-import { open, readdir } from "node:fs/promises";
+import { lstat, open, readdir } from "node:fs/promises";
 import { join } from "node:path";
 import type { FileReader } from "../manifests/desired-state.ts";
 import { fileTooLarge } from "../manifests/file-too-large.ts";
@@ -14,23 +14,31 @@ const SKIPPED = new Set([".git", "node_modules"]);
  * tree; `.git` and `node_modules` are passed over. Rejects a tree of more than 200,000 files or 64 levels.
  */
 export function createDirectoryReader(root: string): FileReader {
-  let listing: Promise<readonly string[]> | undefined;
-  const list = (): Promise<readonly string[]> => {
+  let listing: Promise<Listing> | undefined;
+  const list = (): Promise<Listing> => {
     listing ??= listFiles(root);
     return listing;
   };
   return {
-    list,
+    list: async () => [...(await list()).files],
     async read(path, bytesMax) {
       // Only what the listing found is opened: it holds no `..`, no link and no absolute path.
-      if (!(await list()).includes(path)) return undefined;
+      if (!(await list()).files.has(path)) return undefined;
       return readRegularFile({ file: join(root, path), path, bytesMax });
     },
+    async isExecutable(path) {
+      if (!(await list()).files.has(path)) return false;
+      return ((await lstat(join(root, path))).mode & 0o100) !== 0;
+    },
+    others: async () => (await list()).others,
   };
 }
 
-async function listFiles(root: string): Promise<readonly string[]> {
+type Listing = { readonly files: ReadonlySet<string>; readonly others: readonly string[] };
+
+async function listFiles(root: string): Promise<Listing> {
   const files: string[] = [];
+  const others: string[] = [];
   const pending: { readonly directory: string; readonly depth: number }[] = [
     { directory: "", depth: 0 },
   ];
@@ -39,6 +47,7 @@ async function listFiles(root: string): Promise<readonly string[]> {
     for (const entry of await readdir(join(root, directory), { withFileTypes: true })) {
       const path = directory === "" ? entry.name : `${directory}/${entry.name}`;
       if (entry.isFile()) files.push(path);
+      if (entry.isSymbolicLink()) others.push(path);
       if (entry.isDirectory() && !SKIPPED.has(entry.name))
         pending.push({ directory: path, depth: depth + 1 });
     }
@@ -49,7 +58,7 @@ async function listFiles(root: string): Promise<readonly string[]> {
       );
     }
   }
-  return files.sort();
+  return { files: new Set(files.sort()), others };
 }
 
 async function readRegularFile(options: {

@@ -16,6 +16,7 @@ import { type HostView, reportViews } from "./fleet/host-views.ts";
 import { warnOfIdleApps } from "./fleet/idle-apps.ts";
 import { knownHosts } from "./fleet/known-hosts.ts";
 import { type Fleet, fleetFile, readFleet } from "./fleet/read-fleet.ts";
+import { TreeReader } from "./trees/tree-reader.ts";
 import { formatPath, locateKey } from "./yaml/node.ts";
 
 export type CompileRequest = {
@@ -23,10 +24,6 @@ export type CompileRequest = {
   readonly reader: FileReader;
   /** The host to compile for. Without a `berth.yaml`, every app runs on every host. */
   readonly host: string;
-  /** What placement constraints may ask for. */
-  readonly hostLabels?: Readonly<Record<string, string>>;
-  /** Profiles that are active in every app. */
-  readonly profiles?: readonly string[];
   /** Directory of the repository to look below; `.` for all of it. */
   readonly path: string;
   readonly abort: AbortSignal;
@@ -91,6 +88,7 @@ type RevisionTree = {
   readonly directories: ComposeDirectories;
   readonly root: string;
   readonly fleet: Fleet | undefined;
+  readonly trees: TreeReader;
   /** False: `berth.yaml` has mistakes, which must not read as a file that is not there. */
   readonly isReadable: boolean;
 };
@@ -106,7 +104,8 @@ async function readRevision({
   const fleet = files.has(fleetFile) ? await readFleet({ reader, report }) : undefined;
   if (fleet !== undefined) checkFleet(fleet, report);
   const isReadable = fleet !== undefined || !files.has(fleetFile);
-  return { files, directories: composeDirectories(files), root, fleet, isReadable };
+  const trees = new TreeReader(reader);
+  return { files, directories: composeDirectories(files), root, fleet, trees, isReadable };
 }
 
 async function compileForHost({
@@ -122,17 +121,13 @@ async function compileForHost({
   readonly report: Report;
 }): Promise<DesiredState> {
   const loaded: LoadedApp[] = [];
+  const budget = { bytesLeft: revisionBytesMax };
+  const { trees } = tree;
   const { fleet } = tree;
-  const shared = {
-    reader,
-    budget: { bytesLeft: revisionBytesMax },
-    host: { name: host, labels: fleet?.model.hosts?.get(host)?.labels ?? new Map() },
-    report,
-  };
   for (const source of sourcesOf({ tree, host, report })) {
     // Parsing is work without waits: whoever shares the event loop gets a turn between two apps.
     await setImmediate(undefined, { signal: abort });
-    const app = await loadApp({ source, ...shared });
+    const app = await loadApp({ source, reader, budget, trees, report });
     if (app !== undefined) loaded.push(app);
   }
   checkRevision({ loaded, report });
@@ -141,8 +136,17 @@ async function compileForHost({
   return {
     revision,
     apps: loaded.map(({ app }) => app).toSorted((a, b) => (a.name < b.name ? -1 : 1)),
+    ...treesOf(loaded, trees),
     ...(atomic === undefined ? {} : { atomic }),
   };
+}
+
+/** Those that the apps mount: the reader may have seen others through the eyes of another host. */
+function treesOf(loaded: readonly LoadedApp[], reader: TreeReader): Pick<DesiredState, "trees"> {
+  const mounts = loaded.flatMap(({ app }) => app.services.flatMap((service) => service.mounts));
+  const digests = new Set(mounts.flatMap((mount) => (mount.type === "tree" ? [mount.tree] : [])));
+  const trees = Object.entries(reader.trees()).filter(([digest]) => digests.has(digest));
+  return trees.length === 0 ? {} : { trees: Object.fromEntries(trees) };
 }
 
 function sourcesOf({

@@ -36,7 +36,37 @@ export type ServiceMount =
       readonly gid?: number;
       readonly exec?: boolean;
       readonly readOnly: boolean;
+    }
+  | {
+      /** Files of the revision, read-only. */
+      readonly type: "tree";
+      /** Key of `DesiredState.trees`. */
+      readonly tree: string;
+      readonly target: string;
     };
+
+/** A file of a revision as containers see it. */
+export type TreeFile = {
+  /** Below the tree's root; empty where the tree is this one file. */
+  readonly path: string;
+  /** Permission bits. */
+  readonly mode: number;
+  readonly sizeBytes: number;
+  /** Of the content, in hex. */
+  readonly sha256: string;
+  /** Where the content is: a path of the repository, or the text itself. */
+  readonly source: { readonly path: string } | { readonly text: string };
+};
+
+/** What never changes: its digest stands for its content, its names, modes and owner. */
+export type FileTree = {
+  readonly kind: "file" | "directory";
+  /** As the container sees them. */
+  readonly uid: number;
+  readonly gid: number;
+  /** Sorted by path. */
+  readonly files: readonly TreeFile[];
+};
 
 export type MountPropagation = "private" | "rprivate" | "slave" | "rslave" | "shared" | "rshared";
 
@@ -44,39 +74,7 @@ export type RestartPolicy = {
   readonly condition: "no" | "on-failure" | "always" | "unless-stopped";
   /** Undefined: no limit. */
   readonly attemptsMax?: number;
-  /** Between an exit and the restart. Undefined: short at first, longer with every exit. */
-  readonly delayMs?: number;
-  /** Whoever ran this long has started well: attempts count from the beginning. */
-  readonly windowMs?: number;
 };
-
-/** How new containers take the place of old ones (`deploy.update_config`, `deploy.rollback_config`). */
-export type UpdatePolicy = {
-  /** Containers that are replaced at the same time; 0: all of them. */
-  readonly parallelism: number;
-  /** Between two groups. */
-  readonly delayMs: number;
-  /** After a failure. `rollback` never stands in the policy of a rollback. */
-  readonly failureAction: "pause" | "continue" | "rollback";
-  /** How long a new container is watched for failures. */
-  readonly monitorMs: number;
-  /** 0 to 1: the part of the containers that may fail. */
-  readonly failureRatioMax: number;
-  readonly order: "stop-first" | "start-first";
-};
-
-/** What `deploy` says beyond replicas, resources and restarts; only what is written is there. */
-export type ServiceDeploy = {
-  /** Labels of the service, which its containers do not carry. */
-  readonly labels?: Readonly<Record<string, string>>;
-  readonly update?: UpdatePolicy;
-  readonly rollback?: UpdatePolicy;
-  /** As written, such as `node.labels.disk==ssd`; they hold on this host. */
-  readonly constraints?: readonly string[];
-};
-
-/** Bounds of a container's log on disk; undefined fields take the runtime's. */
-export type LogBounds = { readonly fileBytesMax?: number; readonly filesMax?: number };
 
 export type Healthcheck = {
   /** `["CMD", …]` or `["CMD-SHELL", text]`; `["NONE"]` switches the image's check off, `[]` keeps the image's test. */
@@ -200,14 +198,6 @@ export type Service = {
   readonly tty: boolean;
   readonly stdinOpen: boolean;
   readonly options?: ServiceOptions;
-  /** Instead of `APP-SERVICE-N`; one replica at most. */
-  readonly containerName?: string;
-  /** Such as `linux/amd64`; undefined: the host's. */
-  readonly platform?: string;
-  /** Undefined: a missing image is pulled. `always`: the tag is asked for anew whenever the service changes. */
-  readonly pullPolicy?: "always" | "never";
-  readonly log?: LogBounds;
-  readonly deploy?: ServiceDeploy;
 };
 
 export type App = {
@@ -248,6 +238,8 @@ export type CommitSha = string & { readonly __brand: "CommitSha" };
 export type DesiredState = {
   readonly revision: CommitSha;
   readonly apps: readonly App[];
+  /** Digest (64 hex digits) -> what the apps mount of the revision's files. */
+  readonly trees?: Readonly<Record<string, FileTree>>;
   /** Whether one app's failure undoes the whole revision's changes or its own alone. Undefined: `app`. */
   readonly atomic?: "app" | "revision";
 };
@@ -275,6 +267,10 @@ export type FileReader = {
   list(): Promise<readonly string[]>;
   /** Undefined when there is no such file. Rejects what is larger than `bytesMax` with an error whose `code` is `EFBIG`. */
   read(path: string, bytesMax: number): Promise<Uint8Array | undefined>;
+  /** Whether one of the files may be executed. */
+  isExecutable(path: string): Promise<boolean>;
+  /** Paths of symbolic links and submodules, which are no files here. */
+  others(): Promise<readonly string[]>;
 };
 
 export type CompileResult =

@@ -12,6 +12,7 @@ import { planSysctls } from "./plan-sysctls.ts";
 import { resolveProcess } from "./process-config.ts";
 import { seccompFilter } from "./seccomp/seccomp-filter.ts";
 import { signalNumber } from "./signals.ts";
+import { treeRoot } from "./tree-paths.ts";
 
 /** Refuses what this host cannot do, or nobody could, with the field and the reason, before anything is made. */
 export function checkSpec(context: ContainerContext, spec: ContainerSpec, image: Image): void {
@@ -45,6 +46,11 @@ function checkMount(context: ContainerContext, spec: ContainerSpec, mount: Mount
   if (mount.type === "volume" && !context.volumes.has(mount.volume)) {
     throw new Error(
       `cannot create ${spec.name} because volume ${mount.volume} does not exist: make it first`,
+    );
+  }
+  if (mount.type === "tree" && !existsSync(treeRoot(context.libDir, mount.tree))) {
+    throw new Error(
+      `cannot create ${spec.name} because what it mounts at ${mount.target} is not on this host: put the tree there first`,
     );
   }
   if (mount.type === "bind" && !mount.createHostPath && !existsSync(mount.source)) {

@@ -5,6 +5,7 @@ import { pathsOf } from "./container-context.ts";
 import type { ContainerSpec, Mount, MountPropagation } from "./container-spec.ts";
 import { mountAttribute, propagationFlag } from "./kernel-flags.ts";
 import type { MountIds, PlannedMount } from "./start-plan.ts";
+import { treeRoot } from "./tree-paths.ts";
 
 /**
  * Resolves a container's mounts to host paths, outer ones first. Throws when a bind source is missing. `networkOf`: the
@@ -46,6 +47,8 @@ function plannedMount(context: ContainerContext, spec: ContainerSpec, mount: Mou
         recursive: false,
         ids: "store",
       });
+    case "tree":
+      return treeMount(context, spec, mount);
     case "bind":
       return bindMount({
         ...mount,
@@ -81,6 +84,22 @@ function bindMount(mount: {
     flags: noSuid | noDev | (mount.readOnly ? readOnly : 0),
     ...(mount.propagation === undefined ? {} : { propagation: propagations[mount.propagation] }),
   };
+}
+
+function treeMount(
+  context: ContainerContext,
+  spec: ContainerSpec,
+  { tree, target }: Extract<Mount, { type: "tree" }>,
+): PlannedMount {
+  const source = treeRoot(context.libDir, tree);
+  const found = lstatSync(source, { throwIfNoEntry: false });
+  if (found === undefined) {
+    throw new Error(
+      `cannot start ${spec.name} because what it mounts at ${target} is not on this host any more: commit it again`,
+    );
+  }
+  const fileType = found.isDirectory() ? "directory" : "file";
+  return bindMount({ source, target, readOnly: true, fileType, recursive: false, ids: "store" });
 }
 
 /** Every bind is recursive here, so both forms say the same. */

@@ -41,6 +41,13 @@ export type Mount =
       readonly readOnly: boolean;
       /** Programs in it may be executed. */
       readonly exec?: boolean;
+    }
+  | {
+      /** A file or directory below `lib/trees` that never changes, read-only. */
+      readonly type: "tree";
+      /** 64 hex digits. */
+      readonly tree: string;
+      readonly target: string;
     };
 
 export type MountPropagation = "private" | "rprivate" | "slave" | "rslave" | "shared" | "rshared";

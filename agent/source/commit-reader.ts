@@ -14,7 +14,7 @@ export function openCommitReader(options: {
   readonly tree: CommitTree;
   readonly abort: AbortSignal;
 }): CommitReader {
-  const entries = options.tree;
+  const entries = options.tree.files;
   const paths = [...entries.keys()].sort();
   let batch: BatchReader | undefined;
   return {
@@ -26,6 +26,8 @@ export function openCommitReader(options: {
       batch ??= startBatch(options);
       return batch.read(entry);
     },
+    isExecutable: (path) => Promise.resolve(entries.get(path)?.executable === true),
+    others: () => Promise.resolve(options.tree.others),
     close: () => batch?.close(),
   };
 }

@@ -3,9 +3,17 @@ import type { GitPlace } from "./git-environment.ts";
 import { runGit } from "./git-process.ts";
 
 /** A regular file (modes 100644 and 100755) of a commit. */
-export type TreeEntry = { readonly object: string; readonly sizeBytes: number };
+export type TreeEntry = {
+  readonly object: string;
+  readonly sizeBytes: number;
+  readonly executable: boolean;
+};
 
-export type CommitTree = ReadonlyMap<string, TreeEntry>;
+export type CommitTree = {
+  readonly files: ReadonlyMap<string, TreeEntry>;
+  /** Paths of symbolic links and submodules. */
+  readonly others: readonly string[];
+};
 
 const entriesMax = 200_000;
 const outputBytesMax = 64 * 1_048_576;
@@ -24,7 +32,8 @@ export async function readCommitTree(
   revision: CommitSha,
   abort: AbortSignal,
 ): Promise<CommitTree> {
-  const entries = new Map<string, TreeEntry>();
+  const files = new Map<string, TreeEntry>();
+  const others: string[] = [];
   const counted = { entries: 0, bytes: 0 };
   let excess: string | undefined;
   let rest = Buffer.alloc(0);
@@ -42,7 +51,7 @@ export async function readCommitTree(
         rest = Buffer.from(chunk.subarray(end));
         for (const line of lines.split("\0")) {
           counted.entries += 1;
-          addEntry(entries, line);
+          addEntry({ files, others }, line);
         }
       } else if (excess === undefined) rest = Buffer.concat([rest, chunk]);
       if (counted.entries > entriesMax) excess = `it has more than ${entriesMax} files`;
@@ -51,7 +60,7 @@ export async function readCommitTree(
   });
   if (outcome === "late") excess = `listing its files takes longer than ${timeLimitSeconds} s`;
   if (excess !== undefined) throw commitTooLarge(revision, excess);
-  return entries;
+  return { files, others };
 }
 
 export function isCommitTooLarge(error: unknown): error is Error {
@@ -63,10 +72,14 @@ function commitTooLarge(revision: CommitSha, reason: string): Error {
   return Object.assign(new Error(message), { code: tooLarge });
 }
 
-function addEntry(entries: Map<string, TreeEntry>, line: string): void {
-  const match = /^100(?:644|755) blob ([0-9a-f]+) +(\d+)\t([\s\S]+)$/.exec(line);
-  const [, object, size, path] = match ?? [];
+function addEntry(
+  { files, others }: { readonly files: Map<string, TreeEntry>; readonly others: string[] },
+  line: string,
+): void {
+  const match = /^(\d{6}) (?:blob|commit) ([0-9a-f]+) +(\d+|-)\t([\s\S]+)$/.exec(line);
+  const [, mode = "", object, size, path] = match ?? [];
   // U+FFFD: a name that is not UTF-8 cannot be asked for by name.
   if (object === undefined || path === undefined || path.includes("\uFFFD")) return;
-  entries.set(path, { object, sizeBytes: Number(size) });
+  if (mode !== "100644" && mode !== "100755") others.push(path);
+  else files.set(path, { object, sizeBytes: Number(size), executable: mode === "100755" });
 }

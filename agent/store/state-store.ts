@@ -50,6 +50,8 @@ export const stateMigrations: Migrations = [
      target TEXT NOT NULL, message TEXT NOT NULL, fields TEXT NOT NULL) STRICT;
    CREATE TABLE agent_facts (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;`,
   `CREATE TABLE agent_previous_images (app TEXT PRIMARY KEY, images TEXT NOT NULL) STRICT;`,
+  `CREATE TABLE agent_revision_trees (
+     sha TEXT NOT NULL, tree TEXT NOT NULL, PRIMARY KEY (sha, tree)) STRICT;`,
 ];
 
 /** Facts kept by name: the last good fetch, the revision that runs. */
@@ -84,6 +86,13 @@ function revisionMethods(database: DatabaseSync) {
   const forgetRemoved = database.prepare(
     "DELETE FROM agent_previous_images WHERE app NOT IN (SELECT name FROM agent_apps)",
   );
+  const insertTree = database.prepare(
+    "INSERT OR IGNORE INTO agent_revision_trees (sha, tree) VALUES (?, ?)",
+  );
+  const trimTrees = database.prepare(
+    "DELETE FROM agent_revision_trees WHERE sha NOT IN (SELECT sha FROM agent_revisions)",
+  );
+  const trees = database.prepare("SELECT DISTINCT tree FROM agent_revision_trees");
   return {
     acceptRevision(desired: DesiredState, acceptedAtMs: number): void {
       inTransaction(database, () => {
@@ -91,6 +100,8 @@ function revisionMethods(database: DatabaseSync) {
         if (wanted.get()?.value !== desired.revision) forgetRemoved.run();
         insert.run(desired.revision, acceptedAtMs, JSON.stringify(desired));
         trim.run();
+        for (const tree of Object.keys(desired.trees ?? {})) insertTree.run(desired.revision, tree);
+        trimTrees.run();
         setFact(database, "revision.wanted", desired.revision);
       });
     },
@@ -99,6 +110,8 @@ function revisionMethods(database: DatabaseSync) {
       // Written by acceptRevision only.
       return row === undefined ? undefined : (parseJson(row.desired) as DesiredState);
     },
+    /** Digests of the trees of all revisions that are kept. */
+    revisionTrees: (): readonly string[] => trees.all().map((row) => String(row.tree)),
   };
 }
 

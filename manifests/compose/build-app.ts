@@ -3,8 +3,7 @@ import type { Report } from "../diagnostics.ts";
 import { anonymousVolume, buildService, labelsOf } from "./build-service.ts";
 import { checkDependencies } from "./check-dependencies.ts";
 import { checkMounts, checkNetworks, checkReplicas } from "./check-services.ts";
-import type { ServiceFiles } from "./env-files.ts";
-import { linkServices } from "./links.ts";
+import type { MountedTrees } from "./mounted-trees.ts";
 import type { FileModel } from "./read-file.ts";
 import type { Lookup } from "./template.ts";
 
@@ -17,30 +16,26 @@ export function buildApp({
   name,
   path,
   file,
-  files,
-  enabled,
   lookup,
+  trees,
   report,
 }: {
   readonly name: string;
   readonly path: string;
   readonly file: FileModel;
-  /** What the files hold that services name. */
-  readonly files: ReadonlyMap<string, ServiceFiles>;
-  /** Services that run on this host. */
-  readonly enabled: ReadonlySet<string>;
   readonly lookup: Lookup;
+  readonly trees: MountedTrees;
   readonly report: Report;
 }): App {
   const services: Service[] = [];
   for (const [serviceName, model] of file.services) {
-    if (model === undefined || !enabled.has(serviceName)) continue;
+    if (model === undefined) continue;
     const service = buildService({
       name: serviceName,
       model,
       root: file.root,
-      files: files.get(serviceName),
       lookup,
+      trees,
       report,
     });
     checkMounts({ service, model, file, report });
@@ -48,7 +43,7 @@ export function buildApp({
     checkReplicas({ service, file, report });
     services.push(service);
   }
-  const linked = checkDependencies({ services: linkServices({ services, file }), file, report });
+  const linked = checkDependencies({ services, file, report });
   return {
     name,
     path,

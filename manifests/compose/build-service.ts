@@ -1,13 +1,10 @@
 import { createHash } from "node:crypto";
 import type { Dependency, Service, ServiceMount, ServiceResources } from "../desired-state.ts";
 import type { Report } from "../diagnostics.ts";
-import { locateKey, type MappingNode, nodeAt } from "../yaml/node.ts";
-import { agreed } from "./agreed.ts";
+import { locateKey, type MappingNode } from "../yaml/node.ts";
 import { blockIoOf, buildOptions, type Conflict, joinedServices } from "./build-options.ts";
-import { replicasOf, restartOf, runOf } from "./build-run.ts";
-import type { ServiceFiles } from "./env-files.ts";
 import type { MountWish } from "./mount-wish.ts";
-import { present } from "./present.ts";
+import { isRelativeBind, type MountedTrees } from "./mounted-trees.ts";
 import type { ServiceModel } from "./service-model.ts";
 import type { Lookup } from "./template.ts";
 
@@ -21,17 +18,16 @@ export function buildService({
   name,
   model,
   root,
-  files,
   lookup,
+  trees,
   report,
 }: {
   readonly name: string;
   readonly model: ServiceModel;
   readonly root: MappingNode;
-  /** What `env_file` and `label_file` hold. */
-  readonly files: ServiceFiles | undefined;
   /** Values for variables that `environment` names without one. */
   readonly lookup: Lookup;
+  readonly trees: MountedTrees;
   readonly report: Report;
 }): Service {
   const conflict = (field: string, message: string) =>
@@ -43,31 +39,27 @@ export function buildService({
   return {
     name,
     image,
-    replicas: replicasOf(model, conflict),
+    replicas: agreed(model, "scale", conflict) ?? 1,
     ...present("entrypoint", model.entrypoint),
     ...present("command", model.command),
-    environment: {
-      ...Object.fromEntries(files?.environment ?? []),
-      ...resolveEnvironment(model.environment, lookup),
-    },
+    environment: resolveEnvironment(model.environment, lookup),
     ...present("user", model.user),
     ...present("workingDir", model.working_dir),
     ...present("hostname", model.hostname),
     ports: (model.ports ?? []).flat(),
     mounts: [...(model.volumes ?? []), ...(model.tmpfs ?? [])].map((wish) =>
-      serviceMount(name, wish),
+      serviceMount({ service: name, wish, trees }),
     ),
     networks: hasOwnNetwork(model, conflict) ? serviceNetworks(model.networks) : {},
-    restart: restartOf(model, conflict),
+    restart: model.restart ?? { condition: "no" },
     resources: resourcesOf(model, conflict),
     dependsOn: { ...joined(model), ...dependencies(model.depends_on) },
     ...present("stopSignal", model.stop_signal),
     stopGraceMs: model.stop_grace_period ?? stopGraceMsDefault,
-    labels: { ...Object.fromEntries(files?.labels ?? []), ...labelsOf(model.labels) },
+    labels: labelsOf(model.labels),
     readOnlyRoot: model.read_only ?? false,
     ...present("healthcheck", model.healthcheck),
     ...optionsOf(model, conflict),
-    ...runOf(model),
     init: model.init ?? false,
     tty: model.tty ?? false,
     stdinOpen: model.stdin_open ?? false,
@@ -99,19 +91,22 @@ function missingImage({
   readonly root: MappingNode;
   readonly report: Report;
 }): string {
-  const path = ["services", name];
-  const node = nodeAt(root, path);
-  const keys = node?.kind === "mapping" ? node.entries : new Map<string, unknown>();
-  // Wrong in its place: that was reported there.
-  if (keys.has("image")) return "";
-  if (keys.has("build"))
-    report.error(
-      locateKey(root, [...path, "build"]),
-      `not supported by berth: services.${name}.build: without an image: build it elsewhere, push it and name it in image`,
-    );
-  else if (!keys.has("provider"))
-    report.error(locateKey(root, path), `services.${name}: image is missing`);
+  // Wrong or refused (build) in its place: that was reported there.
+  const service = root.entries.get("services")?.value;
+  const node = service?.kind === "mapping" ? service.entries.get(name)?.value : undefined;
+  const named =
+    node?.kind === "mapping" && (node.entries.has("image") || node.entries.has("build"));
+  if (!named)
+    report.error(locateKey(root, ["services", name]), `services.${name}: image is missing`);
   return "";
+}
+
+function present<Key extends string, Value>(
+  key: Key,
+  value: Value | null | undefined,
+): { readonly [K in Key]?: Value } {
+  // A computed key widens to string; it is `key` here.
+  return value === undefined || value === null ? {} : ({ [key]: value } as { [K in Key]: Value });
 }
 
 function resolveEnvironment(
@@ -126,7 +121,17 @@ function resolveEnvironment(
   return Object.fromEntries(resolved);
 }
 
-function serviceMount(service: string, wish: MountWish): ServiceMount {
+function serviceMount({
+  service,
+  wish,
+  trees,
+}: {
+  readonly service: string;
+  readonly wish: MountWish;
+  readonly trees: MountedTrees;
+}): ServiceMount {
+  if (isRelativeBind(wish))
+    return { type: "tree", tree: trees.get(wish.source) ?? "", target: wish.target };
   if (wish.type !== "volume") return wish;
   const { type, target, readOnly, copy } = wish;
   const volume = wish.source ?? anonymousVolume(service, target).key;
@@ -169,6 +174,27 @@ function joined(model: ServiceModel): Readonly<Record<string, Dependency>> {
   return Object.fromEntries(joinedServices(model).map(([, name]) => [name, dependency]));
 }
 
+type Twin = "scale" | "cpus" | "mem_limit" | "mem_reservation" | "pids_limit";
+
+/** Compose has two places for these; both may be written when they say the same. */
+function agreed(model: ServiceModel, field: Twin, conflict: Conflict): number | undefined {
+  const limits = model.deploy?.resources?.limits;
+  const [place, other] = {
+    scale: ["deploy.replicas", model.deploy?.replicas] as const,
+    cpus: ["deploy.resources.limits.cpus", limits?.cpus] as const,
+    mem_limit: ["deploy.resources.limits.memory", limits?.memory] as const,
+    mem_reservation: [
+      "deploy.resources.reservations.memory",
+      model.deploy?.resources?.reservations?.memory,
+    ] as const,
+    pids_limit: ["deploy.resources.limits.pids", limits?.pids] as const,
+  }[field];
+  const own = model[field];
+  if (own !== undefined && other !== undefined && own !== other)
+    conflict(field, `${own} differs from ${other} in ${place}: keep one of them`);
+  return own ?? other;
+}
+
 /** 0, and -1 for pids, mean no limit. */
 function resourcesOf(model: ServiceModel, conflict: Conflict): ServiceResources {
   const memory = agreed(model, "mem_limit", conflict);
@@ -195,16 +221,10 @@ function resourcesOf(model: ServiceModel, conflict: Conflict): ServiceResources 
     ...present("pidsMax", pids === undefined ? undefined : pids <= 0 ? -1 : pids),
     ...present("memorySwapBytesMax", model.memswap_limit || undefined),
     ...present("memorySwappiness", model.mem_swappiness),
-    ...present("cpuShares", model.cpu_shares ?? reservedShares(model)),
+    ...present("cpuShares", model.cpu_shares),
     ...present("cpuPeriodUs", model.cpu_period),
     ...present("cpuQuotaUs", model.cpu_quota),
     ...present("cpuset", model.cpuset),
     ...present("blockIo", blockIoOf(model)),
   };
-}
-
-/** CPUs that are reserved are a share of them when they are short, as a container without a share has 1024. */
-function reservedShares(model: ServiceModel): number | undefined {
-  const cpus = model.deploy?.resources?.reservations?.cpus;
-  return cpus ? Math.min(Math.max(2, Math.round(cpus * 1024)), 262_144) : undefined;
 }

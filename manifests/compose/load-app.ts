@@ -1,17 +1,15 @@
 import type { App, FileReader } from "../desired-state.ts";
 import type { Report } from "../diagnostics.ts";
 import type { AppSource } from "../find-apps.ts";
+import type { TreeReader } from "../trees/tree-reader.ts";
 import type { Node, Position } from "../yaml/node.ts";
 import { parseYaml, yamlBytesMax } from "../yaml/parse-yaml.ts";
 import { buildApp } from "./build-app.ts";
 import { checkModel } from "./check-model.ts";
 import { envFileBytesMax, parseDotenv } from "./dotenv.ts";
-import { enabledServices } from "./enabled-services.ts";
-import { readServiceFiles } from "./env-files.ts";
 import { AppName } from "./file-model.ts";
 import { interpolate } from "./interpolate.ts";
-import type { PlacementHost } from "./placement.ts";
-import type { Budget } from "./read-app-file.ts";
+import { readMountedTrees } from "./mounted-trees.ts";
 import { type FileModel, readFile } from "./read-file.ts";
 import type { Lookup } from "./template.ts";
 
@@ -22,11 +20,15 @@ export type LoadedApp = {
   readonly file: FileModel;
 };
 
+/** What all files of a revision together may still use up. */
+export type Budget = { bytesLeft: number };
+
 type LoadRequest = {
   readonly source: AppSource;
   readonly reader: FileReader;
   readonly budget: Budget;
-  readonly host: PlacementHost;
+  /** Takes in the files of the revision that the app mounts. */
+  readonly trees: TreeReader;
   readonly report: Report;
 };
 
@@ -35,13 +37,18 @@ type LoadRequest = {
  * Undefined when a stage left nothing for the next one; the reasons are reported. Rejects only
  * when the reader fails.
  */
-export async function loadApp(request: LoadRequest): Promise<LoadedApp | undefined> {
-  const { source, reader, budget, host, report } = request;
-  const environment = await loadEnvironment(request);
+export async function loadApp({
+  source,
+  reader,
+  budget,
+  trees,
+  report,
+}: LoadRequest): Promise<LoadedApp | undefined> {
+  const environment = await loadEnvironment({ source, reader, budget, report });
   const limits = { bytesMax: yamlBytesMax, budget };
   const [first = "", second] = source.files;
   if (second !== undefined) {
-    const message = "not supported by berth: a second Compose file: merge it into the first";
+    const message = "not supported yet: a second Compose file: merge it into the first";
     report.error({ file: second, line: 1, column: 1 }, message);
     return undefined;
   }
@@ -56,17 +63,16 @@ export async function loadApp(request: LoadRequest): Promise<LoadedApp | undefin
   const root = interpolate({ root: parsed, lookup, report });
   const file = readFile({ root, report });
   if (file === undefined || named === undefined) return undefined;
-  const profiles = new Set([...(source.profiles ?? []), ...profilesOf(environment)]);
-  const enabled = enabledServices({ file, profiles, host, report });
   const { directory } = source;
-  const files = await readServiceFiles({
+  const mounted = await readMountedTrees({ file, directory, trees, report });
+  const app = buildApp({
+    name: named.name,
+    path: directory,
     file,
-    files: { directory, reader, budget },
     lookup,
+    trees: mounted,
     report,
   });
-  const { name } = named;
-  const app = buildApp({ name, path: directory, file, files, enabled, lookup, report });
   const after = source.after === undefined ? {} : { after: source.after };
   return { app: { ...app, ...after }, namedAt: named.at, file };
 }
@@ -77,23 +83,16 @@ const projectVariable = "COMPOSE_PROJECT_NAME";
 const steering = new Map([
   [projectVariable, "set name in the Compose file"],
   ["COMPOSE_FILE", "keep one Compose file in the directory"],
+  ["COMPOSE_PROFILES", "leave out what shall not run"],
   ["COMPOSE_ENV_FILES", "keep the variables in .env"],
 ]);
-
-/** COMPOSE_PROFILES: names with commas between them. */
-function profilesOf(environment: ReadonlyMap<string, string>): readonly string[] {
-  return (environment.get("COMPOSE_PROFILES") ?? "")
-    .split(",")
-    .map((profile) => profile.trim())
-    .filter((profile) => profile !== "");
-}
 
 async function loadEnvironment({
   source,
   reader,
   budget,
   report,
-}: LoadRequest): Promise<ReadonlyMap<string, string>> {
+}: Omit<LoadRequest, "trees">): Promise<ReadonlyMap<string, string>> {
   const file = source.envFile;
   if (file === undefined) return new Map();
   const bytes = await readBounded({ file, bytesMax: envFileBytesMax, budget, reader, report });
@@ -101,10 +100,7 @@ async function loadEnvironment({
   const variables = parseDotenv({ file, bytes, report });
   for (const [name, advice] of steering) {
     if (!variables.has(name)) continue;
-    report.error(
-      { file, line: 1, column: 1 },
-      `not supported by berth: ${name} in .env: ${advice}`,
-    );
+    report.error({ file, line: 1, column: 1 }, `not supported yet: ${name} in .env: ${advice}`);
   }
   return variables;
 }

@@ -115,10 +115,10 @@ function checkMount(mount: MountWish | MountIssue): MountWish | MountIssue {
     return unsupported(
       `${quoteValue(mount.source)} depends on whose home that is: write the absolute path`,
     );
-  if (!mount.source.startsWith("/"))
+  if (!mount.source.startsWith("/") && !mount.readOnly)
     return unsupported(
-      `the relative bind mount ${quoteValue(mount.source)}: nothing is checked out on the host, ` +
-        "use a named volume or an absolute path",
+      `the writable bind mount of ${quoteValue(mount.source)}: files of the repository are mounted read-only, ` +
+        "add :ro (read_only: true), or use a named volume for data",
     );
   return { ...mount, source: cleanPath(mount.source), target };
 }

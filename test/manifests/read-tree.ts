@@ -1,7 +1,10 @@
 import type { FileReader } from "../../manifests/desired-state.ts";
 
 /** A commit made of the given files: path -> text or bytes. */
-export function readTree(files: Readonly<Record<string, string | Uint8Array>>): FileReader {
+export function readTree(
+  files: Readonly<Record<string, string | Uint8Array>>,
+  odd: { readonly executables?: readonly string[]; readonly others?: readonly string[] } = {},
+): FileReader {
   const contents = new Map(
     Object.entries(files).map(([path, content]) => [
       path,
@@ -16,5 +19,7 @@ export function readTree(files: Readonly<Record<string, string | Uint8Array>>): 
         return Promise.reject(Object.assign(new Error(`${path} is too large`), { code: "EFBIG" }));
       return Promise.resolve(bytes);
     },
+    isExecutable: (path) => Promise.resolve(odd.executables?.includes(path) === true),
+    others: () => Promise.resolve(odd.others ?? []),
   };
 }

@@ -71,6 +71,7 @@ export class SimulatedHost {
         holderOf: async () => "process nginx (pid 812)",
         pathExists: async (path) => !this.missingPaths.has(path),
       },
+      trees: { put: async () => {}, keepOnly: async () => {} },
       log: silent,
       meters: noMeters,
       settings: () => this.settings,

@@ -1,0 +1,27 @@
+import type { App } from "../../manifests/desired-state.ts";
+import type { Runtime } from "../../runtime/runtime.ts";
+import type { Core } from "../core.ts";
+
+/** Trees that a stored revision, an app that is held, or a container of any state mounts. */
+export async function neededTrees({
+  runtime,
+  state,
+  enforcement,
+}: Pick<Core, "state" | "enforcement"> & {
+  readonly runtime: Pick<Runtime, "observe">;
+}): Promise<ReadonlySet<string>> {
+  const { containers } = await runtime.observe();
+  return new Set([
+    ...state.revisionTrees(),
+    ...enforcement.apps().flatMap(({ app }) => treesOf(app)),
+    ...containers.flatMap(({ spec }) => spec.mounts.flatMap(treeOfMount)),
+  ]);
+}
+
+function treesOf(app: App): readonly string[] {
+  return app.services.flatMap(({ mounts }) => mounts.flatMap(treeOfMount));
+}
+
+function treeOfMount(mount: { readonly type: string; readonly tree?: string }): readonly string[] {
+  return mount.type === "tree" && mount.tree !== undefined ? [mount.tree] : [];
+}
