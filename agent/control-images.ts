@@ -2,6 +2,7 @@ import type { HistoryEntry, Image, ImageRemoval } from "../runtime/images/image-
 import type { ControlContext } from "./control-context.ts";
 import { findImage, requireImage } from "./find-image.ts";
 import type { ImageControl, ImageReport, PruneReport } from "./image-control.ts";
+import { removalEvent } from "./image-events.ts";
 import { neededImages } from "./needed-images.ts";
 import { StepError } from "./step-error.ts";
 
@@ -103,7 +104,7 @@ async function removeByHand({ core }: ControlContext, name: string): Promise<Ima
     );
   }
   const removal = await images.remove(target, new Set(needed.keys()));
-  if (removal.isRemoved) noteRemoval(core, removal);
+  if (removal.isRemoved) core.events.record(removalEvent(removal));
   return removal;
 }
 
@@ -119,7 +120,7 @@ async function pruneByHand(
     () => new Set(needed().keys()),
     { dangling: !all, dryRun, ...unusedSince },
   );
-  if (!dryRun) for (const removal of images) noteRemoval(core, removal);
+  if (!dryRun) for (const removal of images) core.events.record(removalEvent(removal));
   return {
     images: images.map(({ digest, references, bytes }) => ({ digest, references, bytes })),
     bytes,
@@ -147,15 +148,6 @@ function noteArrival(
   core.events.record({ kind, target, message, fields: { digest: image.digest } });
   core.puller.forgetFailures();
   loop.trigger("image arrived");
-}
-
-function noteRemoval(
-  { events }: Pick<ControlContext["core"], "events">,
-  { digest, references, bytes }: ImageRemoval,
-): void {
-  const target = references[0] ?? digest;
-  const message = `${target} was removed`;
-  events.record({ kind: "image.removed", target, message, fields: { digest, references, bytes } });
 }
 
 function imageReport(image: Image, inUse: ReadonlySet<string>): ImageReport {

@@ -6,10 +6,13 @@ import { Enforcement } from "./enforcement.ts";
 import { type HealthChange, HealthMonitor } from "./health/health-monitor.ts";
 import { createHealthcheckLookup } from "./health/healthcheck-lookup.ts";
 import { createHostView, type HostView } from "./host-view.ts";
+import { ImageCollector } from "./image-collector.ts";
+import { removalEvent } from "./image-events.ts";
 import { ImagePuller } from "./image-puller.ts";
 import { createKeyedLock, type KeyedLock } from "./keyed-lock.ts";
 import { describeError } from "./log.ts";
 import type { Meters } from "./meters.ts";
+import { neededImages } from "./needed-images.ts";
 import type { PreflightHost } from "./preflight.ts";
 import { RestartSupervisor } from "./restart-supervisor.ts";
 import type { Settings } from "./settings.ts";
@@ -49,6 +52,7 @@ export type Core = CoreOptions & {
   readonly healthcheckOf: (name: string) => Healthcheck | undefined;
   readonly supervisor: RestartSupervisor;
   readonly puller: ImagePuller;
+  readonly collector: ImageCollector;
   readonly view: HostView;
   /** To be called when a container runs: by the loop, the restart policy or by hand. */
   readonly started: (id: string, startedAtMs: number) => void;
@@ -58,7 +62,7 @@ export type Core = CoreOptions & {
 };
 
 export function createCore(options: CoreOptions): Core {
-  const { runtime, state, live, events, clock, random, log, meters } = options;
+  const { runtime, state, live, events, clock, log } = options;
   const enforcement = new Enforcement(state);
   const index = createContainerIndex();
   const locks = createKeyedLock();
@@ -93,19 +97,8 @@ export function createCore(options: CoreOptions): Core {
     onStarted: started,
     onChange: wake,
   });
-  const puller = new ImagePuller({
-    images: runtime.images,
-    clock,
-    random,
-    onResult: ({ reference, durationMs, bytes, error }) => {
-      meters.step("pull-image", error === undefined ? "done" : "retryable", durationMs);
-      meters.pull(error === undefined ? "pulled" : "failed", bytes, durationMs);
-      const kind = error === undefined ? "image.pulled" : "image.pull-failed";
-      const message = error === undefined ? `${reference} was pulled` : describeError(error);
-      events.record({ kind, target: reference, message, fields: { durationMs, bytes } });
-      wake("image pulled");
-    },
-  });
+  const collector = createCollector(options, () => core);
+  const puller = createPuller(options, () => core);
   const view = createHostView({ runtime, state, live, healthcheckOf, index, health, supervisor });
   const core: Core = {
     ...options,
@@ -116,6 +109,7 @@ export function createCore(options: CoreOptions): Core {
     healthcheckOf,
     supervisor,
     puller,
+    collector,
     view,
     started,
     wake: () => {},
@@ -126,6 +120,48 @@ export function createCore(options: CoreOptions): Core {
     },
   };
   return core;
+}
+
+function createCollector(options: CoreOptions, core: () => Core): ImageCollector {
+  const { runtime, clock, log, events } = options;
+  return new ImageCollector({
+    images: runtime.images,
+    needed: () => neededImages(core()),
+    settings: () => options.settings().imageCollection,
+    clock,
+    log,
+    onRemoved: (removal) => events.record(removalEvent(removal)),
+  });
+}
+
+function createPuller(options: CoreOptions, core: () => Core): ImagePuller {
+  const { runtime, clock, random, meters, events } = options;
+  return new ImagePuller({
+    images: runtime.images,
+    clock,
+    random,
+    onResult: ({ reference, durationMs, bytes, error }) => {
+      meters.step("pull-image", error === undefined ? "done" : "retryable", durationMs);
+      meters.pull(error === undefined ? "pulled" : "failed", bytes, durationMs);
+      const kind = error === undefined ? "image.pulled" : "image.pull-failed";
+      const message = error === undefined ? `${reference} was pulled` : describeError(error);
+      events.record({ kind, target: reference, message, fields: { durationMs, bytes } });
+      core().wake("image pulled");
+      void makeRoom(core(), error);
+    },
+  });
+}
+
+/** A pull that found no space is tried again at once when some could be made. */
+async function makeRoom(core: Core, error: Error | undefined): Promise<void> {
+  if (error === undefined) return;
+  try {
+    if (!(await core.collector.makeRoomFor(error))) return;
+    core.puller.forgetFailures();
+    core.wake("images were collected");
+  } catch (cause) {
+    core.log.warn("no room was made for a pull", { error: cause });
+  }
 }
 
 function healthEvent(

@@ -121,7 +121,7 @@ async function serve(parts: Parts): Promise<void> {
   const api = await startApi({ control, socketPath, listen, allowedHosts, log });
   closers.add(() => api.close());
   const stop = AbortSignal.any([abort, ending.signal]);
-  const loops = [loop.run(stop), source.run(stop)];
+  const loops = [loop.run(stop), source.run(stop), core.collector.run(stop)];
   closers.add(() => Promise.all(loops));
   const manager = createServiceManager({ runtime, log, environment: process.env });
   await manager.ready();

@@ -64,7 +64,7 @@ export function nextWindowAtMs(windows: readonly MaintenanceWindow[], nowMs: num
 }
 
 /** `1h30m`, `90s`, `250ms`; undefined when it is not a duration. */
-function parseDurationMs(text: string): number | undefined {
+export function parseDurationMs(text: string): number | undefined {
   if (!/^(\d+(\.\d+)?(ms|s|m|h|d))+$/.test(text)) return undefined;
   const unitMs: Readonly<Record<string, number>> = {
     ms: 1,

@@ -6,7 +6,12 @@ import type { AgentOptions } from "./agent-options.ts";
 import { loadPolicy } from "./policy/load-policy.ts";
 import { Policy } from "./policy/policy.ts";
 import type { PollSchedule } from "./schedule.ts";
-import { type MaintenanceWindow, parsePollSchedule, parseWindow } from "./schedule.ts";
+import {
+  type MaintenanceWindow,
+  parseDurationMs,
+  parsePollSchedule,
+  parseWindow,
+} from "./schedule.ts";
 import type { GitTransport } from "./source/git-environment.ts";
 
 const configBytesMax = 1_048_576;
@@ -14,6 +19,33 @@ const configBytesMax = 1_048_576;
 const PlainPath = z
   .string()
   .regex(/^\/[\w./@+-]+$/, "expected an absolute path of letters, digits and ./@+_-");
+
+const Percent = z.number().min(1).max(100);
+const DurationMs = z.string().transform((text, context) => {
+  const ms = parseDurationMs(text);
+  if (ms === undefined)
+    context.addIssue({ code: "custom", message: "expected a duration such as 90m or 30d" });
+  return ms ?? 0;
+});
+
+const ImageCollectionConfig = z
+  .strictObject({
+    highPercent: Percent.default(85),
+    lowPercent: Percent.default(80),
+    minAge: DurationMs.default(3_600_000),
+    maxAge: DurationMs.optional(),
+  })
+  .refine(({ highPercent, lowPercent }) => lowPercent <= highPercent, {
+    path: ["lowPercent"],
+    error: "expected to be at most highPercent",
+  })
+  .transform(
+    ({ minAge, maxAge, ...percents }): ImageCollection => ({
+      ...percents,
+      minAgeMs: minAge,
+      ...(maxAge === undefined ? {} : { maxAgeMs: maxAge }),
+    }),
+  );
 
 const ConfigFile = z.strictObject({
   repo: z.string().min(1).optional(),
@@ -41,6 +73,7 @@ const ConfigFile = z.strictObject({
     .array(z.string().regex(/^[a-z0-9.-]+(:\d{1,5})?$/, "expected host or host:port"))
     .max(64)
     .optional(),
+  imageCollection: ImageCollectionConfig.optional(),
   policy: Policy.optional(),
   addressPool: z
     .string()
@@ -57,6 +90,17 @@ type ConfigFile = z.infer<typeof ConfigFile>;
 
 export type ListenAddress = { readonly host: string; readonly port: number };
 
+/** When images that nothing needs go by themselves. */
+export type ImageCollection = {
+  /** Of the disk: above the high mark images go until it is at the low one. 100: never. */
+  readonly highPercent: number;
+  readonly lowPercent: number;
+  /** What came or was used since then stays, whatever the marks say. */
+  readonly minAgeMs: number;
+  /** What was not used for longer goes, whatever the marks say. */
+  readonly maxAgeMs?: number;
+};
+
 export type Settings = {
   readonly repo: string;
   readonly ref: string;
@@ -70,6 +114,7 @@ export type Settings = {
   /** Empty: changes are applied at any time. */
   readonly windows: readonly MaintenanceWindow[];
   readonly insecureRegistries: readonly string[];
+  readonly imageCollection: ImageCollection;
   readonly addressPool: string;
   /** What manifests may ask this host for. */
   readonly policy: Policy;
@@ -99,6 +144,7 @@ export async function loadSettings(options: AgentOptions): Promise<Settings> {
     allowedHosts: file.allowedHosts ?? [],
     windows: (file.maintenanceWindows ?? []).map(parseWindow),
     insecureRegistries: file.insecureRegistries ?? [],
+    imageCollection: file.imageCollection ?? ImageCollectionConfig.parse({}),
     addressPool: file.addressPool ?? "10.210.0.0/16",
     policy: await choosePolicy(options.policyFile, file.policy),
     log: { level: file.log?.level ?? "info", format: file.log?.format ?? "logfmt" },

@@ -15,6 +15,8 @@ export type CollectorParts = {
   readonly pins: ContentPins;
   readonly unpacker: Unpacker;
   readonly log: Log;
+  /** Sees every change before it is made. */
+  readonly trace?: ((step: string) => void) | undefined;
 };
 
 /**
@@ -22,7 +24,7 @@ export type CollectorParts = {
  * freed: blobs, and the content of unpacked layers.
  */
 export async function collectContent(parts: CollectorParts): Promise<number> {
-  const { layout, records } = parts;
+  const { layout, records, trace } = parts;
   const blobNames = await readdir(layout.blobs);
   const layerNames = new Set(await readdir(layout.layers));
   for (const chainId of records.layers()) layerNames.add(digestHex(chainId));
@@ -37,20 +39,25 @@ export async function collectContent(parts: CollectorParts): Promise<number> {
     if (isDigest(chainId)) {
       if (isNeeded(chainId, needed.layers)) continue;
       bytes += records.layerBytes(chainId);
+      trace?.(`forget layer ${name}`);
       records.removeLayer(chainId);
     }
+    trace?.(`move layer ${name}`);
     moveAside({ from: layout.layers, name, to: layout.incoming }, trash);
   }
   const blobTrash: string[] = [];
   for (const name of blobNames) {
     const digest = `sha256:${name}`;
     if (isDigest(digest) && isNeeded(digest, needed.blobs)) continue;
+    trace?.(`move blob ${name}`);
     moveAside({ from: layout.blobs, name, to: layout.incoming }, blobTrash);
   }
   for (const path of blobTrash) bytes += (await lstat(path)).size;
   for (const path of [...trash, ...blobTrash]) {
+    trace?.("remove what was moved");
     await removeOrLeave(path, parts.unpacker, parts.log);
   }
+  trace?.("done");
   return bytes;
 }
 

@@ -40,6 +40,7 @@ export async function collectImages(
   const gone = removals.filter(({ digest }) => {
     const image = records.images().find((other) => other.digest === digest);
     if (image === undefined || !isSpare(parts, image, now)) return false;
+    parts.trace?.(`forget image ${digest}`);
     records.removeImage(image.digest);
     return true;
   });

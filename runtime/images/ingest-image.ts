@@ -1,7 +1,7 @@
-import { statfs } from "node:fs/promises";
 import type { FetchedManifest } from "../registry/registry-client.ts";
 import type { BlobStore } from "./blob-store.ts";
 import { chainIds, type Digest, digestOf } from "./digest.ts";
+import type { DiskSpace, Reservation } from "./disk-space.ts";
 import { type ParsedImageConfig, parseImageConfig } from "./image-config.ts";
 import { ImageError } from "./image-error.ts";
 import { DOCUMENT_BYTES_MAX, INDEX_DEPTH_MAX } from "./image-limits.ts";
@@ -11,7 +11,6 @@ import type { LayerStore } from "./layer-store.ts";
 import { type Descriptor, type ImageManifest, parseManifestDocument } from "./manifest-document.ts";
 import { choosePlatform, isRunnable, type Platform } from "./platform.ts";
 import { readBody } from "./read-body.ts";
-import type { StoreLayout } from "./store-layout.ts";
 import { verified } from "./verified-stream.ts";
 
 /** Where an image comes from: a registry's repository, a layout directory, an archive. */
@@ -28,7 +27,7 @@ export type ImageSource = {
 };
 
 export type IngestParts = {
-  readonly layout: StoreLayout;
+  readonly space: DiskSpace;
   readonly blobs: BlobStore;
   readonly layers: LayerStore;
   readonly records: ImageRecords;
@@ -54,8 +53,6 @@ type Chosen = {
   readonly indexes: readonly Digest[];
 };
 
-const FREE_BYTES_KEPT = 16 * 1024 * 1024;
-
 /**
  * Brings one image into the store: chooses the platform's manifest, then configuration, layers, records, in an
  * order in which a crash leaves nothing that is taken for complete.
@@ -72,8 +69,12 @@ export async function ingestImage(parts: IngestParts, order: IngestOrder): Promi
     order.pin(layer.digest);
     order.pin(layer.chainId);
   }
-  await checkSpace(parts, layers);
-  await bringLayers(parts.layers, order, layers);
+  const reservation = await reserveSpace(parts, layers);
+  try {
+    await bringLayers(parts.layers, { ...order, reservation }, layers);
+  } finally {
+    reservation.release();
+  }
   await storeDocument(parts.blobs, manifest.config.digest, configBytes);
   await storeDocument(parts.blobs, fetched.digest, fetched.bytes);
   const record = {
@@ -155,24 +156,21 @@ function pairLayers(manifest: ImageManifest, config: ParsedImageConfig): readonl
   });
 }
 
-/** Refuses what certainly does not fit: each new layer is kept compressed and, at least as large, unpacked. */
-async function checkSpace(parts: IngestParts, layers: readonly PairedLayer[]): Promise<void> {
-  const missing = layers.filter(({ chainId }) => !parts.records.hasLayer(chainId));
-  if (missing.length === 0) return;
-  const neededBytes = missing.reduce((sum, { size }) => sum + 2 * size, FREE_BYTES_KEPT);
-  const { bavail, bsize } = await statfs(parts.layout.root);
-  if (bavail * bsize >= neededBytes) return;
-  const [free, needed] = [bavail * bsize, neededBytes].map((bytes) => Math.round(bytes / 2 ** 20));
-  throw new ImageError({
-    because: `the disk of ${parts.layout.root} has ${free} MiB free and it needs ${needed} MiB at least`,
-    fix: "free space there or remove images; nothing was downloaded",
-    kind: "stalled",
-  });
+/** What certainly is needed: each new layer is kept compressed and, at least as large, unpacked. */
+function reserveSpace(
+  { space, records }: IngestParts,
+  layers: readonly PairedLayer[],
+): Promise<Reservation> {
+  return space.reserve(
+    layers
+      .filter(({ chainId }) => !records.hasLayer(chainId))
+      .map(({ chainId, size }) => ({ key: chainId, bytes: 2 * size })),
+  );
 }
 
 async function bringLayers(
   store: LayerStore,
-  order: IngestOrder,
+  order: IngestOrder & { readonly reservation: Reservation },
   layers: readonly PairedLayer[],
 ): Promise<void> {
   const siblings = new AbortController();
@@ -186,8 +184,11 @@ async function bringLayers(
       below: lower,
       open: (signal) => order.source.blob(layer, signal),
       abort,
-      onProgress: ({ phase, bytesDone }) =>
-        order.onProgress({ layer: layer.digest, bytesDone, bytesTotal: layer.size, phase }),
+      onProgress: ({ phase, bytesDone }) => {
+        const isDone = phase === "done";
+        order.reservation.remaining(layer.chainId, isDone ? 0 : 2 * (layer.size - bytesDone));
+        order.onProgress({ layer: layer.digest, bytesDone, bytesTotal: layer.size, phase });
+      },
     });
     started.push(made);
     below = Promise.all([lower, made]).then(([dirs, dir]) => [...dirs, dir]);

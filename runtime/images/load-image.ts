@@ -47,9 +47,10 @@ export async function loadImages(
   parts: IngestParts,
   order: LoadOrder,
 ): Promise<readonly ImageRecord[]> {
-  const { source, images } = (await found(order.path)).isDirectory()
+  const file = await found(order.path);
+  const { source, images } = file.isDirectory()
     ? await openDirectory(parts, order)
-    : await openArchive(parts, order);
+    : await openArchive(parts, { ...order, bytes: file.size });
   if (images.length === 0) {
     throw new ImageError({
       because: `it holds no image for ${parts.platform.os}/${parts.platform.architecture}`,
@@ -114,9 +115,10 @@ async function openDirectory(
 
 async function openArchive(
   parts: IngestParts,
-  order: LoadOrder,
+  order: LoadOrder & { readonly bytes: number },
 ): Promise<{ source: ImageSource; images: readonly LoadableImage[] }> {
-  const contents = await storeArchive(parts, order);
+  const reservation = await parts.space.reserve([{ key: order.path, bytes: order.bytes }]);
+  const contents = await storeArchive(parts, order).finally(() => reservation.release());
   const source: ImageSource = {
     name: `the archive ${order.path}`,
     origin: "local",

@@ -6,6 +6,7 @@ import { BlobStore } from "./blob-store.ts";
 import { collectContent, emptyIncoming } from "./collect-content.ts";
 import { ContentPins } from "./content-pins.ts";
 import { digestHex } from "./digest.ts";
+import { DiskSpace } from "./disk-space.ts";
 import { ImageRecords } from "./image-records.ts";
 import type { ImageStore } from "./image-store.ts";
 import { LayerStore } from "./layer-store.ts";
@@ -25,6 +26,8 @@ export type ImageStoreOptions = {
   /** Milliseconds since the epoch. */
   readonly now: () => number;
   readonly unpacker: Unpacker;
+  /** Sees every change of a collection before it is made. */
+  readonly trace?: (step: string) => void;
 };
 
 /** Opens the store and removes what an interrupted pull, load or removal left behind. */
@@ -43,6 +46,7 @@ export async function openImageStore(options: ImageStoreOptions): Promise<ImageS
   const platform = hostPlatform();
   return new StoredImages({
     layout,
+    space: new DiskSpace(layout.root),
     blobs,
     layers,
     records,
@@ -51,6 +55,7 @@ export async function openImageStore(options: ImageStoreOptions): Promise<ImageS
     pins,
     unpacker,
     log,
+    trace: options.trace,
     registry,
   });
 }

@@ -1,4 +1,3 @@
-import { statfs } from "node:fs/promises";
 import type { RegistryClient } from "../registry/registry-client.ts";
 import { type CollectorParts, collectContent } from "./collect-content.ts";
 import { collectImages } from "./collect-images.ts";
@@ -117,10 +116,8 @@ export class StoredImages implements ImageStore {
     }
   }
 
-  async disk(): Promise<{ readonly totalBytes: number; readonly freeBytes: number }> {
-    const { bsize, blocks, bfree, bavail } = await statfs(this.#parts.layout.root);
-    // What is kept for root counts to neither, as in df(1).
-    return { totalBytes: (blocks - bfree + bavail) * bsize, freeBytes: bavail * bsize };
+  disk(): Promise<{ readonly totalBytes: number; readonly freeBytes: number }> {
+    return this.#parts.space.measure();
   }
 
   async remove(reference: string, inUse: ReadonlySet<string>): Promise<ImageRemoval> {

@@ -14,7 +14,7 @@ export type StoreBench = {
   readonly store: ImageStore;
   readonly state: DatabaseSync;
   /** Opens the store again over the same directory and database, as after a crash. */
-  reopen(): Promise<ImageStore>;
+  reopen(trace?: (step: string) => void): Promise<ImageStore>;
   /** Names in `blobs/sha256`, `layers` and `incoming`, sorted. */
   content(): { blobs: string[]; layers: string[]; incoming: string[] };
 };
@@ -30,8 +30,9 @@ export async function withStore(
   const state = new DatabaseSync(join(root, "state.db"));
   const unpacker = new LayerUnpacker(launcher, join(root, "run"));
   const images = join(root, "lib", "images");
-  const open = (): Promise<ImageStore> =>
+  const open = (trace?: (step: string) => void): Promise<ImageStore> =>
     openImageStore({
+      ...(trace === undefined ? {} : { trace }),
       libDir: join(root, "lib"),
       state,
       log: silent,

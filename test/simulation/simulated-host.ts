@@ -34,6 +34,7 @@ export class SimulatedHost {
     windows: [],
     allowedHosts: [],
     insecureRegistries: [],
+    imageCollection: { highPercent: 85, lowPercent: 80, minAgeMs: 3_600_000 },
     addressPool: "10.210.0.0/16",
     policy: defaultPolicy,
     log: { level: "info", format: "logfmt" },

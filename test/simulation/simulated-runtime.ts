@@ -16,6 +16,9 @@ import type {
   VolumeSpec,
 } from "../../runtime/runtime.ts";
 
+/** What each image frees on the simulated disk. */
+export const simulatedImageBytes = 100;
+
 type Simulated = {
   readonly spec: ContainerSpec;
   readonly createdAtMs: number;
@@ -32,6 +35,9 @@ export class SimulatedRuntime implements Runtime {
   readonly calls: string[] = [];
   readonly images: ImageStore;
   readonly imagesHere = new Map<string, Image>();
+  /** Digest -> when it was last said to be in use. */
+  readonly imagesUsed = new Map<string, number>();
+  readonly disk = { totalBytes: 1000, freeBytes: 1000 };
   /** References that a pull would find. */
   readonly registry = new Set<string>();
   drift: KernelDrift[] = [];
@@ -53,8 +59,8 @@ export class SimulatedRuntime implements Runtime {
     this.images = this.#imageStore();
   }
 
-  fail(call: string, message: string): void {
-    this.#failures.push({ call, error: new Error(message) });
+  fail(call: string, message: string, cause?: Error): void {
+    this.#failures.push({ call, error: new Error(message, { cause }) });
   }
 
   /** The container's program ends by itself. */
@@ -282,23 +288,41 @@ export class SimulatedRuntime implements Runtime {
       load: async () => [],
       tag() {},
       describe: async () => undefined,
-      touch() {},
-      disk: async () => ({ totalBytes: 1 << 30, freeBytes: 1 << 30 }),
+      touch: (digests) => {
+        for (const digest of digests) this.imagesUsed.set(digest, this.#clock.now());
+      },
+      disk: async () => this.disk,
       remove: async (reference) => {
         const image = find(reference);
         this.imagesHere.delete(reference);
         return { digest: image?.digest ?? "", references: [reference], isRemoved: true, bytes: 1 };
       },
-      collectGarbage: async (needed, { dryRun = false } = {}) => {
-        const going = [...this.imagesHere].filter(([, { digest }]) => !needed().has(digest));
-        if (!dryRun) for (const [reference] of going) this.imagesHere.delete(reference);
-        const images = going.map(([reference, { digest }]) => ({
-          digest,
-          references: [reference],
-          isRemoved: true,
-          bytes: 1,
-        }));
-        return { images, bytes: images.length };
+      collectGarbage: async (needed, options = {}) => {
+        const { dryRun = false, unusedSinceMs = Infinity, bytesWanted = Infinity } = options;
+        const images: { digest: string; references: string[]; isRemoved: true; bytes: number }[] =
+          [];
+        const going = [...this.imagesHere]
+          .filter(([, { digest }]) => !needed().has(digest))
+          .map(([reference, { digest, pulledAtMs }]) => ({
+            reference,
+            digest,
+            usedAtMs: Math.max(pulledAtMs, this.imagesUsed.get(digest) ?? 0),
+          }))
+          .filter(({ usedAtMs }) => usedAtMs < unusedSinceMs)
+          .toSorted((a, b) => a.usedAtMs - b.usedAtMs);
+        for (const { reference, digest } of going) {
+          if (images.length * simulatedImageBytes >= bytesWanted) break;
+          images.push({
+            digest,
+            references: [reference],
+            isRemoved: true,
+            bytes: simulatedImageBytes,
+          });
+          if (dryRun) continue;
+          this.imagesHere.delete(reference);
+          this.disk.freeBytes += simulatedImageBytes;
+        }
+        return { images, bytes: images.length * simulatedImageBytes };
       },
     };
   }
