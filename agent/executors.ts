@@ -69,6 +69,11 @@ async function createContainer(
 function requireImage(core: Core, wanted: WantedContainer): void {
   const { reference, digest } = wanted.spec.image;
   if (core.runtime.images.find(digest) !== undefined) return;
+  if (wanted.service.pullPolicy === "never")
+    throw new StepError(
+      "stalled",
+      `the image ${reference} is not here any more, and pull_policy: never keeps it from being pulled: load it`,
+    );
   const [name] = reference.split("@");
   const pinned = `${name?.replace(/:[^:/]*$/, "") ?? reference}@${digest}`;
   const pull = core.puller.request(pinned);

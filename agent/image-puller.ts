@@ -27,6 +27,8 @@ export class ImagePuller {
   };
   readonly #states = new Map<string, PullState>();
   readonly #failures = new Map<string, number>();
+  /** Pulled since the newest revision came. */
+  readonly #pulled = new Set<string>();
   /** Asked for since the round began. */
   readonly #asked = new Set<string>();
   readonly #queue: string[] = [];
@@ -64,6 +66,11 @@ export class ImagePuller {
     return state;
   }
 
+  /** True when it was pulled since the newest revision came, so that its tag is up to date. */
+  isFresh(reference: string): boolean {
+    return this.#pulled.has(reference);
+  }
+
   /** When the first failed pull of this round may be tried again; undefined when none failed. */
   nextRetryAtMs(): number | undefined {
     const times = [...this.#states].flatMap(([reference, state]) =>
@@ -72,9 +79,10 @@ export class ImagePuller {
     return times.length === 0 ? undefined : Math.min(...times);
   }
 
-  /** A new revision or an operator's wish: failed pulls may be tried at once. */
+  /** A new revision or an operator's wish: failed pulls may be tried at once, tags may have moved. */
   forgetFailures(): void {
     this.#failures.clear();
+    this.#pulled.clear();
     for (const [reference, state] of this.#states) {
       if (state.kind === "failed") this.#states.delete(reference);
     }
@@ -109,6 +117,7 @@ export class ImagePuller {
       await images.pull(reference, { abort: this.#close.signal, onProgress });
       this.#states.delete(reference);
       this.#failures.delete(reference);
+      this.#pulled.add(reference);
       onResult({ reference, durationMs: clock.now() - startedAtMs, bytes: bytes() });
     } catch (cause) {
       if (this.#close.signal.aborted) return;

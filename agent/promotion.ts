@@ -21,6 +21,8 @@ export type PromotionInput = {
   readonly actual: ActualState;
   readonly images: Pick<ImageStore, "find">;
   readonly requestPull: (reference: string) => PullState;
+  /** True when the image was pulled since the newest revision came. */
+  readonly isFresh: (reference: string) => boolean;
   readonly host: PreflightHost;
   readonly windows: readonly MaintenanceWindow[];
   readonly nowMs: number;
@@ -69,7 +71,7 @@ function sortApps(
   for (const app of desired.apps) {
     const held = input.enforcement.app(app.name);
     if (held === undefined || !isSameApp(held.app, app)) {
-      candidates.push(candidateApp({ app, desired, held, images: input.images }));
+      candidates.push(candidateApp({ ...input, app, desired, held }));
     } else if (held.revision !== desired.revision) {
       unchanged.push({ ...held, revision: desired.revision });
     }
@@ -108,6 +110,8 @@ export type Candidate = {
   readonly enforced: EnforcedApp;
   /** References that have no digest yet. */
   readonly unresolved: readonly string[];
+  /** Those of them that are never pulled. */
+  readonly absent: readonly string[];
 };
 
 /** The app as it would be held: services that did not change keep their image's digest, others resolve anew. */
@@ -116,21 +120,27 @@ export function candidateApp(options: {
   readonly desired: DesiredState;
   readonly held: EnforcedApp | undefined;
   readonly images: Pick<ImageStore, "find">;
+  readonly isFresh?: (reference: string) => boolean;
 }): Candidate {
-  const { app, desired, held, images } = options;
+  const { app, desired, held, images, isFresh = () => true } = options;
   const digests: Record<string, string> = {};
   const unresolved = new Set<string>();
+  const absent = new Set<string>();
   for (const service of app.services) {
     const before = held?.app.services.find(({ name }) => name === service.name);
     const pinned = held?.images[service.name];
     const same = before !== undefined && canonicalJson(before) === canonicalJson(service);
-    const digest = same && pinned !== undefined ? pinned : images.find(service.image)?.digest;
+    const isStale = service.pullPolicy === "always" && !isFresh(service.image);
+    const known = isStale ? undefined : images.find(service.image)?.digest;
+    const digest = same && pinned !== undefined ? pinned : known;
     if (digest === undefined) unresolved.add(service.image);
-    else digests[service.name] = digest;
+    if (digest === undefined && service.pullPolicy === "never") absent.add(service.image);
+    if (digest !== undefined) digests[service.name] = digest;
   }
   return {
     enforced: { app, revision: desired.revision, images: digests },
     unresolved: [...unresolved],
+    absent: [...absent],
   };
 }
 
@@ -139,6 +149,10 @@ async function gateOf(
   candidate: Candidate,
   open: boolean,
 ): Promise<Gate | undefined> {
+  if (candidate.absent.length > 0) {
+    const reason = `the image ${candidate.absent.join(", ")} is not here, and pull_policy: never keeps it from being pulled: load it, or use missing`;
+    return { kind: "stalled", reason };
+  }
   const pulls = candidate.unresolved.map((reference) => ({
     reference,
     state: input.requestPull(reference),

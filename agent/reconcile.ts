@@ -193,6 +193,7 @@ export class ReconcileLoop {
       actual,
       images: runtime.images,
       requestPull: (reference) => puller.request(reference),
+      isFresh: (reference) => puller.isFresh(reference),
       host: { ...host, listeners: () => (listeners ??= host.listeners()) },
       windows: settings().windows,
       nowMs: clock.now(),

@@ -13,7 +13,8 @@ export type RestartDecision =
 
 /**
  * What follows an exit that nobody asked for. As Docker does: 100 ms doubling to one minute, forgotten after ten
- * healthy seconds; an exit after a healthy while is answered at once. An unknown exit status counts as a failure.
+ * healthy seconds; an exit after a healthy while is answered at once. A delay of the policy holds instead. An unknown
+ * exit status counts as a failure.
  */
 export function decideRestart(options: {
   readonly policy: RestartPolicy;
@@ -23,12 +24,11 @@ export function decideRestart(options: {
 }): RestartDecision {
   const { policy, exit, restarts, ranForMs } = options;
   if (policy.condition === "no") return { restart: false, why: "policy" };
-  if (policy.condition === "on-failure") {
-    if (succeeded(exit)) return { restart: false, why: "succeeded" };
-    if (restarts.count >= (policy.attemptsMax ?? Infinity)) {
-      return { restart: false, why: "attempts" };
-    }
-  }
+  if (policy.condition === "on-failure" && succeeded(exit))
+    return { restart: false, why: "succeeded" };
+  if (restarts.count >= (policy.attemptsMax ?? Infinity))
+    return { restart: false, why: "attempts" };
+  if (policy.delayMs !== undefined) return { restart: true, delayMs: policy.delayMs };
   if (ranForMs >= healthyWhileMs) return { restart: true, delayMs: 0 };
   const delayMs =
     restarts.backoffMs === 0 ? backoffMsFirst : Math.min(restarts.backoffMs * 2, backoffMsMax);

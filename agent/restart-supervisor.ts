@@ -114,6 +114,7 @@ export class RestartSupervisor {
     if (isCompletion(policy, exit)) {
       state.markCompleted(container.name, container.specDigest, clock.now());
     }
+    if (ranForMs >= (policy.windowMs ?? Infinity)) this.reset(container.id);
     const restarts = this.restarts(container.id);
     const decision = decideRestart({ policy, exit, restarts, ranForMs });
     if (decision.restart) this.#schedule(container, decision.delayMs);

@@ -97,7 +97,7 @@ function wantedContainer(options: {
   readonly imageDigest: string;
 }): WantedContainer {
   const { app, service, replica, revision, imageDigest } = options;
-  const name = `${app.name}-${service.name}-${replica}`;
+  const name = containerName(app, service, replica);
   const decisive = {
     name,
     labels: service.labels,
@@ -112,7 +112,7 @@ function wantedContainer(options: {
     init: service.init,
     tty: service.tty,
     stdinOpen: service.stdinOpen,
-    log: logDefaults,
+    log: { ...logDefaults, ...service.log },
     ...optionFields(app, service),
   };
   const digest = specDigest(decisive);
@@ -150,6 +150,11 @@ function processFields(service: Service) {
   };
 }
 
+/** `APP-SERVICE-N`, unless the manifest names the container. */
+function containerName(app: App, service: Service, replica: number): string {
+  return service.containerName ?? `${app.name}-${service.name}-${replica}`;
+}
+
 /** Services are named by their first container. */
 function optionFields(
   app: App,
@@ -159,8 +164,13 @@ function optionFields(
 } {
   const { namespaces, ...rest } = service.options ?? {};
   if (namespaces === undefined) return rest;
-  const choice = (wish: NamespaceWish): NamespaceChoice =>
-    wish === "host" ? wish : { container: `${app.name}-${wish.service}-1` };
+  const choice = (wish: NamespaceWish): NamespaceChoice => {
+    if (wish === "host") return wish;
+    const joined = app.services.find(({ name }) => name === wish.service);
+    if (joined === undefined)
+      throw new Error(`cannot join ${wish.service} because app ${app.name} does not have it`);
+    return { container: containerName(app, joined, 1) };
+  };
   const { pid, ipc, network, ...others } = namespaces;
   return {
     ...rest,
@@ -183,11 +193,15 @@ function runtimeMount(app: App, mount: ServiceMount): Mount {
 }
 
 function attachments(app: App, service: Service): NetworkAttachment[] {
+  const own = service.containerName === undefined ? [] : [service.containerName];
   return Object.entries(service.networks).map(([key, aliases]) => {
     const network = app.networks[key];
     if (network === undefined) {
       throw new Error(`cannot join ${key} because app ${app.name} does not declare that network`);
     }
-    return { network: network.name, aliases: [...new Set([service.name, ...aliases])].sort() };
+    return {
+      network: network.name,
+      aliases: [...new Set([service.name, ...own, ...aliases])].sort(),
+    };
   });
 }

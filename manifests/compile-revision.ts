@@ -24,6 +24,10 @@ export type CompileRequest = {
   readonly reader: FileReader;
   /** The host to compile for. Without a `berth.yaml`, every app runs on every host. */
   readonly host: string;
+  /** What placement constraints may ask for. */
+  readonly hostLabels?: Readonly<Record<string, string>>;
+  /** Profiles that are active in every app. */
+  readonly profiles?: readonly string[];
   /** Directory of the repository to look below; `.` for all of it. */
   readonly path: string;
   readonly abort: AbortSignal;
@@ -121,13 +125,18 @@ async function compileForHost({
   readonly report: Report;
 }): Promise<DesiredState> {
   const loaded: LoadedApp[] = [];
-  const budget = { bytesLeft: revisionBytesMax };
-  const { trees } = tree;
   const { fleet } = tree;
+  const shared = {
+    reader,
+    budget: { bytesLeft: revisionBytesMax },
+    trees: tree.trees,
+    host: { name: host, labels: fleet?.model.hosts?.get(host)?.labels ?? new Map() },
+    report,
+  };
   for (const source of sourcesOf({ tree, host, report })) {
     // Parsing is work without waits: whoever shares the event loop gets a turn between two apps.
     await setImmediate(undefined, { signal: abort });
-    const app = await loadApp({ source, reader, budget, trees, report });
+    const app = await loadApp({ source, ...shared });
     if (app !== undefined) loaded.push(app);
   }
   checkRevision({ loaded, report });
@@ -136,7 +145,7 @@ async function compileForHost({
   return {
     revision,
     apps: loaded.map(({ app }) => app).toSorted((a, b) => (a.name < b.name ? -1 : 1)),
-    ...treesOf(loaded, trees),
+    ...treesOf(loaded, tree.trees),
     ...(atomic === undefined ? {} : { atomic }),
   };
 }

@@ -1,5 +1,7 @@
 /** What one commit wants this host to run: the output of this folder, and all that the agent knows of a manifest. */
 
+import type { FileTree } from "./trees/file-tree.ts";
+
 export type PortProtocol = "tcp" | "udp";
 
 export type PublishedPort = {
@@ -45,36 +47,45 @@ export type ServiceMount =
       readonly target: string;
     };
 
-/** A file of a revision as containers see it. */
-export type TreeFile = {
-  /** Below the tree's root; empty where the tree is this one file. */
-  readonly path: string;
-  /** Permission bits. */
-  readonly mode: number;
-  readonly sizeBytes: number;
-  /** Of the content, in hex. */
-  readonly sha256: string;
-  /** Where the content is: a path of the repository, or the text itself. */
-  readonly source: { readonly path: string } | { readonly text: string };
-};
-
-/** What never changes: its digest stands for its content, its names, modes and owner. */
-export type FileTree = {
-  readonly kind: "file" | "directory";
-  /** As the container sees them. */
-  readonly uid: number;
-  readonly gid: number;
-  /** Sorted by path. */
-  readonly files: readonly TreeFile[];
-};
-
 export type MountPropagation = "private" | "rprivate" | "slave" | "rslave" | "shared" | "rshared";
 
 export type RestartPolicy = {
   readonly condition: "no" | "on-failure" | "always" | "unless-stopped";
   /** Undefined: no limit. */
   readonly attemptsMax?: number;
+  /** Between an exit and the restart. Undefined: short at first, longer with every exit. */
+  readonly delayMs?: number;
+  /** Whoever ran this long has started well: attempts count from the beginning. */
+  readonly windowMs?: number;
 };
+
+/** How new containers take the place of old ones (`deploy.update_config`, `deploy.rollback_config`). */
+export type UpdatePolicy = {
+  /** Containers that are replaced at the same time; 0: all of them. */
+  readonly parallelism: number;
+  /** Between two groups. */
+  readonly delayMs: number;
+  /** After a failure. `rollback` never stands in the policy of a rollback. */
+  readonly failureAction: "pause" | "continue" | "rollback";
+  /** How long a new container is watched for failures. */
+  readonly monitorMs: number;
+  /** 0 to 1: the part of the containers that may fail. */
+  readonly failureRatioMax: number;
+  readonly order: "stop-first" | "start-first";
+};
+
+/** What `deploy` says beyond replicas, resources and restarts; only what is written is there. */
+export type ServiceDeploy = {
+  /** Labels of the service, which its containers do not carry. */
+  readonly labels?: Readonly<Record<string, string>>;
+  readonly update?: UpdatePolicy;
+  readonly rollback?: UpdatePolicy;
+  /** As written, such as `node.labels.disk==ssd`; they hold on this host. */
+  readonly constraints?: readonly string[];
+};
+
+/** Bounds of a container's log on disk; undefined fields take the runtime's. */
+export type LogBounds = { readonly fileBytesMax?: number; readonly filesMax?: number };
 
 export type Healthcheck = {
   /** `["CMD", …]` or `["CMD-SHELL", text]`; `["NONE"]` switches the image's check off, `[]` keeps the image's test. */
@@ -198,6 +209,14 @@ export type Service = {
   readonly tty: boolean;
   readonly stdinOpen: boolean;
   readonly options?: ServiceOptions;
+  /** Instead of `APP-SERVICE-N`; one replica at most. */
+  readonly containerName?: string;
+  /** Such as `linux/amd64`; undefined: the host's. */
+  readonly platform?: string;
+  /** Undefined: a missing image is pulled. `always`: the tag is asked for anew whenever the service changes. */
+  readonly pullPolicy?: "always" | "never";
+  readonly log?: LogBounds;
+  readonly deploy?: ServiceDeploy;
 };
 
 export type App = {

@@ -107,7 +107,7 @@ function appOf({
     if (!overrideName.test(name)) continue;
     report.error(
       { file: prefix + name, line: 1, column: 1 },
-      `not supported yet: ${name}: merge it into ${chosen}`,
+      `not supported by berth: ${name}: merge it into ${chosen}`,
     );
   }
   const file = prefix + chosen;

@@ -1,4 +1,5 @@
 import type { Admit, Refusal, Service, ServiceMount } from "../../manifests/desired-state.ts";
+import { hostPlatform } from "../../runtime/images/platform.ts";
 import { admitsBind } from "./admit-bind.ts";
 import type { Policy } from "./policy.ts";
 
@@ -13,6 +14,7 @@ export function admitService(
     ...deviceRefusals(policy, service),
     ...service.mounts.flatMap((mount, index) => mountRefusals(policy, mount, index)),
     ...portRefusals(policy, service, own.ports),
+    ...platformRefusals(service),
   ];
 }
 
@@ -56,6 +58,18 @@ function securityRefusals(policy: Policy, { options }: Service): readonly Refusa
     );
   }
   return refusals;
+}
+
+/** Images are those of the host's platform. */
+function platformRefusals({ platform }: Service): readonly Refusal[] {
+  if (platform === undefined) return [];
+  const { architecture, os, variants } = hostPlatform();
+  const plain = platform.replace("x86_64", "amd64").replace("aarch64", "arm64");
+  const own = `${os}/${architecture}`;
+  if ([os, architecture, own, ...variants.map((name) => `${own}/${name}`)].includes(plain))
+    return [];
+  const message = `this host runs ${os}/${architecture}: remove it, or run the service elsewhere`;
+  return [{ path: ["platform"], message }];
 }
 
 const namespaceKeys = {

@@ -1,7 +1,8 @@
 import { createHash, randomBytes } from "node:crypto";
 import { chown, mkdir, open, readdir, rename, rm, stat } from "node:fs/promises";
 import { dirname, join } from "node:path";
-import type { FileReader, FileTree, TreeFile } from "../../manifests/desired-state.ts";
+import type { FileReader } from "../../manifests/desired-state.ts";
+import type { FileTree, TreeFile } from "../../manifests/trees/file-tree.ts";
 import { LAYER_ID_BASE } from "../../runtime/images/layer-ids.ts";
 import { treesDir } from "../../runtime/tree-paths.ts";
 

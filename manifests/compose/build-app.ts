@@ -3,6 +3,8 @@ import type { Report } from "../diagnostics.ts";
 import { anonymousVolume, buildService, labelsOf } from "./build-service.ts";
 import { checkDependencies } from "./check-dependencies.ts";
 import { checkMounts, checkNetworks, checkReplicas } from "./check-services.ts";
+import type { ServiceFiles } from "./env-files.ts";
+import { linkServices } from "./links.ts";
 import type { MountedTrees } from "./mounted-trees.ts";
 import type { FileModel } from "./read-file.ts";
 import type { Lookup } from "./template.ts";
@@ -16,6 +18,8 @@ export function buildApp({
   name,
   path,
   file,
+  files,
+  enabled,
   lookup,
   trees,
   report,
@@ -23,17 +27,22 @@ export function buildApp({
   readonly name: string;
   readonly path: string;
   readonly file: FileModel;
+  /** What the files hold that services name. */
+  readonly files: ReadonlyMap<string, ServiceFiles>;
+  /** Services that run on this host. */
+  readonly enabled: ReadonlySet<string>;
   readonly lookup: Lookup;
   readonly trees: MountedTrees;
   readonly report: Report;
 }): App {
   const services: Service[] = [];
   for (const [serviceName, model] of file.services) {
-    if (model === undefined) continue;
+    if (model === undefined || !enabled.has(serviceName)) continue;
     const service = buildService({
       name: serviceName,
       model,
       root: file.root,
+      files: files.get(serviceName),
       lookup,
       trees,
       report,
@@ -43,7 +52,7 @@ export function buildApp({
     checkReplicas({ service, file, report });
     services.push(service);
   }
-  const linked = checkDependencies({ services, file, report });
+  const linked = checkDependencies({ services: linkServices({ services, file }), file, report });
   return {
     name,
     path,

@@ -1,10 +1,14 @@
 import { createHash } from "node:crypto";
 import type { Dependency, Service, ServiceMount, ServiceResources } from "../desired-state.ts";
 import type { Report } from "../diagnostics.ts";
-import { locateKey, type MappingNode } from "../yaml/node.ts";
+import { locateKey, type MappingNode, nodeAt } from "../yaml/node.ts";
+import { agreed } from "./agreed.ts";
 import { blockIoOf, buildOptions, type Conflict, joinedServices } from "./build-options.ts";
+import { replicasOf, restartOf, runOf } from "./build-run.ts";
+import type { ServiceFiles } from "./env-files.ts";
 import type { MountWish } from "./mount-wish.ts";
 import { isRelativeBind, type MountedTrees } from "./mounted-trees.ts";
+import { present } from "./present.ts";
 import type { ServiceModel } from "./service-model.ts";
 import type { Lookup } from "./template.ts";
 
@@ -18,6 +22,7 @@ export function buildService({
   name,
   model,
   root,
+  files,
   lookup,
   trees,
   report,
@@ -25,6 +30,8 @@ export function buildService({
   readonly name: string;
   readonly model: ServiceModel;
   readonly root: MappingNode;
+  /** What `env_file` and `label_file` hold. */
+  readonly files: ServiceFiles | undefined;
   /** Values for variables that `environment` names without one. */
   readonly lookup: Lookup;
   readonly trees: MountedTrees;
@@ -39,10 +46,13 @@ export function buildService({
   return {
     name,
     image,
-    replicas: agreed(model, "scale", conflict) ?? 1,
+    replicas: replicasOf(model, conflict),
     ...present("entrypoint", model.entrypoint),
     ...present("command", model.command),
-    environment: resolveEnvironment(model.environment, lookup),
+    environment: {
+      ...Object.fromEntries(files?.environment ?? []),
+      ...resolveEnvironment(model.environment, lookup),
+    },
     ...present("user", model.user),
     ...present("workingDir", model.working_dir),
     ...present("hostname", model.hostname),
@@ -51,15 +61,16 @@ export function buildService({
       serviceMount({ service: name, wish, trees }),
     ),
     networks: hasOwnNetwork(model, conflict) ? serviceNetworks(model.networks) : {},
-    restart: model.restart ?? { condition: "no" },
+    restart: restartOf(model, conflict),
     resources: resourcesOf(model, conflict),
     dependsOn: { ...joined(model), ...dependencies(model.depends_on) },
     ...present("stopSignal", model.stop_signal),
     stopGraceMs: model.stop_grace_period ?? stopGraceMsDefault,
-    labels: labelsOf(model.labels),
+    labels: { ...Object.fromEntries(files?.labels ?? []), ...labelsOf(model.labels) },
     readOnlyRoot: model.read_only ?? false,
     ...present("healthcheck", model.healthcheck),
     ...optionsOf(model, conflict),
+    ...runOf(model),
     init: model.init ?? false,
     tty: model.tty ?? false,
     stdinOpen: model.stdin_open ?? false,
@@ -91,22 +102,19 @@ function missingImage({
   readonly root: MappingNode;
   readonly report: Report;
 }): string {
-  // Wrong or refused (build) in its place: that was reported there.
-  const service = root.entries.get("services")?.value;
-  const node = service?.kind === "mapping" ? service.entries.get(name)?.value : undefined;
-  const named =
-    node?.kind === "mapping" && (node.entries.has("image") || node.entries.has("build"));
-  if (!named)
-    report.error(locateKey(root, ["services", name]), `services.${name}: image is missing`);
+  const path = ["services", name];
+  const node = nodeAt(root, path);
+  const keys = node?.kind === "mapping" ? node.entries : new Map<string, unknown>();
+  // Wrong in its place: that was reported there.
+  if (keys.has("image")) return "";
+  if (keys.has("build"))
+    report.error(
+      locateKey(root, [...path, "build"]),
+      `not supported by berth: services.${name}.build: without an image: build it elsewhere, push it and name it in image`,
+    );
+  else if (!keys.has("provider"))
+    report.error(locateKey(root, path), `services.${name}: image is missing`);
   return "";
-}
-
-function present<Key extends string, Value>(
-  key: Key,
-  value: Value | null | undefined,
-): { readonly [K in Key]?: Value } {
-  // A computed key widens to string; it is `key` here.
-  return value === undefined || value === null ? {} : ({ [key]: value } as { [K in Key]: Value });
 }
 
 function resolveEnvironment(
@@ -174,27 +182,6 @@ function joined(model: ServiceModel): Readonly<Record<string, Dependency>> {
   return Object.fromEntries(joinedServices(model).map(([, name]) => [name, dependency]));
 }
 
-type Twin = "scale" | "cpus" | "mem_limit" | "mem_reservation" | "pids_limit";
-
-/** Compose has two places for these; both may be written when they say the same. */
-function agreed(model: ServiceModel, field: Twin, conflict: Conflict): number | undefined {
-  const limits = model.deploy?.resources?.limits;
-  const [place, other] = {
-    scale: ["deploy.replicas", model.deploy?.replicas] as const,
-    cpus: ["deploy.resources.limits.cpus", limits?.cpus] as const,
-    mem_limit: ["deploy.resources.limits.memory", limits?.memory] as const,
-    mem_reservation: [
-      "deploy.resources.reservations.memory",
-      model.deploy?.resources?.reservations?.memory,
-    ] as const,
-    pids_limit: ["deploy.resources.limits.pids", limits?.pids] as const,
-  }[field];
-  const own = model[field];
-  if (own !== undefined && other !== undefined && own !== other)
-    conflict(field, `${own} differs from ${other} in ${place}: keep one of them`);
-  return own ?? other;
-}
-
 /** 0, and -1 for pids, mean no limit. */
 function resourcesOf(model: ServiceModel, conflict: Conflict): ServiceResources {
   const memory = agreed(model, "mem_limit", conflict);
@@ -221,10 +208,16 @@ function resourcesOf(model: ServiceModel, conflict: Conflict): ServiceResources 
     ...present("pidsMax", pids === undefined ? undefined : pids <= 0 ? -1 : pids),
     ...present("memorySwapBytesMax", model.memswap_limit || undefined),
     ...present("memorySwappiness", model.mem_swappiness),
-    ...present("cpuShares", model.cpu_shares),
+    ...present("cpuShares", model.cpu_shares ?? reservedShares(model)),
     ...present("cpuPeriodUs", model.cpu_period),
     ...present("cpuQuotaUs", model.cpu_quota),
     ...present("cpuset", model.cpuset),
     ...present("blockIo", blockIoOf(model)),
   };
+}
+
+/** CPUs that are reserved are a share of them when they are short, as a container without a share has 1024. */
+function reservedShares(model: ServiceModel): number | undefined {
+  const cpus = model.deploy?.resources?.reservations?.cpus;
+  return cpus ? Math.min(Math.max(2, Math.round(cpus * 1024)), 262_144) : undefined;
 }

@@ -1,7 +1,7 @@
 import type { Dependency, Service } from "../desired-state.ts";
 import type { Report } from "../diagnostics.ts";
 import { suggestion } from "../nearest-name.ts";
-import { locateName, type Position } from "../yaml/node.ts";
+import { locate, locateName, nodeAt, type Path, type Position } from "../yaml/node.ts";
 import type { FileModel } from "./read-file.ts";
 
 /**
@@ -46,16 +46,18 @@ function checkDependency({
 }): boolean {
   const at = dependencyPosition(file, service.name, name);
   const place = `services.${service.name}.depends_on`;
-  if (!file.services.has(name)) {
-    if (dependency.required)
-      report.error(
-        at,
-        `${place}: there is no service "${name}"${suggestion(name, file.services.keys())}`,
-      );
-    else report.warn(at, `${place}: there is no service "${name}", so nothing waits for it`);
+  const target = byName.get(name);
+  const isKnown = file.services.has(name);
+  const isWrong = isKnown && file.services.get(name) === undefined;
+  if (target === undefined && !isWrong) {
+    const what = isKnown
+      ? `the service "${name}" does not run here, by its profiles or constraints`
+      : `there is no service "${name}"`;
+    const hint = isKnown ? "" : suggestion(name, file.services.keys());
+    if (dependency.required) report.error(at, `${place}: ${what}${hint}`);
+    else report.warn(at, `${place}: ${what}, so nothing waits for it`);
     return false;
   }
-  const target = byName.get(name);
   if (target === undefined || dependency.condition !== "service_healthy") return true;
   if (target.healthcheck?.test[0] === "NONE")
     report.error(at, `${place}: "${name}" can never be healthy: its healthcheck is switched off`);
@@ -112,6 +114,12 @@ function reportCycles({
   }
 }
 
+/** Where the dependency is written: in depends_on, or as a link. */
 function dependencyPosition(file: FileModel, service: string, name: string): Position {
-  return locateName(file.root, ["services", service, "depends_on"], name);
+  const path: Path = ["services", service];
+  const links = file.services.get(service)?.links ?? [];
+  const link = links.findIndex(({ service: target }) => target === name);
+  if (link === -1 || nodeAt(file.root, [...path, "depends_on", name]) !== undefined)
+    return locateName(file.root, [...path, "depends_on"], name);
+  return locate(file.root, [...path, "links", link]);
 }

@@ -110,7 +110,7 @@ function message(issue: z.core.$ZodIssue, path: Path, node: Node | undefined): s
     return `${place}: ${expected} is expected, not ${describeNode(node)}${quotes}`;
   }
   const unsupported = issue.code === "custom" && issue.params?.unsupported === true;
-  return `${unsupported ? "not supported yet: " : ""}${place}: ${issue.message}`;
+  return `${unsupported ? "not supported by berth: " : ""}${place}: ${issue.message}`;
 }
 
 const expectedWords = new Map([

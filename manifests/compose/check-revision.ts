@@ -1,6 +1,6 @@
-import type { PublishedPort } from "../desired-state.ts";
+import type { PublishedPort, Service } from "../desired-state.ts";
 import type { Report } from "../diagnostics.ts";
-import { locate, type Position } from "../yaml/node.ts";
+import { locate, locateKey, type Path, type Position } from "../yaml/node.ts";
 import { placeInList } from "./check-model.ts";
 import type { LoadedApp } from "./load-app.ts";
 
@@ -25,7 +25,41 @@ export function checkRevision({
         `the app name "${app.app.name}" is taken by ${showPosition(first.namedAt)}: give one of them another name`,
       );
   }
+  checkContainerNames({ loaded, report });
   checkPorts({ loaded, report });
+}
+
+/** A name of a container that a manifest gives is nobody else's, whether given or made from app and service. */
+function checkContainerNames({
+  loaded,
+  report,
+}: {
+  readonly loaded: readonly LoadedApp[];
+  readonly report: Report;
+}): void {
+  const owners = new Map<string, string>();
+  for (const given of [false, true]) {
+    for (const { app, file } of loaded) {
+      for (const service of app.services) {
+        if ((service.containerName !== undefined) !== given) continue;
+        for (const name of containerNames(app.name, service)) {
+          const owner = owners.get(name);
+          const own = `${app.name}/${service.name}`;
+          owners.set(name, own);
+          if (owner === undefined || owner === own) continue;
+          const path: Path = ["services", service.name, ...(given ? ["container_name"] : [])];
+          const message = `${own}: the container name "${name}" is already that of ${owner}: give one of them another name`;
+          report.error(locateKey(file.root, path), message);
+        }
+      }
+    }
+  }
+}
+
+function containerNames(app: string, service: Service): readonly string[] {
+  if (service.containerName !== undefined) return [service.containerName];
+  const { name, replicas } = service;
+  return Array.from({ length: replicas }, (_, index) => `${app}-${name}-${index + 1}`);
 }
 
 type Claim = {

@@ -39,7 +39,7 @@ export function checkMounts({
     if (wish.source === undefined && service.replicas > 1)
       report.error(
         at,
-        `not supported yet: ${place}: an anonymous volume with ${service.replicas} replicas: name the volume`,
+        `not supported by berth: ${place}: an anonymous volume with ${service.replicas} replicas: name the volume`,
       );
     if (wish.source !== undefined && !file.volumes.has(wish.source))
       report.error(
@@ -57,7 +57,7 @@ export function checkNetworks({ service, file, report }: ServiceCheck): void {
     const at = locateName(file.root, ["services", service.name, "networks"], key);
     report.error(
       at,
-      `not supported yet: services.${service.name}.networks: the network "${key}": ` +
+      `not supported by berth: services.${service.name}.networks: the network "${key}": ` +
         "use the network default, which joins all services of an app",
     );
   }

@@ -1,7 +1,7 @@
 import { isUtf8 } from "node:buffer";
 import type { Report } from "../diagnostics.ts";
 import type { Position } from "../yaml/node.ts";
-import { expandTemplate } from "./template.ts";
+import { expandTemplate, type Lookup } from "./template.ts";
 
 /** Bytes that one `.env` file may have. */
 export const envFileBytesMax = 1024 * 1024;
@@ -9,18 +9,23 @@ export const envFileBytesMax = 1024 * 1024;
 /**
  * Reads a `.env` file as Compose does: `KEY=value`, `KEY: value`, `export`, comments, single quotes
  * literal, double quotes with escapes, values over several lines in quotes, variables of earlier
- * lines. A key without a value has none here, because the agent's own environment is never read.
+ * lines. `lookup` comes before those, and gives a key without a value its own; without it such a key has none,
+ * because the agent's own environment is never read. `earlier` are the variables of earlier files.
  */
 export function parseDotenv({
   file,
   bytes,
+  lookup = () => undefined,
+  earlier,
   report,
 }: {
   readonly file: string;
   readonly bytes: Uint8Array;
+  readonly lookup?: Lookup;
+  readonly earlier?: ReadonlyMap<string, string>;
   readonly report: Report;
 }): ReadonlyMap<string, string> {
-  const variables = new Map<string, string>();
+  const variables = new Map<string, string>(earlier);
   if (!isUtf8(bytes)) {
     report.error({ file, line: 1, column: 1 }, "the file is not UTF-8 text");
     return variables;
@@ -29,7 +34,7 @@ export function parseDotenv({
   const cursor = new Cursor(file, source);
   for (cursor.skipBlank(); !cursor.atEnd(); cursor.skipBlank()) {
     const at = cursor.position();
-    const problem = readStatement(cursor, variables, report);
+    const problem = readStatement(cursor, { variables, lookup, report });
     if (problem === undefined) continue;
     report.error(at, problem);
     cursor.take(/[^\n]*/y);
@@ -76,31 +81,36 @@ class Cursor {
   }
 }
 
+type Variables = {
+  readonly variables: Map<string, string>;
+  readonly lookup: Lookup;
+  readonly report: Report;
+};
+
 /** Returns what is wrong, if anything. */
-function readStatement(
-  cursor: Cursor,
-  variables: Map<string, string>,
-  report: Report,
-): string | undefined {
+function readStatement(cursor: Cursor, into: Variables): string | undefined {
+  const { variables, lookup } = into;
   cursor.take(/export[^\S\n]+/y);
   const key = cursor.take(/[\p{L}\p{N}_.\-[\]]+/uy);
   if (key === undefined) return "a variable's name is expected: letters, digits, _ . - [ ]";
   cursor.take(/[^\S\n]*/y);
   if (cursor.take(/[=:][^\S\n]*/y) === undefined) {
-    if (cursor.atEnd() || cursor.take(/\n/y) !== undefined) return undefined;
-    return `"=" is expected after ${key}`;
+    const value = lookup(key);
+    if (!cursor.atEnd() && cursor.take(/\n/y) === undefined) return `"=" is expected after ${key}`;
+    if (value !== undefined) variables.set(key, value);
+    return undefined;
   }
   const at = cursor.position();
   const quote = cursor.take(/["']/y);
   if (quote === undefined) {
     const text = (cursor.take(/[^\n]*/y) ?? "").replace(/ #.*$/, "").trimEnd();
-    variables.set(key, expand({ text, at, variables, report }));
+    variables.set(key, expand({ text, at, ...into }));
     return undefined;
   }
   const body = cursor.take(quote === "'" ? singleQuoted : doubleQuoted) ?? "";
   if (cursor.take(/["']/y) !== quote) return `the value of ${key} has no closing ${quote}`;
   if (quote === "'") variables.set(key, body.replaceAll("\\'", "'"));
-  else variables.set(key, expand({ text: unescapeDouble(body), at, variables, report }));
+  else variables.set(key, expand({ text: unescapeDouble(body), at, ...into }));
   if (cursor.take(/[^\S\n]*(?:#[^\n]*)?(?=\n|$)/y) === undefined)
     return `nothing but a comment may follow the closing ${quote} of ${key}`;
   return undefined;
@@ -136,16 +146,12 @@ function expand({
   text,
   at,
   variables,
+  lookup,
   report,
-}: {
-  readonly text: string;
-  readonly at: Position;
-  readonly variables: ReadonlyMap<string, string>;
-  readonly report: Report;
-}): string {
+}: Variables & { readonly text: string; readonly at: Position }): string {
   const expanded = expandTemplate({
     text,
-    lookup: (name) => variables.get(name),
+    lookup: (name) => lookup(name) ?? variables.get(name),
     onError: (_offset, message) => report.error(at, message),
     onUnset: (name) => report.warn(at, `the variable ${name} is not set: it stands for nothing`),
   });

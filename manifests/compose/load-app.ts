@@ -7,9 +7,13 @@ import { parseYaml, yamlBytesMax } from "../yaml/parse-yaml.ts";
 import { buildApp } from "./build-app.ts";
 import { checkModel } from "./check-model.ts";
 import { envFileBytesMax, parseDotenv } from "./dotenv.ts";
+import { enabledServices } from "./enabled-services.ts";
+import { readServiceFiles } from "./env-files.ts";
 import { AppName } from "./file-model.ts";
 import { interpolate } from "./interpolate.ts";
 import { readMountedTrees } from "./mounted-trees.ts";
+import type { PlacementHost } from "./placement.ts";
+import type { Budget } from "./read-app-file.ts";
 import { type FileModel, readFile } from "./read-file.ts";
 import type { Lookup } from "./template.ts";
 
@@ -20,13 +24,11 @@ export type LoadedApp = {
   readonly file: FileModel;
 };
 
-/** What all files of a revision together may still use up. */
-export type Budget = { bytesLeft: number };
-
 type LoadRequest = {
   readonly source: AppSource;
   readonly reader: FileReader;
   readonly budget: Budget;
+  readonly host: PlacementHost;
   /** Takes in the files of the revision that the app mounts. */
   readonly trees: TreeReader;
   readonly report: Report;
@@ -37,18 +39,13 @@ type LoadRequest = {
  * Undefined when a stage left nothing for the next one; the reasons are reported. Rejects only
  * when the reader fails.
  */
-export async function loadApp({
-  source,
-  reader,
-  budget,
-  trees,
-  report,
-}: LoadRequest): Promise<LoadedApp | undefined> {
-  const environment = await loadEnvironment({ source, reader, budget, report });
+export async function loadApp(request: LoadRequest): Promise<LoadedApp | undefined> {
+  const { source, reader, budget, host, trees, report } = request;
+  const environment = await loadEnvironment(request);
   const limits = { bytesMax: yamlBytesMax, budget };
   const [first = "", second] = source.files;
   if (second !== undefined) {
-    const message = "not supported yet: a second Compose file: merge it into the first";
+    const message = "not supported by berth: a second Compose file: merge it into the first";
     report.error({ file: second, line: 1, column: 1 }, message);
     return undefined;
   }
@@ -63,14 +60,24 @@ export async function loadApp({
   const root = interpolate({ root: parsed, lookup, report });
   const file = readFile({ root, report });
   if (file === undefined || named === undefined) return undefined;
+  const profiles = new Set([...(source.profiles ?? []), ...profilesOf(environment)]);
+  const enabled = enabledServices({ file, profiles, host, report });
   const { directory } = source;
-  const mounted = await readMountedTrees({ file, directory, trees, report });
+  const files = await readServiceFiles({
+    file,
+    files: { directory, reader, budget },
+    lookup,
+    report,
+  });
+  const { name } = named;
   const app = buildApp({
-    name: named.name,
+    name,
     path: directory,
     file,
+    files,
+    enabled,
     lookup,
-    trees: mounted,
+    trees: await readMountedTrees({ file, enabled, directory, trees, report }),
     report,
   });
   const after = source.after === undefined ? {} : { after: source.after };
@@ -83,9 +90,16 @@ const projectVariable = "COMPOSE_PROJECT_NAME";
 const steering = new Map([
   [projectVariable, "set name in the Compose file"],
   ["COMPOSE_FILE", "keep one Compose file in the directory"],
-  ["COMPOSE_PROFILES", "leave out what shall not run"],
   ["COMPOSE_ENV_FILES", "keep the variables in .env"],
 ]);
+
+/** COMPOSE_PROFILES: names with commas between them. */
+function profilesOf(environment: ReadonlyMap<string, string>): readonly string[] {
+  return (environment.get("COMPOSE_PROFILES") ?? "")
+    .split(",")
+    .map((profile) => profile.trim())
+    .filter((profile) => profile !== "");
+}
 
 async function loadEnvironment({
   source,
@@ -100,7 +114,10 @@ async function loadEnvironment({
   const variables = parseDotenv({ file, bytes, report });
   for (const [name, advice] of steering) {
     if (!variables.has(name)) continue;
-    report.error({ file, line: 1, column: 1 }, `not supported yet: ${name} in .env: ${advice}`);
+    report.error(
+      { file, line: 1, column: 1 },
+      `not supported by berth: ${name} in .env: ${advice}`,
+    );
   }
   return variables;
 }

@@ -17,11 +17,14 @@ export function isRelativeBind(wish: MountWish): wish is MountWish & { type: "bi
 /** Reads what the services of an app mount from the repository; what is not there is reported. */
 export async function readMountedTrees({
   file,
+  enabled,
   directory,
   trees,
   report,
 }: {
   readonly file: FileModel;
+  /** Services that run on this host. */
+  readonly enabled: ReadonlySet<string>;
   /** Of the app, from the repository's root. */
   readonly directory: string;
   readonly trees: TreeReader;
@@ -29,6 +32,7 @@ export async function readMountedTrees({
 }): Promise<MountedTrees> {
   const digests = new Map<string, string>();
   for (const [name, model] of file.services) {
+    if (!enabled.has(name)) continue;
     const wishes = model?.volumes ?? [];
     for (const [index, wish] of wishes.entries()) {
       if (!isRelativeBind(wish)) continue;

@@ -1,7 +1,7 @@
 import type { Report } from "../diagnostics.ts";
 import { suggestion } from "../nearest-name.ts";
 import { formatPath, type MappingNode, type Node, type Path } from "../yaml/node.ts";
-import type { KeyRule, Section } from "./sections.ts";
+import type { KeyRule, Section } from "./section.ts";
 
 /**
  * Turns a mapping into plain values for the schemas, without the keys that are refused, unknown
@@ -32,7 +32,7 @@ export function readSection({
     const advice = section.refused.get(key);
     if (advice !== undefined) {
       const remedy = advice === "" ? "remove it" : advice;
-      report.error(entry.keyAt, `not supported yet: ${formatPath(keyPath)}: ${remedy}`);
+      report.error(entry.keyAt, `not supported by berth: ${formatPath(keyPath)}: ${remedy}`);
       continue;
     }
     unknownKeys += 1;

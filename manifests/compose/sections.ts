@@ -1,24 +1,6 @@
-import { serviceRefusals, topLevelRefusals } from "./refusals.ts";
-
-/**
- * How the value of an accepted key is read: `value` as it stands; `texts` as a free mapping or
- * list whose scalars keep the text Compose prints; or as one, a list, or a mapping of sections.
- */
-export type KeyRule =
-  | "value"
-  | "texts"
-  | { readonly one: Section }
-  | { readonly listOf: Section }
-  | { readonly mapOf: Section };
-
-/**
- * The keys that Compose knows in one kind of mapping: those read here, and those refused, with
- * what to do.
- */
-export type Section = {
-  readonly accepted: ReadonlyMap<string, KeyRule>;
-  readonly refused: ReadonlyMap<string, string>;
-};
+import { build, develop } from "./build-sections.ts";
+import { logOptions, serviceRefusals, topLevelRefusals } from "./refusals.ts";
+import { type KeyRule, section } from "./section.ts";
 
 const healthcheck = section({
   disable: "value",
@@ -61,21 +43,38 @@ const mount = section(
 const resources = section({
   limits: { one: section({ cpus: "value", memory: "value", pids: "value" }) },
   reservations: {
-    one: section({ memory: "value" }, { cpus: "", devices: "", generic_resources: "" }),
+    one: section({ cpus: "value", memory: "value" }, { devices: "", generic_resources: "" }),
   },
 });
 
-const deploy = section(
-  { mode: "value", replicas: "value", resources: { one: resources } },
-  {
-    endpoint_mode: "",
-    labels: "use labels of the service",
-    placement: "",
-    restart_policy: "use restart of the service",
-    rollback_config: "",
-    update_config: "",
+const updatePolicy = section({
+  delay: "value",
+  failure_action: "value",
+  max_failure_ratio: "value",
+  monitor: "value",
+  order: "value",
+  parallelism: "value",
+});
+
+const deploy = section({
+  endpoint_mode: "value",
+  labels: "texts",
+  mode: "value",
+  placement: {
+    one: section({
+      constraints: "value",
+      max_replicas_per_node: "value",
+      preferences: { listOf: section({ spread: "value" }) },
+    }),
   },
-);
+  replicas: "value",
+  resources: { one: resources },
+  restart_policy: {
+    one: section({ condition: "value", delay: "value", max_attempts: "value", window: "value" }),
+  },
+  rollback_config: { one: updatePolicy },
+  update_config: { one: updatePolicy },
+});
 
 const dependency = section({ condition: "value", required: "value", restart: "value" });
 
@@ -137,9 +136,31 @@ const options: Readonly<Record<string, KeyRule>> = {
   uts: "value",
 };
 
+/** Keys about how a service is run: its names, files, image and log. */
+const run: Readonly<Record<string, KeyRule>> = {
+  attach: "value",
+  build: { one: build },
+  container_name: "value",
+  develop: { one: develop },
+  env_file: { listOf: section({ format: "value", path: "value", required: "value" }) },
+  expose: "value",
+  label_file: "value",
+  links: "value",
+  logging: {
+    one: section({
+      driver: "value",
+      options: { one: section({ "max-file": "value", "max-size": "value" }, logOptions) },
+    }),
+  },
+  platform: "value",
+  profiles: "value",
+  pull_policy: "value",
+};
+
 export const service = section(
   {
     ...options,
+    ...run,
     command: "value",
     cpus: "value",
     depends_on: { mapOf: dependency },
@@ -191,13 +212,3 @@ export const composeFile = section(
   },
   topLevelRefusals,
 );
-
-function section(
-  accepted: Readonly<Record<string, KeyRule>>,
-  refused: Readonly<Record<string, string>> = {},
-): Section {
-  return {
-    accepted: new Map(Object.entries(accepted)),
-    refused: new Map(Object.entries(refused)),
-  };
-}

@@ -1,18 +1,14 @@
 import { z } from "zod";
-import { byKind, grammar, mapOf, only } from "./by-kind.ts";
+import { byKind, grammar, mapOf } from "./by-kind.ts";
 import { Command } from "./command.ts";
+import { Deploy, Pids, Replicas } from "./deploy-model.ts";
 import { Healthcheck } from "./healthcheck.ts";
 import { ImageReference } from "./image-reference.ts";
 import { MountEntry, TmpfsEntry } from "./mounts.ts";
 import { PortEntry } from "./ports.ts";
+import { runFields } from "./run-model.ts";
 import { serviceOptions } from "./service-options.ts";
-import { ByteSize, Cpus, Duration, Flag, KeyValues, SizeText, wholeNumber } from "./values.ts";
-
-const replicasMax = 1000;
-const Replicas = wholeNumber({ min: 0, max: replicasMax });
-
-/** 0 and -1 mean no limit. */
-const Pids = wholeNumber({ min: -1, max: 4_194_304 });
+import { ByteSize, Cpus, Duration, Flag, KeyValues } from "./values.ts";
 
 /** `no`, `always`, `unless-stopped`, `on-failure`, `on-failure:3`. */
 const Restart = byKind({
@@ -56,26 +52,6 @@ const Networks = byKind({
   mapping: mapOf(Network),
 });
 
-const Deploy = byKind({
-  null: z.null(),
-  mapping: z.strictObject({
-    mode: only("replicated", "replicated is the only mode").optional(),
-    replicas: Replicas.optional(),
-    resources: z
-      .strictObject({
-        limits: z
-          .strictObject({
-            cpus: Cpus.optional(),
-            memory: SizeText.optional(),
-            pids: Pids.optional(),
-          })
-          .optional(),
-        reservations: z.strictObject({ memory: SizeText.optional() }).optional(),
-      })
-      .optional(),
-  }),
-});
-
 const Hostname = grammar({
   parse: (text) =>
     text.length <= 64 && /^[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?$/i.test(text) ? text : undefined,
@@ -110,6 +86,7 @@ const User = grammar({
 /** The part of a Compose service that this version supports, checked value by value. */
 export const ServiceModel = z.strictObject({
   ...serviceOptions,
+  ...runFields,
   command: Command.optional(),
   cpus: Cpus.optional(),
   depends_on: DependsOn.optional(),

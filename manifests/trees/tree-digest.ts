@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import { canonicalJson } from "../canonical-json.ts";
-import type { FileTree } from "../desired-state.ts";
+import type { FileTree } from "./file-tree.ts";
 
 /** 64 hex digits over everything that a container can see of a tree; where the content came from is no part. */
 export function treeDigest({ kind, uid, gid, files }: FileTree): string {

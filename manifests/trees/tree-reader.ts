@@ -1,4 +1,5 @@
-import type { FileReader, FileTree, TreeFile } from "../desired-state.ts";
+import type { FileReader } from "../desired-state.ts";
+import type { FileTree, TreeFile } from "./file-tree.ts";
 import { sha256, treeDigest } from "./tree-digest.ts";
 
 /** How the files of a tree look inside; undefined fields: root's, 0644, or 0755 where git says executable. */

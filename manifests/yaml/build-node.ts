@@ -176,7 +176,7 @@ function unknownTag(tag: string, offset: number): YamlProblem {
   if (tag === "!reset" || tag === "!override")
     return new YamlProblem(
       offset,
-      `not supported yet: the tag ${tag}: there is only one file here`,
+      `not supported by berth: the tag ${tag}: there is only one file here`,
     );
   return new YamlProblem(offset, `the tag ${tag} is unknown: leave it out`);
 }

@@ -121,7 +121,7 @@ function onlyDocument(documents: readonly Document.Parsed[]): Document.Parsed {
     if (other.contents !== null && other.contents.range[1] > at)
       throw new YamlProblem(
         at,
-        "not supported yet: a second YAML document: merge it into the first",
+        "not supported by berth: a second YAML document: merge it into the first",
       );
   }
   return first;

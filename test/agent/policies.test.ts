@@ -46,6 +46,15 @@ test("the delay before a restart doubles up to a minute and is gone after ten go
   t.like(decideRestart({ policy, exit: failure, restarts, ranForMs: 10_000 }), { delayMs: 0 });
 });
 
+test("a delay of the policy holds before every restart, and attempts have an end", (t) => {
+  const policy = { condition: "always", delayMs: 5_000, attemptsMax: 2 } as const;
+  const after = (count: number, ranForMs: number) =>
+    decideRestart({ policy, exit: success, restarts: { count, backoffMs: 5_000 }, ranForMs });
+  t.deepEqual(after(0, 0), { restart: true, delayMs: 5_000 });
+  t.deepEqual(after(1, 60_000), { restart: true, delayMs: 5_000 });
+  t.deepEqual(after(2, 0), { restart: false, why: "attempts" });
+});
+
 test("retries back off with jitter and a limit", (t) => {
   t.is(delayAfter(1, 0), 1_000);
   t.is(delayAfter(3, 0), 4_000);

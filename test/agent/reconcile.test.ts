@@ -76,6 +76,44 @@ test("what left git is stopped dependents first and removed, volumes stay", (t) 
     t.is(host.app("shop"), undefined);
   }));
 
+test("a container that the manifest names has that name, for those that join it too", (t) =>
+  withHost(async (host) => {
+    const db = service("db", { containerName: "store" });
+    const joins = { namespaces: { network: { service: "db" } } };
+    const web = service("web", { dependsOn: { db: started }, networks: {}, options: joins });
+    await host.commit(desired("a", [app("shop", [web, db])]));
+    t.like(host.runtime.status("store")?.spec, {
+      networks: [{ network: "shop_default", aliases: ["db", "store"] }],
+    });
+    t.like(host.runtime.status("shop-web-1")?.spec, {
+      namespaces: { network: { container: "store" } },
+    });
+  }));
+
+test("pull_policy always asks for the tag once for every revision that changes the service", (t) =>
+  withHost(async (host) => {
+    host.runtime.registry.add("web:1");
+    const web = (greeting: string) =>
+      service("web", { pullPolicy: "always", environment: { greeting } });
+    await host.commit(desired("a", [app("shop", [web("ahoy")])]));
+    await host.clock.advance(1_000);
+    t.is(host.takeCalls().filter((call) => call === "pull web:1").length, 1);
+    await host.commit(desired("b", [app("shop", [web("ahoy")])]));
+    t.deepEqual(host.takeCalls(), []);
+    await host.commit(desired("c", [app("shop", [web("moin")])]));
+    await host.clock.advance(1_000);
+    t.is(host.takeCalls().filter((call) => call === "pull web:1").length, 1);
+    t.is(host.runtime.status("shop-web-1")?.spec.environment.greeting, "moin");
+  }));
+
+test("pull_policy never waits for an image that somebody loads", (t) =>
+  withHost(async (host) => {
+    const web = service("web", { image: "own:1", pullPolicy: "never" });
+    await host.commit(desired("a", [app("shop", [web])]));
+    t.deepEqual(host.takeCalls(), []);
+    t.regex(host.app("shop")?.reason ?? "", /own:1 is not here, and pull_policy: never/);
+  }));
+
 test("an image that is missing is pulled before anything of the app is touched", (t) =>
   withHost(async (host) => {
     await host.commit(desired("a", [app("shop", [service("web")])]));

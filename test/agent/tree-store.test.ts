@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import test from "ava";
 import { createTreeStore } from "../../agent/trees/tree-store.ts";
-import type { FileTree } from "../../manifests/desired-state.ts";
+import type { FileTree } from "../../manifests/trees/file-tree.ts";
 import { treeDigest } from "../../manifests/trees/tree-digest.ts";
 import { LAYER_ID_BASE } from "../../runtime/images/layer-ids.ts";
 import { kernelTest } from "../kernel/kernel-test.ts";

@@ -31,7 +31,7 @@ serialKernelTest(
       "shop/compose.yaml": good
         .replace("environment:", "enviroment:")
         .replace("always", "sometimes"),
-      "later/compose.yaml": one("build: ."),
+      "later/compose.yaml": one("runtime: kata"),
       "fresh/compose.yaml": one("command: []"),
     });
     const status = await agent.untilStatus(({ errors }) => errors.length > 0, "the mistakes");
@@ -41,7 +41,7 @@ serialKernelTest(
     t.regex(text, /^shop\/compose\.yaml:5:14: .*sometimes/m);
     t.regex(
       text,
-      /^later\/compose\.yaml:1:\d+: .*services\.web\.build.*not supported yet|not supported yet.*services\.web\.build/m,
+      /^later\/compose\.yaml:1:\d+: not supported by berth: services\.web\.runtime: ./m,
     );
     t.is(status.wanted, revision);
     t.deepEqual(await agent.container("shop-web-1"), before);

@@ -45,7 +45,7 @@ test("the first of several Compose files in Compose's order counts, with a warni
 
 test("an override file is refused, not passed over", async (t) => {
   t.deepEqual(await errorsOf({ "a/compose.yaml": web, "a/compose.override.yaml": web }), [
-    "a/compose.override.yaml:1:1: not supported yet: compose.override.yaml: merge it into compose.yaml",
+    "a/compose.override.yaml:1:1: not supported by berth: compose.override.yaml: merge it into compose.yaml",
   ]);
 });
 
@@ -191,11 +191,11 @@ test("variables that steer Compose are refused", async (t) => {
   t.deepEqual(
     await errorsOf({
       "a/compose.yaml": web,
-      "a/.env": "COMPOSE_PROJECT_NAME=b\nCOMPOSE_PROFILES=c",
+      "a/.env": "COMPOSE_PROJECT_NAME=b\nCOMPOSE_FILE=c",
     }),
     [
-      "a/.env:1:1: not supported yet: COMPOSE_PROFILES in .env: leave out what shall not run",
-      "a/.env:1:1: not supported yet: COMPOSE_PROJECT_NAME in .env: set name in the Compose file",
+      "a/.env:1:1: not supported by berth: COMPOSE_FILE in .env: keep one Compose file in the directory",
+      "a/.env:1:1: not supported by berth: COMPOSE_PROJECT_NAME in .env: set name in the Compose file",
     ],
   );
 });

@@ -8,12 +8,61 @@ const web = (lines: string) =>
 /** Lines of a service -> the one error, without its file; § stands for the dollar sign. */
 const refused: readonly (readonly [string, string])[] = [
   [
-    "build: .",
-    "4:5: not supported yet: services.web.build: build and push the image elsewhere and name it in image",
+    "build: {contxt: .}",
+    '4:13: services.web.build.contxt: Compose knows no such key; did you mean "context"?',
   ],
   [
-    "container_name: x",
-    "4:5: not supported yet: services.web.container_name: containers are named APP-SERVICE-N, remove it",
+    "container_name: -x",
+    '4:21: services.web.container_name: "-x" is not a name of a container: letters, digits, _ . - and a letter or digit first',
+  ],
+  [
+    "container_name: xx\n    scale: 2",
+    "4:5: services.web.container_name: 2 replicas cannot have one name: remove it",
+  ],
+  [
+    "env_file: [a.env, {path: b.env, required: false}]",
+    "4:16: services.web.env_file[0]: there is no file app/a.env in the repository: add it, or say required: false",
+  ],
+  [
+    "env_file: ../../x.env",
+    '4:15: not supported by berth: services.web.env_file[0]: the file "../../x.env" is not one of the repository: name one below its root',
+  ],
+  [
+    "env_file: {path: x}",
+    "4:15: services.web.env_file: a string or a list is expected, not a mapping",
+  ],
+  [
+    "logging: {driver: syslog}",
+    '4:23: not supported by berth: services.web.logging.driver: "syslog": logs are kept as json-file',
+  ],
+  [
+    "logging: {options: {tag: x, max-size: 1m}}",
+    "4:25: not supported by berth: services.web.logging.options.tag: lines are kept without a tag, remove it",
+  ],
+  ["links: [db]", '4:13: services.web.depends_on: there is no service "db"'],
+  [
+    "pull_policy: daily",
+    "4:18: not supported by berth: services.web.pull_policy: the policy daily: name the new tag or digest in git, use missing",
+  ],
+  [
+    "profiles: ['a b']",
+    '4:16: services.web.profiles[0]: "a b" is not a profile: letters, digits, _ . - and a letter or digit first',
+  ],
+  [
+    "restart: always\n    deploy: {restart_policy: {condition: none}}",
+    "4:5: services.web.restart: it contradicts condition: none of deploy.restart_policy",
+  ],
+  [
+    "deploy: {update_config: {order: sideways}}",
+    "4:37: services.web.deploy.update_config.order: stop-first or start-first is expected",
+  ],
+  [
+    "deploy: {rollback_config: {failure_action: rollback}}",
+    "4:48: services.web.deploy.rollback_config.failure_action: pause or continue is expected",
+  ],
+  [
+    "deploy: {placement: {constraints: [disk=ssd]}}",
+    '4:40: services.web.deploy.placement.constraints[0]: "disk=ssd" is not a constraint: node.labels.NAME, node.hostname, node.role, node.platform.os or node.platform.arch, == or !=, and a value',
   ],
   [
     "network_mode: host\n    ports: ['80:80']",
@@ -24,7 +73,10 @@ const refused: readonly (readonly [string, string])[] = [
     "security_opt: ['seccomp=profile.json']",
     '4:5: services.web.security_opt: the seccomp profile "profile.json" is a path: write the profile\'s JSON itself, or unconfined',
   ],
-  ["oom_kill_disable: true", "4:5: not supported yet: services.web.oom_kill_disable: remove it"],
+  [
+    "oom_kill_disable: true",
+    "4:5: not supported by berth: services.web.oom_kill_disable: remove it",
+  ],
   [
     "healthcheck: {x-ok: 1, tests: []}",
     '4:28: services.web.healthcheck.tests: Compose knows no such key; did you mean "test"?',
@@ -41,11 +93,11 @@ const refused: readonly (readonly [string, string])[] = [
   ["ports: 80", "4:12: services.web.ports: a list is expected, not a number"],
   [
     "ports: [80]",
-    '4:13: not supported yet: services.web.ports[0]: a port that the host chooses: write "HOST:80" with a fixed host port',
+    '4:13: not supported by berth: services.web.ports[0]: a port that the host chooses: write "HOST:80" with a fixed host port',
   ],
   [
     "ports: ['127.0.0.1::80']",
-    '4:13: not supported yet: services.web.ports[0]: a port that the host chooses: write "HOST:80" with a fixed host port',
+    '4:13: not supported by berth: services.web.ports[0]: a port that the host chooses: write "HOST:80" with a fixed host port',
   ],
   [
     "ports: ['a:80']",
@@ -69,11 +121,11 @@ const refused: readonly (readonly [string, string])[] = [
   ],
   [
     "ports: ['80-82:80']",
-    "4:13: not supported yet: services.web.ports[0]: a choice of host ports (80-82): name the one port to publish 80 on",
+    "4:13: not supported by berth: services.web.ports[0]: a choice of host ports (80-82): name the one port to publish 80 on",
   ],
   [
     "ports: ['[::1]:80:80']",
-    "4:13: not supported yet: services.web.ports[0]: the IPv6 host address ::1: use an IPv4 address",
+    "4:13: not supported by berth: services.web.ports[0]: the IPv6 host address ::1: use an IPv4 address",
   ],
   [
     "ports: ['80:80', '80:81']",
@@ -86,7 +138,7 @@ const refused: readonly (readonly [string, string])[] = [
   ["ports: [{published: 80}]", "4:13: services.web.ports[0]: target is missing"],
   [
     "volumes: [./x:/x]",
-    '4:15: not supported yet: services.web.volumes[0]: the writable bind mount of "./x": files of the repository are mounted read-only, add :ro (read_only: true), or use a named volume for data',
+    '4:15: not supported by berth: services.web.volumes[0]: the writable bind mount of "./x": files of the repository are mounted read-only, add :ro (read_only: true), or use a named volume for data',
   ],
   [
     "volumes: [./x:/x:ro]",
@@ -98,7 +150,7 @@ const refused: readonly (readonly [string, string])[] = [
   ],
   [
     "volumes: ['~/x:/x']",
-    '4:15: not supported yet: services.web.volumes[0]: "~/x" depends on whose home that is: write the absolute path',
+    '4:15: not supported by berth: services.web.volumes[0]: "~/x" depends on whose home that is: write the absolute path',
   ],
   [
     "volumes: [dat:/x]",
@@ -112,7 +164,7 @@ const refused: readonly (readonly [string, string])[] = [
   ],
   [
     "volumes: ['data:/x:z']",
-    '4:15: not supported yet: services.web.volumes[0]: the option "z": ro, rw and nocopy are there',
+    '4:15: not supported by berth: services.web.volumes[0]: the option "z": ro, rw and nocopy are there',
   ],
   [
     "volumes: [data:/x, data:/x/]",
@@ -120,11 +172,11 @@ const refused: readonly (readonly [string, string])[] = [
   ],
   [
     "volumes: [{type: image, source: a, target: /x}]",
-    "4:15: not supported yet: services.web.volumes[0]: mounts of type image: use volume, bind or tmpfs",
+    "4:15: not supported by berth: services.web.volumes[0]: mounts of type image: use volume, bind or tmpfs",
   ],
   [
     "scale: 2\n    volumes: [/x]",
-    "5:15: not supported yet: services.web.volumes[0]: an anonymous volume with 2 replicas: name the volume",
+    "5:15: not supported by berth: services.web.volumes[0]: an anonymous volume with 2 replicas: name the volume",
   ],
   [
     "scale: 2\n    ports: ['80:80']",
@@ -194,8 +246,12 @@ const refused: readonly (readonly [string, string])[] = [
     "4:28: services.web.healthcheck.retries: 1.5 is not a whole number from 0 to 1000000",
   ],
   [
-    "deploy: {mode: global}",
-    '4:20: not supported yet: services.web.deploy.mode: "global": replicated is the only mode',
+    "deploy: {mode: global, replicas: 2}",
+    "4:5: services.web.deploy: mode: global is one container on a host, not 2: keep one of them",
+  ],
+  [
+    "deploy: {mode: global-job}",
+    '4:20: not supported by berth: services.web.deploy.mode: the mode global-job: use replicated with restart: "no"',
   ],
   [
     "deploy: {resources: {limits: {memory: 5}}}",
@@ -212,7 +268,7 @@ const refused: readonly (readonly [string, string])[] = [
   ["depends_on: {web: {}}", "4:23: services.web.depends_on.web: condition is missing"],
   [
     "networks: [front]",
-    '4:16: not supported yet: services.web.networks: the network "front": use the network default, which joins all services of an app',
+    '4:16: not supported by berth: services.web.networks: the network "front": use the network default, which joins all services of an app',
   ],
   [
     "labels: {a: 1\n",
@@ -230,7 +286,7 @@ const refused: readonly (readonly [string, string])[] = [
   ["80: x", "4:5: a key must be a string, not a number: write it in quotes"],
   ["tty: true\n    tty: true", '5:5: the key "tty" is there twice'],
   ["user: !custom x", "4:19: the tag !custom is unknown: leave it out"],
-  ["ports: !reset []", "4:19: not supported yet: the tag !reset: there is only one file here"],
+  ["ports: !reset []", "4:19: not supported by berth: the tag !reset: there is only one file here"],
   ["<<: [1]", "4:5: << merges mappings, not a number"],
   ["user: *nobody", "4:11: the alias *nobody has no complete anchor &nobody before it"],
 ];
@@ -252,6 +308,24 @@ const documents: readonly (readonly [string, readonly string[]])[] = [
   ["{}", ["1:1: services is missing"]],
   ["services:", ["1:1: services: a mapping is expected, not null"]],
   ["services: {a: {}}", ["1:12: services.a: image is missing"]],
+  [
+    "services: {a: {build: .}}",
+    [
+      "1:16: not supported by berth: services.a.build: without an image: build it elsewhere, push it and name it in image",
+    ],
+  ],
+  [
+    "services: {a: {image: x, container_name: app-b-1}, b: {image: x}}",
+    [
+      '1:26: app/a: the container name "app-b-1" is already that of app/b: give one of them another name',
+    ],
+  ],
+  [
+    "services: {a: {image: x, depends_on: [b]}, b: {image: x, profiles: [p]}}",
+    [
+      '1:39: services.a.depends_on: the service "b" does not run here, by its profiles or constraints',
+    ],
+  ],
   ["services: {a: }", ["1:12: services.a: a mapping is expected, not null"]],
   [
     "services: {'a b': {image: x}}",
@@ -273,16 +347,16 @@ const documents: readonly (readonly [string, readonly string[]])[] = [
   [
     "services: {}\nsecrets: {}",
     [
-      "2:1: not supported yet: secrets: put the secret into a file on the host and bind-mount it by its absolute path",
+      "2:1: not supported by berth: secrets: put the secret into a file on the host and bind-mount it by its absolute path",
     ],
   ],
   [
     "services: {}\nvolumes: {v: {driver: nfs}}",
-    ['2:23: not supported yet: volumes.v.driver: "nfs": local is the only driver'],
+    ['2:23: not supported by berth: volumes.v.driver: "nfs": local is the only driver'],
   ],
   [
     "services: {}\n---\nservices: {}",
-    ["3:1: not supported yet: a second YAML document: merge it into the first"],
+    ["3:1: not supported by berth: a second YAML document: merge it into the first"],
   ],
   [
     "services: {a: {image: A, tty: 1}, b: {image: x, user: 1}}",

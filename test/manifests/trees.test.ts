@@ -1,7 +1,8 @@
 import test from "ava";
 import { compileRevision } from "../../manifests/compile-revision.ts";
-import type { FileTree, ServiceMount } from "../../manifests/desired-state.ts";
+import type { ServiceMount } from "../../manifests/desired-state.ts";
 import { formatDiagnostic } from "../../manifests/diagnostics.ts";
+import type { FileTree } from "../../manifests/trees/file-tree.ts";
 import { revision } from "./compile.ts";
 import { readTree } from "./read-tree.ts";
 

@@ -140,3 +140,13 @@ test("a policy file with a mistake is refused with its field, and one that is na
   writeFileSync(file, "ports: {min: 1024}\n");
   t.is((await loadPolicy(file)).ports.min, 1024);
 });
+
+test("a platform that is not the host's is refused whatever the policy allows", async (t) => {
+  const own = process.arch === "x64" ? "amd64" : process.arch;
+  const other = own === "amd64" ? "arm64" : "amd64";
+  t.deepEqual(await errorsOf(`platform: linux/${own}`), []);
+  t.deepEqual(await errorsOf(`platform: ${own}`), []);
+  t.deepEqual(await errorsOf(`platform: linux/${other}`), [
+    `4:5: platform: this host runs linux/${own}: remove it, or run the service elsewhere`,
+  ]);
+});
