@@ -12,6 +12,10 @@ export function createImageControl(context: ControlContext): ImageControl {
     images: () => listImages(context),
     pull: (reference, options) => pullByHand(context, reference, options),
     load: (path, options) => loadByHand(context, path, options),
+    saveImages: (names, options) =>
+      context.core.runtime.images.save(wholeNames(context, names), options),
+    saveLayout: (names, options) =>
+      context.core.runtime.images.saveLayout(wholeNames(context, names), options),
     tagImage: (name, reference) => tagByHand(context, name, reference),
     removeImage: (name) => removeByHand(context, name),
     pruneImages: (options) => pruneByHand(context, options),
@@ -84,6 +88,15 @@ async function tagByHand(
   const image = requireImage(images, digest);
   noteArrival({ core, loop }, image, "image.tagged");
   return imageReport(image, new Set());
+}
+
+/** A name stays as it was given, a prefix becomes the whole digest. */
+function wholeNames({ core }: ControlContext, names: readonly string[]): readonly string[] {
+  const { images } = core.runtime;
+  return names.map((name) => {
+    const { digest } = requireImage(images, name);
+    return images.find(name) === undefined ? digest : name;
+  });
 }
 
 async function removeByHand({ core }: ControlContext, name: string): Promise<ImageRemoval> {

@@ -35,6 +35,16 @@ export type ImageControl = {
     path: string,
     options: { readonly reference?: string; readonly abort: AbortSignal },
   ): Promise<readonly ImageReport[]>;
+  /** One archive of all of them, each under the name that it is asked for by. */
+  saveImages(
+    names: readonly string[],
+    options: { readonly format: "oci-archive" | "docker-archive"; readonly abort: AbortSignal },
+  ): AsyncIterable<Uint8Array>;
+  /** An OCI layout directory at `path`, on the agent's host. */
+  saveLayout(
+    names: readonly string[],
+    options: { readonly path: string; readonly abort: AbortSignal },
+  ): Promise<void>;
   tagImage(name: string, reference: string): Promise<ImageReport>;
   /** Takes a name from an image, and the image with its last name. Refused while anything needs it. */
   removeImage(name: string): Promise<ImageRemoval>;

@@ -9,7 +9,10 @@ const http = process.getBuiltinModule("node:http");
 
 const LINE_BYTES_MAX = 16_777_216;
 
-export type Query = Readonly<Record<string, string | number | boolean | undefined>>;
+/** Lists can be posted only. */
+export type Query = Readonly<
+  Record<string, string | number | boolean | readonly string[] | undefined>
+>;
 
 /**
  * Asks for one JSON value. Fails with the agent's own sentence, or with how to start it. The caller names the
@@ -25,6 +28,24 @@ export async function call<Answer>(
   for await (const chunk of response) chunks.push(chunk);
   // The type is the caller's promise, see above.
   return JSON.parse(Buffer.concat(chunks).toString("utf8")) as Answer;
+}
+
+/** Asks for bytes as they come. An answer that is cut short is an error at its end. */
+export async function* readBytes(
+  context: Context,
+  route: string,
+  input: Query = {},
+): AsyncGenerator<Buffer, void, undefined> {
+  const response = await ask(context, route, input);
+  try {
+    for await (const chunk of response) yield chunk;
+  } catch (error) {
+    throw new CliError(
+      1,
+      "cannot finish because the agent ended meanwhile or could not read on: its log tells why",
+      { cause: error },
+    );
+  }
 }
 
 /** Reads a stream of JSON lines, until it ends or the signal; a line `{error}` is thrown. */

@@ -1,4 +1,5 @@
 /** Images of this host. */
+import { Option } from "commander";
 import { parseUntilMs } from "./arguments.ts";
 import { type Declare, running } from "./verb.ts";
 
@@ -18,6 +19,18 @@ export function declareImageVerbs(declare: Declare): void {
   )
     .option("--reference <name>", "name for an image that carries none")
     .action(running(async (...given) => (await import("./verbs/images.ts")).runLoad(...given)));
+  declare(
+    "save <image...>",
+    "write images to a file, for any engine to load",
+    "berth save -o web.tar shop/web:1 shop/db:1",
+  )
+    .option("-o, --output <file>", "where to; standard output otherwise")
+    .addOption(
+      new Option("--format <format>", "what to write; oci is a directory")
+        .choices(["docker-archive", "oci-archive", "oci"])
+        .default("docker-archive"),
+    )
+    .action(running(async (...given) => (await import("./verbs/save.ts")).runSave(...given)));
   declareKeeping(declare);
 }
 

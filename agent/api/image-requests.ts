@@ -15,3 +15,9 @@ export const PruneBody = z.strictObject({
   olderThanMs: z.number().int().min(0).max(Number.MAX_SAFE_INTEGER).optional(),
   dryRun: z.boolean().default(false),
 });
+const Names = z.array(Reference).min(1).max(256);
+export const SaveBody = z.strictObject({
+  names: Names,
+  format: z.enum(["oci-archive", "docker-archive"]),
+});
+export const SaveLayoutBody = z.strictObject({ names: Names, path: Path });

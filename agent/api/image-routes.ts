@@ -2,7 +2,7 @@
 import type { z } from "zod";
 import * as requests from "./image-requests.ts";
 import { lineOfError, openLineStream } from "./line-stream.ts";
-import { answer, type Call, parse, type Route } from "./route.ts";
+import { answer, bytes, type Call, parse, type Route } from "./route.ts";
 
 export const imageRoutes: readonly (readonly [string, Route])[] = [
   ["GET /v1/images", answer(requests.Nothing, ({ control }) => control.images())],
@@ -12,6 +12,18 @@ export const imageRoutes: readonly (readonly [string, Route])[] = [
   ],
   ["POST /v1/pull", pull],
   ["POST /v1/load", answer(requests.LoadBody, load)],
+  [
+    "POST /v1/save",
+    bytes(requests.SaveBody, ({ control, abort }, { names, format }) =>
+      control.saveImages(names, { format, abort }),
+    ),
+  ],
+  [
+    "POST /v1/save-layout",
+    answer(requests.SaveLayoutBody, ({ control, abort }, { names, path }) =>
+      control.saveLayout(names, { path, abort }),
+    ),
+  ],
   [
     "POST /v1/tag",
     answer(requests.TagBody, ({ control }, { name, reference }) =>

@@ -1,3 +1,4 @@
+import { once } from "node:events";
 import type { ServerResponse } from "node:http";
 import type { z } from "zod";
 import type { Control } from "../control.ts";
@@ -36,6 +37,30 @@ export function lines<Schema extends z.ZodType>(
   return async (call, input) => {
     const values = await serve(call, parse(schema, input));
     await sendLines(call.response, values, call.abort);
+  };
+}
+
+/**
+ * A route that answers with bytes as they come. What fails before the first of them is answered as an error; later the
+ * connection is cut, so that nobody takes what came for the whole.
+ */
+export function bytes<Schema extends z.ZodType>(
+  schema: Schema,
+  serve: (call: Call, input: z.output<Schema>) => AsyncIterable<Uint8Array>,
+): Route {
+  return async (call, input) => {
+    const { response, abort } = call;
+    const source = serve(call, parse(schema, input))[Symbol.asyncIterator]();
+    try {
+      let next = await source.next();
+      response.writeHead(200, { "content-type": "application/octet-stream" });
+      for (; next.done !== true; next = await source.next()) {
+        if (!response.write(next.value)) await once(response, "drain", { signal: abort });
+      }
+      response.end();
+    } finally {
+      await source.return?.();
+    }
   };
 }
 

@@ -27,6 +27,16 @@ export class ContentPins {
     }
   }
 
+  /** Pins until the function that it returns is called. */
+  hold(digests: readonly Digest[]): () => void {
+    const held = new Set(digests);
+    for (const digest of held) this.#counts.set(digest, (this.#counts.get(digest) ?? 0) + 1);
+    return () => {
+      for (const digest of held) this.#unpin(digest);
+      held.clear();
+    };
+  }
+
   #unpin(digest: Digest): void {
     const left = (this.#counts.get(digest) ?? 1) - 1;
     if (left === 0) this.#counts.delete(digest);

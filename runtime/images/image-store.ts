@@ -137,6 +137,19 @@ export type ImageStore = {
     path: string,
     options: { readonly reference?: string; readonly abort: AbortSignal },
   ): Promise<readonly Image[]>;
+  /**
+   * An archive of all of these images, each with the name that it is asked for by. Blobs go out as they came in: digests
+   * stay. Throws at the first step when one is not here.
+   */
+  save(
+    names: readonly string[],
+    options: { readonly format: "oci-archive" | "docker-archive"; readonly abort: AbortSignal },
+  ): AsyncIterable<Uint8Array>;
+  /** The same as an OCI layout directory, which must be empty or not there. */
+  saveLayout(
+    names: readonly string[],
+    options: { readonly path: string; readonly abort: AbortSignal },
+  ): Promise<void>;
   /** Another name for an image; one that another image had moves here. */
   tag(digestOrReference: string, reference: string): void;
   /** All that is known of an image, from its own documents; undefined when it is not here. */

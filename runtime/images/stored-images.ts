@@ -1,7 +1,7 @@
 import type { RegistryClient } from "../registry/registry-client.ts";
 import { type CollectorParts, collectContent } from "./collect-content.ts";
 import { collectImages } from "./collect-images.ts";
-import { isDigest } from "./digest.ts";
+import { type Digest, isDigest } from "./digest.ts";
 import { describeImage } from "./image-details.ts";
 import { ImageError, imageFailure, printable } from "./image-error.ts";
 import type { ImageRecord } from "./image-records.ts";
@@ -18,6 +18,7 @@ import type { IngestParts } from "./ingest-image.ts";
 import { loadImages } from "./load-image.ts";
 import { pullImage } from "./pull-image.ts";
 import { formatReference, parseReference } from "./reference.ts";
+import { type ArchiveFormat, type SavedImage, saveArchive, saveLayout } from "./save-image.ts";
 import { SharedJobs } from "./shared-jobs.ts";
 
 /** How often it is written down that an image is in use. */
@@ -78,6 +79,40 @@ export class StoredImages implements ImageStore {
         // An archive also holds what no image here needs, such as other platforms.
         await collectContent(this.#parts);
       }
+    });
+  }
+
+  async *save(
+    names: readonly string[],
+    options: { readonly format: ArchiveFormat; readonly abort: AbortSignal },
+  ): AsyncGenerator<Uint8Array> {
+    const doing = `save ${printable(names.join(" "), 200)}`;
+    const images = this.#chosen(names, doing);
+    const { pins, blobs, layout } = this.#parts;
+    const unpin = pins.hold(images.map(({ record }) => record).flatMap(blobsOf));
+    try {
+      for await (const chunk of saveArchive(blobs, images, options.format)) {
+        options.abort.throwIfAborted();
+        yield chunk;
+      }
+    } catch (error) {
+      throw imageFailure(doing, error, { abort: options.abort, directory: layout.root });
+    } finally {
+      unpin();
+    }
+  }
+
+  saveLayout(
+    names: readonly string[],
+    options: { readonly path: string; readonly abort: AbortSignal },
+  ): Promise<void> {
+    const doing = `save ${printable(names.join(" "), 200)}`;
+    return this.#attempt(doing, options.abort, async () => {
+      const images = this.#chosen(names, doing);
+      const { pins, blobs, unpacker } = this.#parts;
+      const unpin = pins.hold(images.map(({ record }) => record).flatMap(blobsOf));
+      const remove = (path: string) => unpacker.removeTree(path);
+      await saveLayout(blobs, images, { ...options, remove }).finally(unpin);
     });
   }
 
@@ -166,6 +201,20 @@ export class StoredImages implements ImageStore {
     return collectImages(this.#parts, needed, options);
   }
 
+  /** Each image once, with the names that it was asked for by. */
+  #chosen(names: readonly string[], doing: string): readonly SavedImage[] {
+    const images = new Map<string, { record: ImageRecord; references: string[] }>();
+    for (const name of names) {
+      const record = this.#find(name);
+      if (record === undefined) throw noSuchImage(doing);
+      const chosen = images.get(record.digest) ?? { record, references: [] };
+      images.set(record.digest, chosen);
+      const full = isDigest(name) ? undefined : formatReference(parseReference(name));
+      if (full !== undefined && !chosen.references.includes(full)) chosen.references.push(full);
+    }
+    return [...images.values()];
+  }
+
   #find(text: string): ImageRecord | undefined {
     const { records } = this.#parts;
     if (isDigest(text)) return records.byDigest(text);
@@ -203,6 +252,10 @@ export class StoredImages implements ImageStore {
       throw imageFailure(doing, error, { ...given, directory: root });
     }
   }
+}
+
+function blobsOf({ digest, configDigest, layers }: ImageRecord): Digest[] {
+  return [digest, configDigest, ...layers.map((layer) => layer.digest)];
 }
 
 function noSuchImage(doing: string): ImageError {

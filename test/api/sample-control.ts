@@ -118,6 +118,11 @@ export function createSampleControl(changes: Partial<Control> = {}): {
       await note("load", path);
       return [sampleImage];
     },
+    saveImages: (names, { format }) => {
+      calls.push(`save ${format} ${names.join(" ")}`);
+      return from([Buffer.from("archive of "), Buffer.from(names.join(" "))]);
+    },
+    saveLayout: (names, { path }) => note("save-layout", path, ...names),
     tagImage: async (name, reference) => {
       await note("tag", name, reference);
       return { ...sampleImage, references: [...sampleImage.references, reference] };

@@ -1,3 +1,5 @@
+import { readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
 import test from "ava";
 import { sampleImage } from "../api/sample-control.ts";
 import { startTestAgent } from "../api/test-agent.ts";
@@ -51,4 +53,27 @@ test("tag prints the image with its names", async (t) => {
   const { stdout } = await runBerth(["--root", agent.root, "tag", "cdcdcd", "web:stable"]);
   t.is(stdout, `docker.io/library/web:1 web:stable ${sampleImage.digest}\n`);
   t.deepEqual(agent.calls, ["tag cdcdcd web:stable"]);
+});
+
+test("save writes the archive to a file that is there only when it is whole", async (t) => {
+  const agent = await startTestAgent(t, {
+    saveImages: async function* (names) {
+      yield Buffer.from("the beginning");
+      if (names.includes("broken:1")) throw new Error("the disk is damaged");
+      yield Buffer.from(" and the end");
+    },
+  });
+  const path = join(agent.root, "out.tar");
+  const failed = await runBerth(["--root", agent.root, "save", "-o", path, "broken:1"]);
+  t.is(failed.code, 1);
+  t.regex(failed.stderr, /cannot finish because the agent ended meanwhile/);
+  t.deepEqual(
+    readdirSync(agent.root).filter((name) => name.startsWith("out")),
+    [],
+  );
+  const { stdout } = await runBerth(["--root", agent.root, "save", "-o", path, "web:1"]);
+  t.is(stdout, `saved ${path}, 25 B\n`);
+  t.is(readFileSync(path, "utf8"), "the beginning and the end");
+  const piped = await runBerth(["--root", agent.root, "save", "--format", "oci-archive", "a", "b"]);
+  t.is(piped.stdout, "the beginning and the end");
 });

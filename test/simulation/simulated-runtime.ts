@@ -286,6 +286,8 @@ export class SimulatedRuntime implements Runtime {
         return this.addImage(reference);
       },
       load: async () => [],
+      save: async function* () {},
+      saveLayout: async () => {},
       tag() {},
       describe: async () => undefined,
       touch: (digests) => {
