@@ -8,10 +8,12 @@ import { changedFields } from "./watched-settings.ts";
 type Mirror = ReturnType<typeof openGitMirror>;
 
 const fetchTimeoutMs = 120_000;
+/** A change of one of these begins anew: what was seen is looked at again. */
+const sourceFields = new Set(["repo", "ref", "git", "commits", "path", "host", "policy"]);
 
 export function openSource(settings: Settings, libDir: string): Mirror {
-  const { repo, ref, git: transport } = settings;
-  return openGitMirror({ repo, ref, libDir, fetchTimeoutMs, transport });
+  const { repo, ref, git: transport, commits: trust } = settings;
+  return openGitMirror({ repo, ref, libDir, fetchTimeoutMs, transport, trust });
 }
 
 /** Watches the repository while it is a local one, also after the settings named another. */
@@ -37,9 +39,7 @@ export class SourceWatch {
   async changed(now: Settings, before: Settings): Promise<void> {
     const { loop, libDir, log } = this.#options;
     const changed = changedFields(before, now);
-    if (
-      !["repo", "ref", "git", "path", "host", "policy"].some((field) => changed.includes(field))
-    ) {
+    if (!changed.some((field) => sourceFields.has(field))) {
       loop.hint();
       return;
     }

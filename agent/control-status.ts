@@ -5,6 +5,7 @@ import type { ActualContainer, ActualState } from "./observe.ts";
 import { planSteps } from "./plan.ts";
 import { candidateApp } from "./promotion.ts";
 import type { Round } from "./reconcile.ts";
+import type { RefreshWish } from "./source-loop.ts";
 import { stepTarget } from "./step.ts";
 import { wantedApp } from "./wanted-state.ts";
 
@@ -109,9 +110,13 @@ export async function planNow({ core }: ControlContext): Promise<PlanReport> {
 }
 
 /** Fetches, reconciles and waits until every app has a verdict (or waits for a maintenance window). */
-export async function syncNow(context: ControlContext, abort: AbortSignal): Promise<SyncReport> {
+export async function syncNow(
+  context: ControlContext,
+  abort: AbortSignal,
+  wish: RefreshWish,
+): Promise<SyncReport> {
   const { core, loop, source } = context;
-  await source.refresh(abort);
+  await source.refresh(abort, wish);
   const { error, errors, seen } = source.state;
   if (error !== null) {
     return { revision: seen, verdict: "failed", reason: error, leftAlone: [] };

@@ -133,8 +133,8 @@ export type ContainerName = string;
 export type Control = ImageControl & {
   status(): Promise<StatusReport>;
   plan(abort: AbortSignal): Promise<PlanReport>;
-  /** Fetches, reconciles and waits for the verdict. */
-  sync(abort: AbortSignal): Promise<SyncReport>;
+  /** Fetches, reconciles and waits for the verdict. With `allowRewrite` the ref may have moved anywhere this once. */
+  sync(abort: AbortSignal, options?: { readonly allowRewrite?: boolean }): Promise<SyncReport>;
   ps(options: { readonly all: boolean }): Promise<readonly PsEntry[]>;
   inspect(name: string): Promise<unknown>;
   stop(name: ContainerName, options: { readonly graceMs?: number }): Promise<void>;

@@ -17,7 +17,7 @@ export function createControl(context: ControlContext): Control {
     ...createImageControl(context),
     status: async () => readStatus(context),
     plan: () => planNow(context),
-    sync: (abort) => syncNow(context, abort),
+    sync: (abort, options = {}) => syncNow(context, abort, options),
     ps: (options) => listContainers(context, options),
     inspect: (name) => inspectByName(context, name),
     stop: (name, options) => stopByHand(context, name, options),

@@ -13,6 +13,7 @@ import {
   parseWindow,
 } from "./schedule.ts";
 import type { GitTransport } from "./source/git-environment.ts";
+import { type CommitTrust, noCommitTrust } from "./source/trust/distrust.ts";
 
 const configBytesMax = 1_048_576;
 
@@ -56,6 +57,19 @@ const ConfigFile = z.strictObject({
       knownHosts: PlainPath.optional(),
       caFile: PlainPath.optional(),
     })
+    .optional(),
+  commits: z
+    .strictObject({
+      signed: z.enum(["none", "tip", "all"]).optional(),
+      allowedSigners: PlainPath.optional(),
+      gpgKeyring: PlainPath.optional(),
+      allowRewrites: z.boolean().optional(),
+    })
+    .refine(
+      ({ signed = "none", allowedSigners, gpgKeyring }) =>
+        signed === "none" || allowedSigners !== undefined || gpgKeyring !== undefined,
+      "expected allowedSigners or gpgKeyring beside signed",
+    )
     .optional(),
   path: z.string().min(1).optional(),
   host: z.string().min(1).optional(),
@@ -105,6 +119,7 @@ export type Settings = {
   readonly repo: string;
   readonly ref: string;
   readonly git: GitTransport;
+  readonly commits: CommitTrust;
   readonly path: string;
   readonly host: string;
   readonly poll: PollSchedule;
@@ -137,6 +152,11 @@ export async function loadSettings(options: AgentOptions): Promise<Settings> {
     repo,
     ref: options.ref ?? file.ref ?? "main",
     git: file.git ?? {},
+    commits: {
+      ...file.commits,
+      signed: file.commits?.signed ?? noCommitTrust.signed,
+      allowRewrites: file.commits?.allowRewrites ?? noCommitTrust.allowRewrites,
+    },
     path: options.path ?? file.path ?? ".",
     host: options.host ?? file.host ?? hostname(),
     poll: parsePollSchedule(options.interval ?? file.interval ?? "30s"),

@@ -19,6 +19,11 @@ export type SourceState = {
   readonly errors: readonly string[];
 };
 
+export type RefreshWish = {
+  /** The ref may have moved anywhere; a commit that was refused for that is looked at again. */
+  readonly allowRewrite?: boolean | undefined;
+};
+
 const errorsMax = 200;
 const retryMsMax = 60_000;
 
@@ -69,9 +74,9 @@ export class SourceLoop {
   }
 
   /** Fetches now and accepts what is valid. Resolves when that is done, well or badly: see `state`. */
-  async refresh(abort: AbortSignal): Promise<void> {
+  async refresh(abort: AbortSignal, wish: RefreshWish = {}): Promise<void> {
     // One that began before the wish may have asked before the move.
-    await this.#alone(() => this.#refresh(abort));
+    await this.#alone(() => this.#refresh(abort, wish));
   }
 
   async #alone(work: () => Promise<void>): Promise<void> {
@@ -99,7 +104,7 @@ export class SourceLoop {
     }
   }
 
-  async #refresh(abort: AbortSignal): Promise<void> {
+  async #refresh(abort: AbortSignal, wish: RefreshWish): Promise<void> {
     const { clock, meters, state, log } = this.#core;
     const startedAtMs = clock.now();
     try {
@@ -107,8 +112,8 @@ export class SourceLoop {
       const fetchedAtMs = clock.now();
       meters.fetched("ok");
       this.#reachable(fetchedAtMs);
-      if (sha === this.#state.seen) return;
-      await this.#look(sha, abort);
+      if (sha === this.#state.seen && wish.allowRewrite !== true) return;
+      await this.#look(sha, wish, abort);
       // After the look: the next fetch must look again when this one was cut short.
       state.setFact("source.fetched-at-ms", String(fetchedAtMs));
     } catch (error) {
@@ -138,8 +143,14 @@ export class SourceLoop {
     this.#state = { ...this.#state, fetchedAtMs, error: null, unreachableSinceMs: null };
   }
 
-  async #look(sha: CommitSha, abort: AbortSignal): Promise<void> {
+  async #look(sha: CommitSha, wish: RefreshWish, abort: AbortSignal): Promise<void> {
     const { settings, enforcement, clock, events, log, puller, trees } = this.#core;
+    const allowRewrite = wish.allowRewrite === true;
+    const distrust = await this.#source.distrust(sha, { allowRewrite }, abort);
+    if (distrust !== undefined) {
+      this.#refuse(sha, [distrust]);
+      return;
+    }
     const { host, path, policy, listen } = settings();
     const admit = admitService(policy, { ports: listen === null ? [] : [listen.port] });
     const reader = await this.#source.open(sha, abort).catch((error: unknown) => {
@@ -172,11 +183,13 @@ export class SourceLoop {
     this.#state = { ...this.#state, seen: sha, errors: [] };
     const known = enforcement.desired();
     if (known !== undefined && JSON.stringify(known) === JSON.stringify(result.desired)) return;
+    const { author, subject } = await this.#source.describe(sha, abort);
     enforcement.accept(result.desired, clock.now());
     puller.forgetFailures();
     log.info("revision accepted", { revision: sha, apps: result.desired.apps.length });
-    const message = `revision ${sha.slice(0, 12)} was accepted`;
-    events.record({ kind: "revision.accepted", target: sha, message });
+    const message = `revision ${sha.slice(0, 12)} was accepted: ${subject} (${author})`;
+    const fields = { author, subject };
+    events.record({ kind: "revision.accepted", target: sha, message, fields });
     this.#core.wake("source moved");
   }
 
@@ -184,8 +197,8 @@ export class SourceLoop {
   #refuse(sha: CommitSha, errors: readonly string[]): void {
     const { events, log } = this.#core;
     this.#state = { ...this.#state, seen: sha, errors };
-    log.warn("the newest commit is not valid", { revision: sha, errors: errors.length });
-    const message = `commit ${sha.slice(0, 12)} is not valid: ${errors[0] ?? ""}`;
+    log.warn("the newest commit was refused", { revision: sha, errors: errors.length });
+    const message = `commit ${sha.slice(0, 12)} was refused: ${errors[0] ?? ""}`;
     events.record({ kind: "revision.refused", target: sha, message, fields: { errors } });
   }
 }

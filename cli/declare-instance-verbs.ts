@@ -31,6 +31,7 @@ export function declareInstanceVerbs(declare: Declare): void {
       "how long to wait for the verdict (default: 60s)",
       parseDurationMs,
     )
+    .option("--allow-rewrite", "follow a ref that was rewound or rewritten, this once")
     .action(running(async (...given) => (await import("./verbs/sync.ts")).runSync(...given)));
   declare(
     "status",

@@ -27,6 +27,7 @@ export const EventsQuery = z.strictObject({ follow: Flag.default(false) });
 /** JSON bodies of POST routes. */
 export const SyncBody = z.strictObject({
   timeoutMs: z.number().int().min(1).max(86_400_000).optional(),
+  allowRewrite: z.boolean().default(false),
 });
 export const NameBody = z.strictObject({ name: Name });
 export const StopBody = z.strictObject({ name: Name, graceMs: GraceMs.optional() });

@@ -100,12 +100,12 @@ function readLogs(
 
 async function sync(
   { control, abort }: Call,
-  { timeoutMs }: z.output<typeof requests.SyncBody>,
+  { timeoutMs, allowRewrite }: z.output<typeof requests.SyncBody>,
 ): Promise<unknown> {
-  if (timeoutMs === undefined) return control.sync(abort);
+  if (timeoutMs === undefined) return control.sync(abort, { allowRewrite });
   const deadline = AbortSignal.timeout(timeoutMs);
   try {
-    return await control.sync(AbortSignal.any([abort, deadline]));
+    return await control.sync(AbortSignal.any([abort, deadline]), { allowRewrite });
   } catch (error) {
     if (!deadline.aborted) throw error;
     throw new RequestError(

@@ -9,7 +9,7 @@ export function describeUnreadiness(status: StatusReport): string {
   if (app !== undefined) {
     return `app ${app.name} is ${app.state}, verdict ${app.verdict}${app.reason === "" ? "" : `: ${app.reason}`}`;
   }
-  if (status.errors.length > 0) return `the newest commit is not valid: ${status.errors[0]}`;
+  if (status.errors.length > 0) return `the newest commit was refused: ${status.errors[0]}`;
   if (status.running !== status.wanted) {
     return `revision ${status.wanted} is wanted, ${status.running ?? "none"} is running`;
   }

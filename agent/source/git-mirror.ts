@@ -6,6 +6,8 @@ import { isCommitTooLarge, readCommitTree } from "./commit-tree.ts";
 import { type GitTransport, gitVariables, prepareGitPlace } from "./git-environment.ts";
 import { maintainMirror } from "./mirror-upkeep.ts";
 import { checkRefName, parseSourceUrl, type SourceUrl } from "./source-url.ts";
+import { type CommitTrust, noCommitTrust, readCommit } from "./trust/distrust.ts";
+import { TrustedHistory } from "./trust/trusted-history.ts";
 
 /** Where commits come from. Implemented by a git mirror; a simulation hands in its own. */
 export type RevisionSource = {
@@ -18,9 +20,22 @@ export type RevisionSource = {
    * knows when the commit has too many files: at once when that was found out before.
    */
   open(revision: CommitSha, abort: AbortSignal): Promise<CommitReader>;
+  /**
+   * Why the commit that was fetched last must not be followed: its signature, or a history that was rewritten
+   * (unless the operator allows it this once). Undefined when it may, and then it counts as trusted.
+   */
+  distrust(
+    revision: CommitSha,
+    options: { readonly allowRewrite: boolean },
+    abort: AbortSignal,
+  ): Promise<string | undefined>;
+  /** Who made the commit, and its first line. */
+  describe(revision: CommitSha, abort: AbortSignal): Promise<CommitSummary>;
   /** Repacks what has piled up, when it is time. Runs once at a time, and fetches wait for it. */
   maintain(abort: AbortSignal): Promise<void>;
 };
+
+export type CommitSummary = { readonly author: string; readonly subject: string };
 
 export type GitMirrorOptions = {
   readonly repo: string;
@@ -29,6 +44,8 @@ export type GitMirrorOptions = {
   /** A fetch that takes longer is ended, with every process it started. */
   readonly fetchTimeoutMs: number;
   readonly transport?: GitTransport | undefined;
+  /** Without it any commit is followed that contains the one before. */
+  readonly trust?: CommitTrust | undefined;
 };
 
 const wantedRef = "refs/berth/wanted";
@@ -39,7 +56,8 @@ export function openGitMirror(options: GitMirrorOptions): RevisionSource & {
 } {
   const source = parseSourceUrl(options.repo);
   const ref = checkRefName(options.ref);
-  const { libDir, transport } = options;
+  const { libDir, transport, trust = noCommitTrust } = options;
+  const history = new TrustedHistory(trust, `${source.displayUrl} ${ref}`);
   const makePlace = (objectFormat: "sha1" | "sha256") =>
     prepareGitPlace({ libDir, source, objectFormat, transport });
   let place = makePlace("sha1");
@@ -65,6 +83,7 @@ export function openGitMirror(options: GitMirrorOptions): RevisionSource & {
     // The other side hashes with SHA-256; a mirror has one object format for its whole life.
     rmSync(place.gitDir, { recursive: true, force: true });
     place = makePlace("sha256");
+    history.forget();
     return fetchOnce(abort).catch((error: unknown) => {
       throw fetchError(source, ref, error);
     });
@@ -92,6 +111,8 @@ export function openGitMirror(options: GitMirrorOptions): RevisionSource & {
         throw error;
       }
     },
+    distrust: (revision, wish, abort) => history.distrust(place, revision, wish, abort),
+    describe: (revision, abort) => readCommit(place, revision, abort),
     maintain(abort) {
       maintaining ??= fetching
         .then(() => maintainMirror(place, abort))

@@ -5,7 +5,8 @@ import type { Log } from "../../runtime/runtime.ts";
 
 /**
  * Calls `onChange` when a ref of a local repository may have moved (a commit in a working tree, a push to a bare
- * repository). It may call too often, never too seldom but where inotify is exhausted: polling stays in place.
+ * repository), and once when the watch has begun: what moved before it was not seen. It may call too often, never too
+ * seldom but where inotify is exhausted: polling stays in place.
  */
 export function watchRepository(options: {
   readonly path: string;
@@ -18,13 +19,14 @@ export function watchRepository(options: {
     { ignoreInitial: true, followSymlinks: false, ignored: (path) => path.endsWith(".lock") },
   );
   watcher.on("all", () => options.onChange());
+  watcher.on("ready", () => options.onChange());
   watcher.on("error", (error) =>
     options.log.warn("cannot watch the repository, polling goes on", { path: gitDir, error }),
   );
   return { close: () => watcher.close() };
 }
 
-/** Calls `onChange` when a file is written, or replaced by a rename. */
+/** Calls `onChange` when a file is written, or replaced by a rename, and once when the watch has begun. */
 export function watchFile(options: {
   readonly path: string;
   readonly log: Log;
@@ -32,6 +34,7 @@ export function watchFile(options: {
 }): { close(): Promise<void> } {
   const watcher = watch(options.path, { ignoreInitial: true });
   watcher.on("all", () => options.onChange());
+  watcher.on("ready", () => options.onChange());
   watcher.on("error", (error) =>
     options.log.warn("cannot watch the file", { path: options.path, error }),
   );

@@ -9,15 +9,19 @@ import { print, printable, printJson, style } from "../terminal.ts";
 const TIMEOUT_MS = 60_000;
 
 export async function runSync(context: Context, command: Command): Promise<number> {
-  const { timeout = TIMEOUT_MS } = command.opts<{ timeout?: number }>();
+  const { timeout = TIMEOUT_MS, allowRewrite = false } = command.opts<{
+    timeout?: number;
+    allowRewrite?: boolean;
+  }>();
   const progress = createProgressLine();
   const stopShowing = showEvents(context, progress);
-  const report = await call<SyncReport>(context, "POST /v1/sync", { timeoutMs: timeout }).finally(
-    () => {
-      stopShowing();
-      progress.clear();
-    },
-  );
+  const report = await call<SyncReport>(context, "POST /v1/sync", {
+    timeoutMs: timeout,
+    allowRewrite,
+  }).finally(() => {
+    stopShowing();
+    progress.clear();
+  });
   if (context.json) printJson(report);
   else printReport(report);
   return report.verdict === "healthy" ? 0 : 1;

@@ -254,17 +254,19 @@ test("a reader that is slow or gone stops the source of a stream", async (t) => 
 });
 
 test("closing ends whoever follows", async (t) => {
+  const follows = Promise.withResolvers<void>();
   const agent = await startTestAgent(t, {
     events: ({ abort }) =>
       (async function* () {
         yield* from([]);
+        follows.resolve();
         await new Promise((resolve) => {
           abort.addEventListener("abort", resolve);
         });
       })(),
   });
   const following = ask(agent, { path: "/v1/events?follow=true" });
-  await pause(50);
+  await follows.promise;
   await agent.api.close();
   t.is((await following).status, 200);
 });

@@ -56,6 +56,32 @@ serialKernelTest(
   },
 );
 
+serialKernelTest(
+  "a branch that was rewound changes nothing, until the operator says so once",
+  async (t) => {
+    agent.configure({ repo: agent.fleet.dir, interval: "1h" });
+    const [first, second] = [await deployLocally("first"), await deployLocally("second")];
+    await agent.fleet.git("reset", "--quiet", "--hard", first);
+    const { errors, wanted } = await agent.untilStatus(
+      (status) => status.errors.length > 0,
+      "a refusal",
+    );
+    t.is(wanted, second);
+    t.regex(errors[0] ?? "", /was rewound or rewritten.*berth sync --allow-rewrite/);
+    const { code, stdout } = await agent.berth("sync");
+    t.is(code, 1);
+    t.regex(stdout, /does not contain/);
+    t.regex(await agent.ok("sync", "--allow-rewrite"), new RegExp(`${first.slice(0, 12)} healthy`));
+    t.regex(await agent.ok("exec", "shop-web-1", "/bin/probe", "env"), /GREETING=first/);
+    t.regex(await agent.ok("events"), new RegExp(`revision ${first.slice(0, 12)} was accepted: `));
+  },
+);
+
+async function deployLocally(greeting: string): Promise<string> {
+  const { revision } = await agent.deploy("shop", manifest(greeting));
+  return revision;
+}
+
 /** Commits and pushes, and waits until it runs. */
 async function deployed(greeting: string): Promise<void> {
   const sha = await agent.commit({ "shop/compose.yaml": manifest(greeting) });

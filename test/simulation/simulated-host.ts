@@ -27,6 +27,7 @@ export class SimulatedHost {
     repo: "/repo",
     ref: "main",
     git: {},
+    commits: { signed: "none", allowRewrites: false },
     path: ".",
     host: "sim",
     poll: { kind: "every", intervalMs: 30_000 },
