@@ -4,11 +4,13 @@ import { findImage, requireImage } from "./find-image.ts";
 import type { ImageControl, ImageReport, PruneReport } from "./image-control.ts";
 import { removalEvent } from "./image-events.ts";
 import { neededImages } from "./needed-images.ts";
+import { createRegistryControl } from "./registry-control.ts";
 import { StepError } from "./step-error.ts";
 
 /** The image verbs of a running agent. */
 export function createImageControl(context: ControlContext): ImageControl {
   return {
+    ...createRegistryControl(context),
     images: () => listImages(context),
     pull: (reference, options) => pullByHand(context, reference, options),
     load: (path, options) => loadByHand(context, path, options),

@@ -87,7 +87,6 @@ export async function downWithoutAgent(options: {
       live: stores.liveDatabase,
       log,
       addressPool: "10.210.0.0/16",
-      insecureRegistries: [],
       now: Date.now,
     });
     await takeDown({ runtime, stores, volumes, abort: new AbortController().signal });

@@ -1,4 +1,5 @@
 import type { HistoryEntry, ImageRemoval } from "../runtime/images/image-store.ts";
+import type { RegistryControl } from "./registry-control.ts";
 
 export type ImageReport = {
   readonly digest: string;
@@ -15,7 +16,7 @@ export type PruneReport = {
 };
 
 /** What can be asked of a running agent about images. An image is named by reference, digest or a prefix of that. */
-export type ImageControl = {
+export type ImageControl = RegistryControl & {
   images(): Promise<readonly ImageReport[]>;
   pull(
     reference: string,

@@ -175,7 +175,7 @@ function openAgentRuntime({
     addressPool: settings.addressPool,
     admitBind: (mount) => admitsBind(policy.current, mount),
     metadataAddress: () => policy.current.metadataAddress,
-    insecureRegistries: settings.insecureRegistries,
+    registries: settings.registries,
     now: Date.now,
   });
 }

@@ -2,9 +2,11 @@ import { readFile } from "node:fs/promises";
 import { hostname } from "node:os";
 import { parse } from "yaml";
 import { z } from "zod";
+import type { RegistrySettings } from "../runtime/registry/registry-settings.ts";
 import type { AgentOptions } from "./agent-options.ts";
 import { loadPolicy } from "./policy/load-policy.ts";
 import { Policy } from "./policy/policy.ts";
+import { ProxyConfig, Registries, RegistryHost, registrySettings } from "./registry-config.ts";
 import type { PollSchedule } from "./schedule.ts";
 import {
   type MaintenanceWindow,
@@ -83,11 +85,10 @@ const ConfigFile = z.strictObject({
     .array(z.strictObject({ start: z.string().min(1), duration: z.string().min(1) }))
     .max(64)
     .optional(),
-  insecureRegistries: z
-    .array(z.string().regex(/^[a-z0-9.-]+(:\d{1,5})?$/, "expected host or host:port"))
-    .max(64)
-    .optional(),
   imageCollection: ImageCollectionConfig.optional(),
+  insecureRegistries: z.array(RegistryHost).max(64).optional(),
+  registries: Registries.optional(),
+  proxy: ProxyConfig.optional(),
   policy: Policy.optional(),
   addressPool: z
     .string()
@@ -128,8 +129,8 @@ export type Settings = {
   readonly allowedHosts: readonly string[];
   /** Empty: changes are applied at any time. */
   readonly windows: readonly MaintenanceWindow[];
-  readonly insecureRegistries: readonly string[];
   readonly imageCollection: ImageCollection;
+  readonly registries: RegistrySettings;
   readonly addressPool: string;
   /** What manifests may ask this host for. */
   readonly policy: Policy;
@@ -163,8 +164,8 @@ export async function loadSettings(options: AgentOptions): Promise<Settings> {
     listen: parseListen(options.listen ?? file.listen ?? "127.0.0.1:9477"),
     allowedHosts: file.allowedHosts ?? [],
     windows: (file.maintenanceWindows ?? []).map(parseWindow),
-    insecureRegistries: file.insecureRegistries ?? [],
     imageCollection: file.imageCollection ?? ImageCollectionConfig.parse({}),
+    registries: registrySettings(file, process.env),
     addressPool: file.addressPool ?? "10.210.0.0/16",
     policy: await choosePolicy(options.policyFile, file.policy),
     log: { level: file.log?.level ?? "info", format: file.log?.format ?? "logfmt" },

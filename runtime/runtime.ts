@@ -3,6 +3,7 @@ import type { DatabaseSync } from "node:sqlite";
 import type { ContainerSpec, ExecSpec, PortBinding } from "./container-spec.ts";
 import type { HostFeature } from "./host-features.ts";
 import type { ImageStore } from "./images/image-store.ts";
+import type { RegistrySettings } from "./registry/registry-settings.ts";
 
 export type Log = {
   debug(message: string, fields?: Readonly<Record<string, unknown>>): void;
@@ -25,8 +26,8 @@ export type RuntimeOptions = {
   readonly log: Log;
   /** Pool that new networks take their /24 from, for example `10.210.0.0/16`. */
   readonly addressPool: string;
-  /** Registries (`host[:port]`) that may be spoken to over plain HTTP besides loopback ones. */
-  readonly insecureRegistries: readonly string[];
+  /** How registries are spoken to; undefined: by HTTPS, without proxies, and to loopback over plain HTTP too. */
+  readonly registries?: RegistrySettings;
   /**
    * Asked for every path of the host that a container mounts, links resolved, right before it is mounted. Undefined:
    * every path is granted.

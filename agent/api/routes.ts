@@ -3,6 +3,7 @@ import type { IncomingMessage } from "node:http";
 import type { z } from "zod";
 import { RequestError } from "./api-error.ts";
 import { imageRoutes } from "./image-routes.ts";
+import { registryRoutes } from "./registry-routes.ts";
 import { readJsonBody, readQuery } from "./request-body.ts";
 import * as requests from "./requests.ts";
 import { answer, type Call, lines, type Route } from "./route.ts";
@@ -28,6 +29,7 @@ export async function serveRoute(
 
 const routes: ReadonlyMap<string, Route> = new Map<string, Route>([
   ...imageRoutes,
+  ...registryRoutes,
   ["GET /v1/status", answer(requests.Nothing, ({ control }) => control.status())],
   ["GET /v1/plan", answer(requests.Nothing, ({ control, abort }) => control.plan(abort))],
   [

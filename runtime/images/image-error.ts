@@ -6,6 +6,8 @@ export type ImageErrorParts = {
   /** What would make it work, as an imperative. */
   readonly fix: string;
   readonly kind: ImageErrorKind;
+  /** When the other side asked to be tried again, in milliseconds since the epoch. */
+  readonly retryAtMs?: number;
   readonly cause?: unknown;
 };
 
@@ -15,6 +17,7 @@ export class ImageError extends Error {
   readonly because: string;
   readonly fix: string;
   readonly kind: ImageErrorKind;
+  readonly retryAtMs: number | undefined;
 
   constructor(parts: ImageErrorParts, doing = "use the image") {
     super(
@@ -24,6 +27,22 @@ export class ImageError extends Error {
     this.because = parts.because;
     this.fix = parts.fix;
     this.kind = parts.kind;
+    this.retryAtMs = parts.retryAtMs;
+  }
+
+  /** The same failure as `cannot DOING because …`. */
+  whileDoing(doing: string): ImageError {
+    const { because, fix, kind, retryAtMs, cause } = this;
+    return new ImageError(
+      {
+        because,
+        fix,
+        kind,
+        ...(retryAtMs === undefined ? {} : { retryAtMs }),
+        ...(cause === undefined ? {} : { cause }),
+      },
+      doing,
+    );
   }
 }
 
@@ -49,7 +68,7 @@ export function imageFailure(
       doing,
     );
   }
-  if (error instanceof ImageError) return new ImageError({ ...partsOf(error) }, doing);
+  if (error instanceof ImageError) return error.whileDoing(doing);
   return new ImageError(
     {
       because: printable(error instanceof Error ? error.message : String(error)),
@@ -77,9 +96,4 @@ export function printable(text: string, lengthMax = 300): string {
   // Cc: control characters; Cf: also those that turn the direction of text; Zl, Zp: line separators.
   const clean = text.replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]+/gu, " ").trim();
   return clean.length > lengthMax ? `${clean.slice(0, lengthMax)}…` : clean;
-}
-
-function partsOf(error: ImageError): ImageErrorParts {
-  const { because, fix, kind, cause } = error;
-  return { because, fix, kind, ...(cause === undefined ? {} : { cause }) };
 }

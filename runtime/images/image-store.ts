@@ -1,5 +1,7 @@
 /** The face of the image store. Implemented by `openImageStore` in this folder. */
 
+import type { Registries } from "../registry/registries.ts";
+
 /** The part of an OCI image configuration that a runtime acts on. Names follow the OCI image-spec. */
 export type ImageConfig = {
   readonly env: readonly string[];
@@ -116,6 +118,7 @@ export type PullProgress = {
 };
 
 export type ImageStore = {
+  readonly registries: Registries;
   /** The stored image for a reference or digest, or undefined. Reads no network. */
   find(reference: string): Image | undefined;
   list(): readonly Image[];

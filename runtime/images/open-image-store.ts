@@ -1,6 +1,7 @@
 import { readdir } from "node:fs/promises";
 import type { DatabaseSync } from "node:sqlite";
 import { RegistryClient } from "../registry/registry-client.ts";
+import { noRegistrySettings, type RegistrySettings } from "../registry/registry-settings.ts";
 import type { Log } from "../runtime.ts";
 import { BlobStore } from "./blob-store.ts";
 import { collectContent, emptyIncoming } from "./collect-content.ts";
@@ -21,8 +22,8 @@ export type ImageStoreOptions = {
   /** `lib/state.db`; the tables are made here and begin with `runtime_image`. */
   readonly state: DatabaseSync;
   readonly log: Log;
-  /** Registries (`host[:port]`) that may be spoken to over plain HTTP besides loopback ones. */
-  readonly insecureRegistries: readonly string[];
+  /** How registries are spoken to; undefined: by HTTPS, without proxies, and to loopback over plain HTTP too. */
+  readonly registries?: RegistrySettings;
   /** Milliseconds since the epoch. */
   readonly now: () => number;
   readonly unpacker: Unpacker;
@@ -42,7 +43,8 @@ export async function openImageStore(options: ImageStoreOptions): Promise<ImageS
   if (leftovers > 0 || bytes > 0) log.info("image store tidied", { leftovers, bytes });
   const blobs = new BlobStore(layout);
   const layers = new LayerStore({ layout, blobs, records, unpacker });
-  const registry = new RegistryClient(options);
+  const settings = options.registries ?? noRegistrySettings;
+  const registry = new RegistryClient({ settings, now, log });
   const platform = hostPlatform();
   return new StoredImages({
     layout,

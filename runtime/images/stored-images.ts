@@ -1,3 +1,4 @@
+import { createRegistries, type Registries } from "../registry/registries.ts";
 import type { RegistryClient } from "../registry/registry-client.ts";
 import { type CollectorParts, collectContent } from "./collect-content.ts";
 import { collectImages } from "./collect-images.ts";
@@ -28,11 +29,13 @@ export type StoreParts = IngestParts & CollectorParts & { readonly registry: Reg
 
 /** The images of one store. Opened by `openImageStore`. */
 export class StoredImages implements ImageStore {
+  readonly registries: Registries;
   readonly #parts: StoreParts;
   readonly #pulls = new SharedJobs<ImageRecord, PullProgress>();
 
   constructor(parts: StoreParts) {
     this.#parts = parts;
+    this.registries = createRegistries(parts.registry);
   }
 
   find(reference: string): Image | undefined {
@@ -46,7 +49,7 @@ export class StoredImages implements ImageStore {
 
   async resolve(text: string, abort: AbortSignal): Promise<string> {
     return this.#attempt(`resolve ${printable(text, 200)}`, abort, () =>
-      this.#parts.registry.resolve(parseReference(text), abort),
+      this.#parts.registry.resolve(parseReference(text), { abort }),
     );
   }
 

@@ -1,55 +1,43 @@
-import { readFile, stat } from "node:fs/promises";
+import { randomUUID } from "node:crypto";
+import { mkdir, open, readFile, realpath, rename, rm, stat } from "node:fs/promises";
 import { homedir } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import * as z from "zod";
 import { ImageError } from "../images/image-error.ts";
-
-export type RegistryCredentials = { readonly username: string; readonly password: string };
 
 const CONFIG_BYTES_MAX = 1024 * 1024;
 const DOCKER_HUB_KEY = "https://index.docker.io/v1/";
 
-const DockerConfig = z.object({
-  auths: z
-    .record(
-      z.string(),
-      z.object({
-        auth: z.string().optional(),
-        username: z.string().optional(),
-        password: z.string().optional(),
-      }),
-    )
-    .optional(),
+// Docker and others keep more in this file: it is passed through.
+const AuthEntry = z.looseObject({
+  auth: z.string().optional(),
+  username: z.string().optional(),
+  password: z.string().optional(),
+  identitytoken: z.string().optional(),
 });
+export type AuthEntry = z.infer<typeof AuthEntry>;
+
+const DockerConfig = z.looseObject({
+  auths: z.record(z.string(), AuthEntry).optional(),
+  credHelpers: z.record(z.string(), z.string()).optional(),
+  credsStore: z.string().optional(),
+});
+export type DockerConfig = z.infer<typeof DockerConfig>;
 
 /** `$DOCKER_CONFIG/config.json`, else `~/.docker/config.json`. */
-function dockerConfigPath(environment: NodeJS.ProcessEnv = process.env): string {
+export function dockerConfigPath(environment: NodeJS.ProcessEnv = process.env): string {
   const directory = environment.DOCKER_CONFIG || join(environment.HOME || homedir(), ".docker");
   return join(directory, "config.json");
 }
 
-/** The credentials that Docker's configuration has for a registry; undefined without the file or an entry. */
-export async function readCredentials(
-  registry: string,
-  path: string = dockerConfigPath(),
-): Promise<RegistryCredentials | undefined> {
-  const auths = (await readConfig(path))?.auths;
-  for (const key of keysOf(registry)) {
-    const entry = auths === undefined || !Object.hasOwn(auths, key) ? undefined : auths[key];
-    if (entry?.auth) return decodeAuth(entry.auth, path);
-    if (entry?.username !== undefined && entry.password !== undefined) {
-      return { username: entry.username, password: entry.password };
-    }
-  }
-  return undefined;
-}
-
-function keysOf(registry: string): readonly string[] {
+/** Under which names a registry may stand in the file; the first is the one that Docker writes. */
+export function configKeys(registry: string): readonly string[] {
   const keys = [registry, `https://${registry}`, `https://${registry}/`, `http://${registry}`];
   return registry === "docker.io" ? [DOCKER_HUB_KEY, "index.docker.io", ...keys] : keys;
 }
 
-async function readConfig(path: string): Promise<z.infer<typeof DockerConfig> | undefined> {
+/** The file's content; undefined when there is none. */
+export async function readDockerConfig(path: string): Promise<DockerConfig | undefined> {
   try {
     const { size } = await stat(path);
     if (size > CONFIG_BYTES_MAX) throw new Error("it is larger than 1 MiB");
@@ -61,17 +49,35 @@ async function readConfig(path: string): Promise<z.infer<typeof DockerConfig> | 
   }
 }
 
-function decodeAuth(auth: string, path: string): RegistryCredentials {
-  const plain = Buffer.from(auth, "base64").toString("utf8");
-  const colon = plain.indexOf(":");
-  if (colon < 1) throw unreadable(path, "an auth entry is not base64 of user:password");
-  return { username: plain.slice(0, colon), password: plain.slice(colon + 1).replace(/\0+$/, "") };
+/** Replaces the file in one step, readable by its owner alone. A link to it stays a link. */
+export async function writeDockerConfig(path: string, config: DockerConfig): Promise<void> {
+  await mkdir(dirname(path), { recursive: true, mode: 0o700 });
+  const target = await realpath(path).catch(() => path);
+  const temporary = join(dirname(target), `.config.json.${randomUUID()}`);
+  try {
+    const file = await open(temporary, "wx", 0o600);
+    try {
+      await file.writeFile(`${JSON.stringify(config, null, "\t")}\n`);
+      await file.sync();
+    } finally {
+      await file.close();
+    }
+    await rename(temporary, target);
+  } catch (error) {
+    await rm(temporary, { force: true });
+    throw new ImageError({
+      because: `${path} cannot be written (${error instanceof Error ? error.message : String(error)})`,
+      fix: "make its directory writable for the agent, or name another with DOCKER_CONFIG",
+      kind: "stalled",
+      cause: error,
+    });
+  }
 }
 
-function unreadable(path: string, why: string): ImageError {
+export function unreadable(path: string, why: string): ImageError {
   return new ImageError({
     because: `the credentials in ${path} cannot be used (${why})`,
-    fix: "write the file again with docker login or remove it",
+    fix: "write the file again with berth login or docker login, or remove it",
     kind: "stalled",
   });
 }

@@ -1,65 +1,81 @@
+import { Readable } from "node:stream";
 import { setTimeout as sleep } from "node:timers/promises";
-import type { Agent, Dispatcher, request } from "undici";
+import type { Dispatcher } from "undici";
 import { ImageError, printable } from "../images/image-error.ts";
+import { distrusted, unreachable } from "./http-failures.ts";
+import { HttpRoutes } from "./http-routes.ts";
+import { backoffMs, RateLimits, type RateWait } from "./rate-limits.ts";
 import { isPlainHttpAllowed } from "./registry-address.ts";
+import type { RegistrySettings } from "./registry-settings.ts";
 
 const ATTEMPTS_MAX = 4;
-const BACKOFF_FIRST_MS = 250;
 const REDIRECTS_MAX = 5;
-const CONNECT_TIMEOUT_MS = 10_000;
-const IDLE_TIMEOUT_MS = 30_000;
-const RETRY_AFTER_MS_MAX = 30_000;
 const retryableStatus: readonly number[] = [408, 425, 429, 500, 502, 503, 504];
 
 export type HttpRequest = {
-  readonly method: "GET" | "HEAD";
+  readonly method: "GET" | "HEAD" | "POST" | "PUT" | "PATCH" | "DELETE";
   readonly url: URL;
   readonly headers: Readonly<Record<string, string>>;
+  /** Opened anew for each attempt. */
+  readonly body?: () => Buffer | AsyncIterable<Buffer>;
   /** Sent to the origin of `url` only, never along a redirect to another. */
   readonly authorization?: string;
   readonly abort: AbortSignal;
   readonly attemptsMax?: number;
+  /** Told when the host asked for a pause, which is then kept. */
+  readonly onWait?: (wait: RateWait) => void;
 };
 
 export type HttpAnswer = {
   readonly status: number;
+  /** Where the answer came from, after redirects. */
+  readonly url: URL;
   header(name: string): string | undefined;
+  /** When the host wants to be asked again, in milliseconds since the epoch. */
+  readonly retryAtMs?: number | undefined;
   /** The body must be read to its end or destroyed. */
   readonly body: Dispatcher.ResponseData["body"];
 };
-
-type HttpClient = { readonly request: typeof request; readonly agent: Agent };
 
 /**
  * One logical request to a registry: follows redirects, tries again what may pass (connection failures, 5xx,
  * 429 as Retry-After asks) with growing pauses, and gives up with an error that names the host.
  */
 export class HttpExchange {
-  #client: Promise<HttpClient> | undefined;
-  readonly #insecureRegistries: readonly string[];
-  readonly #now: () => number;
+  readonly #routes: HttpRoutes;
+  readonly #limits: RateLimits;
+  readonly #settings: RegistrySettings;
 
-  constructor(options: { insecureRegistries: readonly string[]; now: () => number }) {
-    this.#insecureRegistries = options.insecureRegistries;
-    this.#now = options.now;
+  constructor(options: { settings: RegistrySettings; now: () => number }) {
+    this.#settings = options.settings;
+    this.#routes = new HttpRoutes(options.settings);
+    this.#limits = new RateLimits(options.now);
+  }
+
+  /** Whether plain HTTP may be spoken to a host. */
+  isPlainAllowed(host: string): boolean {
+    return isPlainHttpAllowed(host, this.#settings);
   }
 
   async send(order: HttpRequest): Promise<HttpAnswer> {
     const attemptsMax = order.attemptsMax ?? ATTEMPTS_MAX;
+    const { host } = order.url;
     for (let attempt = 1; ; attempt += 1) {
+      if (!(await this.#limits.wait(host, order.abort, order.onWait))) throw this.#held(host);
       const isLast = attempt >= attemptsMax;
-      let pauseMs = backoffMs(attempt);
       try {
         const answer = await this.#follow(order);
         if (!retryableStatus.includes(answer.status)) return answer;
-        pauseMs = Math.max(pauseMs, this.#retryAfterMs(answer) ?? 0);
-        if (isLast || pauseMs > RETRY_AFTER_MS_MAX) return answer;
-        answer.body.on("error", () => {}).destroy();
+        const pauseMs = this.#limits.note(host, answer.header("retry-after"));
+        if (isLast || pauseMs === undefined) {
+          return { ...answer, retryAtMs: this.#limits.until(host) };
+        }
+        discard(answer);
       } catch (error) {
         if (error instanceof ImageError) throw error;
-        if (isLast || order.abort.aborted) throw unreachable(order.url.host, error);
+        if (isLast || order.abort.aborted) throw await this.#unreachable(order.url, error);
       }
-      await sleep(pauseMs, undefined, { signal: order.abort });
+      await sleep(backoffMs(attempt), undefined, { signal: order.abort });
     }
   }
 
@@ -68,8 +84,8 @@ export class HttpExchange {
     for (let hop = 0; hop <= REDIRECTS_MAX; hop += 1) {
       const answer = await this.#once(order, url, authorization);
       const location = answer.header("location");
-      if (answer.status < 301 || answer.status > 308 || location === undefined) return answer;
-      answer.body.on("error", () => {}).destroy();
+      if (!isRedirect(order.method, answer.status) || location === undefined) return answer;
+      discard(answer);
       const next = this.#redirectTarget(url, location);
       // A registry sends clients to storage of others; the user's credentials are not theirs (CVE-2020-15157).
       if (next.origin !== url.origin) authorization = undefined;
@@ -79,21 +95,24 @@ export class HttpExchange {
   }
 
   async #once(order: HttpRequest, url: URL, authorization?: string): Promise<HttpAnswer> {
-    this.#client ??= loadClient();
-    const client = await this.#client;
-    const response = await client.request(url, {
+    const route = await this.#routes.find(url);
+    const response = await route.dispatcher.request({
+      origin: route.origin,
+      path: route.path,
       method: order.method,
       headers: {
         "user-agent": "berth",
         "accept-encoding": "identity",
         ...order.headers,
         ...(authorization === undefined ? {} : { authorization }),
+        ...route.headers,
       },
+      ...(order.body === undefined ? {} : { body: bodyOf(order.body()) }),
       signal: order.abort,
-      dispatcher: client.agent,
     });
     return {
       status: response.statusCode,
+      url,
       header: (name) => [response.headers[name]].flat()[0],
       body: response.body,
     };
@@ -105,7 +124,7 @@ export class HttpExchange {
     if (next === undefined || !(isPlain || next.protocol === "https:")) {
       throw distrusted(from.host, `it redirects to ${printable(location, 100)}`);
     }
-    const isAllowed = from.protocol === "http:" && this.#isPlainAllowed(next.host);
+    const isAllowed = from.protocol === "http:" && this.isPlainAllowed(next.host);
     if (isPlain && !isAllowed) {
       throw distrusted(from.host, `it redirects to plain HTTP at ${next.host}`);
     }
@@ -114,74 +133,38 @@ export class HttpExchange {
     return next;
   }
 
-  #isPlainAllowed(host: string): boolean {
-    return isPlainHttpAllowed(host, this.#insecureRegistries);
+  async #unreachable(url: URL, cause: unknown): Promise<ImageError> {
+    const { via } = await this.#routes.find(url);
+    return unreachable(url.host, cause, via);
   }
 
-  #retryAfterMs(answer: HttpAnswer): number | undefined {
-    return retryAfterMs(answer.header("retry-after"), this.#now());
+  #held(host: string): ImageError {
+    return rateLimited(host, this.#limits.until(host));
   }
 }
 
-/** The library takes 15 MiB: an agent that pulls nothing does without it. */
-async function loadClient(): Promise<HttpClient> {
-  const undici = await import("undici");
-  const agent = new undici.Agent({
-    connect: { timeout: CONNECT_TIMEOUT_MS },
-    headersTimeout: IDLE_TIMEOUT_MS,
-    bodyTimeout: IDLE_TIMEOUT_MS,
-    connections: 8,
-  });
-  return { request: undici.request, agent };
-}
-
-/** Milliseconds that a Retry-After header (seconds or a date, RFC 9110, 10.2.3) asks to wait. */
-export function retryAfterMs(value: string | undefined, nowMs: number): number | undefined {
-  if (value === undefined) return undefined;
-  if (/^\d{1,9}$/.test(value)) return Number(value) * 1000;
-  const at = Date.parse(value);
-  return Number.isNaN(at) ? undefined : Math.max(0, at - nowMs);
-}
-
-/** Pause before the next attempt: doubling, with up to half of it taken off so that hosts do not march in step. */
-export function backoffMs(attempt: number): number {
-  return BACKOFF_FIRST_MS * 2 ** (attempt - 1) * (1 - Math.random() / 2);
-}
-
-/** By `code` or `name` of the error; an abort by the caller is told apart by the caller. */
-const failureWords: Readonly<Record<string, string>> = {
-  ECONNREFUSED: "nothing listens there",
-  ENOTFOUND: "its name cannot be resolved",
-  EAI_AGAIN: "its name cannot be resolved now",
-  EHOSTUNREACH: "there is no route to it",
-  ENETUNREACH: "there is no network",
-  ECONNRESET: "it closed the connection",
-  UND_ERR_SOCKET: "it closed the connection",
-  UND_ERR_CONNECT_TIMEOUT: "it does not answer",
-  UND_ERR_HEADERS_TIMEOUT: "it does not answer the request",
-  UND_ERR_BODY_TIMEOUT: "it stopped sending",
-  TimeoutError: "it takes longer than is allowed",
-};
-
-/** Says in words why a host could not be spoken to. */
-export function unreachable(host: string, cause: unknown): ImageError {
-  const code = cause instanceof Error && "code" in cause ? String(cause.code) : "";
-  const name = cause instanceof Error ? cause.name : "";
-  const message = cause instanceof Error ? cause.message : String(cause);
-  const words = failureWords[code] ?? failureWords[name];
-  const why = words === undefined ? printable(message, 200) : `${words}, ${code || name}`;
+/** The error for a host that wants no requests for now. */
+export function rateLimited(host: string, retryAtMs: number | undefined, said = ""): ImageError {
+  const when = retryAtMs === undefined ? "later" : `after ${new Date(retryAtMs).toISOString()}`;
   return new ImageError({
-    because: `registry ${host} cannot be reached (${why})`,
-    fix: "check that it runs and that this host's network and TLS certificates allow it",
+    because: `registry ${host} limits the rate of this host's requests (429)${said}`,
+    fix: `try again ${when} or log in to it`,
     kind: "retryable",
-    cause,
+    ...(retryAtMs === undefined ? {} : { retryAtMs }),
   });
 }
 
-function distrusted(host: string, why: string): ImageError {
-  return new ImageError({
-    because: `registry ${host} is not to be trusted (${why})`,
-    fix: "ask who runs the registry, or use another",
-    kind: "stalled",
-  });
+/** Lets the connection go without reading the rest. */
+export function discard({ body }: Pick<HttpAnswer, "body">): void {
+  body.on("error", () => {}).destroy();
+}
+
+/** 301 to 303 make a GET of what had a body: only reading follows those. */
+function isRedirect(method: HttpRequest["method"], status: number): boolean {
+  if (status === 307 || status === 308) return true;
+  return (method === "GET" || method === "HEAD") && status >= 301 && status <= 303;
+}
+
+function bodyOf(body: Buffer | AsyncIterable<Buffer>): Buffer | Readable {
+  return Buffer.isBuffer(body) ? body : Readable.from(body, { objectMode: false });
 }

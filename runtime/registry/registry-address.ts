@@ -1,3 +1,5 @@
+import { hostSettings, type RegistrySettings } from "./registry-settings.ts";
+
 const DOCKER_HUB_HOST = "registry-1.docker.io";
 
 /** Host and port that serve the registry's API. */
@@ -5,12 +7,9 @@ export function apiHost(registry: string): string {
   return registry === "docker.io" ? DOCKER_HUB_HOST : registry;
 }
 
-/**
- * Whether plain HTTP may be spoken to a host: loopback, as Docker does, or one that the operator named
- * (`host` or `host:port`, exactly as in references).
- */
-export function isPlainHttpAllowed(host: string, insecureRegistries: readonly string[]): boolean {
-  return isLoopback(host) || insecureRegistries.includes(host);
+/** Whether plain HTTP may be spoken to a host: loopback, as Docker does, or one whose settings say so. */
+export function isPlainHttpAllowed(host: string, settings: RegistrySettings): boolean {
+  return isLoopback(host) || hostSettings(settings, host).plainHttp === true;
 }
 
 function isLoopback(host: string): boolean {

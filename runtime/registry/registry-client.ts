@@ -1,15 +1,18 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import * as z from "zod";
 import { type Digest, digestOf, isDigest } from "../images/digest.ts";
-import { ImageError, printable } from "../images/image-error.ts";
+import { ImageError } from "../images/image-error.ts";
 import { DOCUMENT_BYTES_MAX } from "../images/image-limits.ts";
-import { parseJson } from "../images/manifest-document.ts";
 import { indexTypes, manifestTypes } from "../images/media-types.ts";
 import { readBody } from "../images/read-body.ts";
 import type { ImageReference } from "../images/reference.ts";
-import { backoffMs, type HttpAnswer, HttpExchange, unreachable } from "./http-exchange.ts";
-import { apiHost, isPlainHttpAllowed } from "./registry-address.ts";
-import { accessDenied, RegistryLogin } from "./registry-login.ts";
+import type { Log } from "../runtime.ts";
+import { discard, type HttpAnswer } from "./http-exchange.ts";
+import { unreachable } from "./http-failures.ts";
+import { backoffMs, type RateWait } from "./rate-limits.ts";
+import { refusal } from "./registry-answers.ts";
+import { type Endpoint, RegistryEndpoints } from "./registry-endpoints.ts";
+import type { RegistrySettings } from "./registry-settings.ts";
+import { RegistryTransport } from "./registry-transport.ts";
 
 const DOCUMENT_DEADLINE_MS = 60_000;
 const BLOB_DEADLINE_BASE_MS = 300_000;
@@ -18,7 +21,6 @@ const BLOB_BYTES_PER_SECOND_MIN = 16 * 1024;
 /** Node's timers fire at once beyond it. */
 const TIMER_MS_MAX = 2 ** 31 - 1;
 const BLOB_ATTEMPTS_MAX = 5;
-const ERROR_BODY_BYTES_MAX = 64 * 1024;
 
 export type FetchedManifest = {
   readonly bytes: Buffer;
@@ -26,102 +28,109 @@ export type FetchedManifest = {
   readonly contentType?: string;
 };
 
-const ErrorAnswer = z.object({
-  errors: z
-    .array(z.object({ code: z.string().optional(), message: z.string().optional() }))
-    .optional(),
-});
+export type Repository = Pick<ImageReference, "registry" | "repository">;
 
-type Repository = Pick<ImageReference, "registry" | "repository">;
+/** What holds for one piece of work. */
+export type ReadOptions = {
+  readonly abort: AbortSignal;
+  readonly onWait?: ((wait: RateWait) => void) | undefined;
+};
 
-/** Client of the OCI distribution-spec 1.1 (and of Docker's registry v2), the pulling half. */
+/** Client of the OCI distribution-spec 1.1 (and of Docker's registry v2), the reading half. */
 export class RegistryClient {
-  readonly #exchange: HttpExchange;
-  readonly #login: RegistryLogin;
-  readonly #insecureRegistries: readonly string[];
-  readonly #origins = new Map<string, URL>();
+  readonly transport: RegistryTransport;
+  readonly endpoints: RegistryEndpoints;
+  readonly #log: Log;
 
-  constructor(options: { insecureRegistries: readonly string[]; now: () => number }) {
-    this.#exchange = new HttpExchange(options);
-    this.#login = new RegistryLogin({ ...options, exchange: this.#exchange });
-    this.#insecureRegistries = options.insecureRegistries;
+  constructor(options: { settings: RegistrySettings; now: () => number; log: Log }) {
+    this.transport = new RegistryTransport(options);
+    this.endpoints = new RegistryEndpoints(options);
+    this.#log = options.log;
   }
 
-  /** The digest that a reference names now, as the registry claims it. */
-  async resolve(reference: ImageReference, abort: AbortSignal): Promise<Digest> {
+  /** The digest that a reference names now, as the registry or a mirror of it claims. */
+  async resolve(reference: ImageReference, options: ReadOptions): Promise<Digest> {
     if (reference.digest !== undefined) return reference.digest;
-    const deadline = AbortSignal.any([abort, AbortSignal.timeout(DOCUMENT_DEADLINE_MS)]);
-    const answer = await this.#manifestRequest("HEAD", reference, deadline);
-    answer.body.on("error", () => {}).destroy();
-    const claimed = answer.header("docker-content-digest");
-    if (answer.status === 200 && claimed !== undefined && isDigest(claimed)) return claimed;
-    return (await this.manifest(reference, abort)).digest;
+    return this.#fromFirst(reference, options, async (endpoint, abort) => {
+      const order = { endpoint, reference, options: { ...options, abort } };
+      const answer = await this.#manifestRequest("HEAD", order);
+      discard(answer);
+      const claimed = answer.header("docker-content-digest");
+      if (answer.status === 200 && claimed !== undefined && isDigest(claimed)) return claimed;
+      return (await this.#manifestFrom(order)).digest;
+    });
   }
 
   /** The raw manifest or index; its digest is computed here and checked where the reference names one. */
-  async manifest(reference: ImageReference, abort: AbortSignal): Promise<FetchedManifest> {
-    const deadline = AbortSignal.any([abort, AbortSignal.timeout(DOCUMENT_DEADLINE_MS)]);
-    const answer = await this.#manifestRequest("GET", reference, deadline);
-    if (answer.status !== 200) throw await refusal(reference, answer);
-    const sender = `registry ${reference.registry}`;
-    const bytes = await readBody(answer.body, DOCUMENT_BYTES_MAX, sender).catch((error) => {
-      throw error instanceof ImageError ? error : unreachable(reference.registry, error);
-    });
-    const digest = digestOf(bytes);
-    if (reference.digest !== undefined && reference.digest !== digest) {
-      throw new ImageError({
-        because: `registry ${reference.registry} sent a manifest whose digest is ${digest}, not ${reference.digest}`,
-        fix: "the registry or something in between changes content: ask who runs it",
-        kind: "stalled",
-      });
-    }
-    const contentType = answer.header("content-type");
-    return { bytes, digest, ...(contentType === undefined ? {} : { contentType }) };
+  manifest(reference: ImageReference, options: ReadOptions): Promise<FetchedManifest> {
+    return this.#fromFirst(reference, options, (endpoint, abort) =>
+      this.#manifestFrom({ endpoint, reference, options: { ...options, abort } }),
+    );
   }
 
   /**
-   * The bytes of a blob, not yet verified. Resumes by Range after a broken connection. The digest is the caller's
-   * to check; `size` only tells when the blob is complete.
+   * The bytes of a blob, not yet verified. Goes on by Range after a broken connection, also at the next endpoint. The
+   * digest is the caller's to check; `size` only tells when the blob is complete.
    */
   async *blob(
     repository: Repository,
     blob: { readonly digest: Digest; readonly size: number },
-    abort: AbortSignal,
+    options: ReadOptions,
   ): AsyncGenerator<Buffer> {
     const sendingMs = Math.ceil((blob.size / BLOB_BYTES_PER_SECOND_MIN) * 1000);
     const deadlineMs = Math.min(BLOB_DEADLINE_BASE_MS + sendingMs, TIMER_MS_MAX);
-    const deadline = AbortSignal.any([abort, AbortSignal.timeout(deadlineMs)]);
+    const deadline = AbortSignal.any([options.abort, AbortSignal.timeout(deadlineMs)]);
+    const mirrors = [...this.endpoints.mirrors(repository.registry)];
     let offset = 0;
-    for (let attempt = 1; ; attempt += 1) {
+    for (let attempt = 1; ; ) {
+      const endpoint = mirrors.shift() ?? this.endpoints.own(repository.registry);
+      const part = { endpoint, repository, digest: blob.digest, offset };
       try {
-        for await (const chunk of this.#blobPart(repository, blob.digest, offset, deadline)) {
+        for await (const chunk of this.#blobPart(part, { ...options, abort: deadline })) {
           offset += chunk.length;
           yield chunk;
         }
         if (offset >= blob.size) return;
         throw new Error(`the blob ended after ${offset} of ${blob.size} bytes`);
       } catch (error) {
-        abort.throwIfAborted();
+        options.abort.throwIfAborted();
+        if (endpoint.mirrorOf !== undefined && !deadline.aborted) {
+          this.#passOver(endpoint, error);
+          continue;
+        }
         if (error instanceof ImageError) throw error;
         if (attempt >= BLOB_ATTEMPTS_MAX || deadline.aborted) {
-          throw unreachable(repository.registry, error);
+          throw unreachable(endpoint.name, error);
         }
       }
       await sleep(backoffMs(attempt), undefined, { signal: deadline });
+      attempt += 1;
     }
   }
 
   async *#blobPart(
-    repository: Repository,
-    digest: Digest,
-    offset: number,
-    abort: AbortSignal,
+    part: {
+      readonly endpoint: Endpoint;
+      readonly repository: Repository;
+      readonly digest: Digest;
+      readonly offset: number;
+    },
+    options: ReadOptions,
   ): AsyncGenerator<Buffer> {
-    const path = `${repository.repository}/blobs/${digest}`;
-    const headers: Record<string, string> = offset === 0 ? {} : { range: `bytes=${offset}-` };
-    const answer = await this.#send("GET", repository, path, headers, abort);
+    const { endpoint, repository, digest, offset } = part;
+    const answer = await this.transport.send({
+      ...options,
+      ...attemptsOf(endpoint),
+      method: "GET",
+      endpoint,
+      repository: repository.repository,
+      target: `blobs/${digest}`,
+      headers: offset === 0 ? {} : { range: `bytes=${offset}-` },
+      actions: "pull",
+    });
     if (answer.status !== 200 && answer.status !== 206) {
-      throw await refusal({ ...repository, digest }, answer);
+      const what = `${digest} of ${repository.repository}`;
+      throw await refusal(answer, { registry: endpoint.name, what });
     }
     let skip = offset;
     if (answer.status === 206) {
@@ -136,109 +145,90 @@ export class RegistryClient {
     }
   }
 
-  #manifestRequest(
-    method: "GET" | "HEAD",
-    reference: ImageReference,
-    abort: AbortSignal,
-  ): Promise<HttpAnswer> {
-    const path = `${reference.repository}/manifests/${reference.digest ?? reference.tag ?? "latest"}`;
-    const accept = [...indexTypes, ...manifestTypes].join(", ");
-    return this.#send(method, reference, path, { accept }, abort);
-  }
-
-  async #send(
-    method: "GET" | "HEAD",
-    repository: Repository,
-    path: string,
-    headers: Readonly<Record<string, string>>,
-    abort: AbortSignal,
-  ): Promise<HttpAnswer> {
-    const { registry } = repository;
-    const origin = await this.#origin(registry, abort);
-    const url = new URL(`/v2/${path}`, origin);
-    const scope = `repository:${repository.repository}:pull`;
-    const held = this.#login.held(registry, scope);
-    const order = { method, url, headers, abort };
-    const first = await this.#exchange.send(
-      held === undefined ? order : { ...order, authorization: held },
-    );
-    if (first.status !== 401) return first;
-    first.body.on("error", () => {}).destroy();
-    const challengeHeader = first.header("www-authenticate");
-    const login = { registry, origin, scope, challengeHeader, abort };
-    const authorization = await this.#login.answer(login);
-    const second = await this.#exchange.send({ ...order, authorization });
-    if (second.status === 401) this.#login.forget(registry, scope);
-    return second;
-  }
-
-  /** HTTPS, and where plain HTTP is allowed that too when nothing speaks HTTPS there, as Docker does it. */
-  async #origin(registry: string, abort: AbortSignal): Promise<URL> {
-    const known = this.#origins.get(registry);
-    if (known !== undefined) return known;
-    const host = apiHost(registry);
-    const secure = new URL(`https://${host}/`);
-    if (!isPlainHttpAllowed(host, this.#insecureRegistries)) return secure;
-    const plain = new URL(`http://${host}/`);
-    const origin = (await this.#answers(secure, abort)) ? secure : plain;
-    // Held only once it has answered: a registry that is down now may speak HTTPS when it is back.
-    if (origin === secure || (await this.#answers(plain, abort)))
-      this.#origins.set(registry, origin);
-    return origin;
-  }
-
-  async #answers(origin: URL, abort: AbortSignal): Promise<boolean> {
-    const url = new URL("/v2/", origin);
-    try {
-      const order = { method: "GET", url, headers: {}, abort, attemptsMax: 1 } as const;
-      const answer = await this.#exchange.send(order);
-      answer.body.on("error", () => {}).destroy();
-      return true;
-    } catch {
-      abort.throwIfAborted();
-      return false;
+  async #manifestFrom(order: ManifestOrder): Promise<FetchedManifest> {
+    const { endpoint, reference } = order;
+    const answer = await this.#manifestRequest("GET", order);
+    if (answer.status !== 200) {
+      throw await refusal(answer, { registry: endpoint.name, what: describeTarget(reference) });
     }
+    const sender = `registry ${endpoint.name}`;
+    const bytes = await readBody(answer.body, DOCUMENT_BYTES_MAX, sender).catch((error) => {
+      throw error instanceof ImageError ? error : unreachable(endpoint.name, error);
+    });
+    const digest = digestOf(bytes);
+    if (reference.digest !== undefined && reference.digest !== digest) {
+      throw new ImageError({
+        because: `${sender} sent a manifest whose digest is ${digest}, not ${reference.digest}`,
+        fix: "the registry or something in between changes content: ask who runs it",
+        kind: "stalled",
+      });
+    }
+    const contentType = answer.header("content-type");
+    return { bytes, digest, ...(contentType === undefined ? {} : { contentType }) };
+  }
+
+  #manifestRequest(method: "GET" | "HEAD", order: ManifestOrder): Promise<HttpAnswer> {
+    const { endpoint, reference, options } = order;
+    return this.transport.send({
+      ...options,
+      ...attemptsOf(endpoint),
+      method,
+      endpoint,
+      repository: reference.repository,
+      target: `manifests/${reference.digest ?? reference.tag ?? "latest"}`,
+      headers: { accept: [...indexTypes, ...manifestTypes].join(", ") },
+      actions: "pull",
+    });
+  }
+
+  /** The answer of the first endpoint that has one; the registry's own failure when none has. */
+  async #fromFirst<T>(
+    { registry }: Repository,
+    options: ReadOptions,
+    ask: (endpoint: Endpoint, abort: AbortSignal) => Promise<T>,
+  ): Promise<T> {
+    const deadline = (): AbortSignal =>
+      AbortSignal.any([options.abort, AbortSignal.timeout(DOCUMENT_DEADLINE_MS)]);
+    for (const endpoint of this.endpoints.mirrors(registry)) {
+      try {
+        return await ask(endpoint, deadline());
+      } catch (error) {
+        options.abort.throwIfAborted();
+        this.#passOver(endpoint, error);
+      }
+    }
+    return ask(this.endpoints.own(registry), deadline());
+  }
+
+  /** Leaves the mirrors of a registry alone for a while. False when none was in use. */
+  passOverMirrors(registry: string): boolean {
+    const mirrors = this.endpoints.mirrors(registry);
+    for (const mirror of mirrors) this.endpoints.passOver(mirror);
+    return mirrors.length > 0;
+  }
+
+  /** A mirror that lacks an image may have the next one; one that does not answer is left alone for a while. */
+  #passOver(endpoint: Endpoint, error: unknown): void {
+    if (!(error instanceof ImageError) || error.kind === "retryable") {
+      this.endpoints.passOver(endpoint);
+    }
+    const { name, mirrorOf } = endpoint;
+    this.#log.warn("mirror passed over", { mirror: name, registry: mirrorOf, error });
   }
 }
 
-async function refusal(
-  reference: ImageReference & { readonly digest?: Digest },
-  answer: HttpAnswer,
-): Promise<ImageError> {
-  const { registry } = reference;
-  const said = await errorText(answer);
-  const status = `${answer.status}${said === "" ? "" : ` (${said})`}`;
-  if (answer.status === 401 || answer.status === 403) return accessDenied(registry, "rejected");
-  if (answer.status === 404) {
-    const what = reference.digest === undefined ? `tag ${reference.tag}` : reference.digest;
-    return new ImageError({
-      because: `registry ${registry} has no ${what} of ${reference.repository}: it answered ${status}`,
-      fix: "check the name and the tag, and that the image was pushed",
-      kind: "stalled",
-    });
-  }
-  if (answer.status === 429) {
-    const after = answer.header("retry-after");
-    return new ImageError({
-      because: `registry ${registry} limits the rate of this host's pulls: it answered ${status}`,
-      fix: `try again ${after === undefined ? "later" : `after ${printable(after, 40)} s`} or log in to it`,
-      kind: "retryable",
-    });
-  }
-  return new ImageError({
-    because: `registry ${registry} answered ${status}`,
-    fix: answer.status >= 500 ? "try again later or look at the registry's log" : "check the name",
-    kind: answer.status >= 500 ? "retryable" : "stalled",
-  });
+type ManifestOrder = {
+  readonly endpoint: Endpoint;
+  readonly reference: ImageReference;
+  readonly options: ReadOptions;
+};
+
+/** A mirror has others behind it: it is asked once. */
+function attemptsOf({ mirrorOf }: Endpoint): { attemptsMax?: number } {
+  return mirrorOf === undefined ? {} : { attemptsMax: 1 };
 }
 
-/** What the registry says of its error (distribution-spec, "Error Codes"), as one safe line. */
-async function errorText(answer: HttpAnswer): Promise<string> {
-  try {
-    const body = parseJson(await readBody(answer.body, ERROR_BODY_BYTES_MAX, "it"), "the error");
-    const first = ErrorAnswer.parse(body).errors?.[0];
-    return printable(first?.message ?? first?.code ?? "", 200);
-  } catch {
-    return "";
-  }
+/** `tag 1 of team/app`, or `sha256:… of team/app`. */
+function describeTarget({ digest, tag, repository }: ImageReference): string {
+  return `${digest ?? `tag ${tag}`} of ${repository}`;
 }

@@ -143,6 +143,14 @@ export function createSampleControl(changes: Partial<Control> = {}): {
       { createdBy: "ADD rootfs.tar /", layer: { digest: sampleImage.digest, sizeBytes: 1024 } },
       { createdBy: 'CMD ["web"]', comment: "buildkit" },
     ],
+    logIn: async (registry, { username }) => {
+      await note("login", registry, username);
+      return { registry: registry === "" ? "docker.io" : registry };
+    },
+    logOut: async (registry) => {
+      await note("logout", registry);
+      return { registry: registry === "" ? "docker.io" : registry, had: true };
+    },
     down: ({ volumes }) => note("down", { volumes }),
     metrics: async () => new TextEncoder().encode("berth_up 1\n"),
     ready: async () => true,

@@ -93,6 +93,31 @@ test("colour and progress appear on a terminal, and NO_COLOR forbids the colour"
   t.regex(pulling.seen(), /download 1\.0 MiB of 2\.0 MiB/);
 });
 
+test("login asks for user and password, and shows the first only", async (t) => {
+  const given: unknown[] = [];
+  const { root } = await startTestAgent(t, {
+    logIn: async (registry, credentials) => {
+      given.push(registry, credentials);
+      return { registry };
+    },
+  });
+  const terminal = openTerminal(t, `${berth} login registry.example --root ${root}; stty -a`);
+  await terminal.shows(/Username: /);
+  terminal.type("robox\u007ft\r");
+  await terminal.shows(/Password: /);
+  terminal.type("wrong\u0015s3cret\r");
+  await terminal.shows(/logged in to registry\.example as robot/);
+  t.regex(await terminal.shows(/ echo /), /\bicanon\b/);
+  t.is(await terminal.code, 0);
+  t.deepEqual(given, ["registry.example", { username: "robot", password: "s3cret" }]);
+  t.notRegex(terminal.seen(), /s3cret|wrong/);
+  const given2 = openTerminal(t, `${berth} login -u x --root ${root}; echo code $?`);
+  await given2.shows(/Password: /);
+  given2.type("\u0003");
+  await given2.shows(/code 130/);
+  t.is(given.length, 2);
+});
+
 type Terminal = {
   type(text: string): void;
   seen(): string;

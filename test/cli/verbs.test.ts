@@ -217,6 +217,26 @@ test("images, pull, load and inspect print what the agent says", async (t) => {
   t.deepEqual(JSON.parse(inspected.stdout), { name: "shop/web", kind: "container" });
 });
 
+test("login takes the password from a pipe, and asks nobody where there is no terminal", async (t) => {
+  const passwords: string[] = [];
+  const agent = await startTestAgent(t, {
+    logIn: async (registry, { password }) => {
+      passwords.push(password);
+      return { registry };
+    },
+  });
+  const login = ["login", "registry.example:5000", "--root", agent.root];
+  const done = await runBerth([...login, "-u", "robot", "--password-stdin"], " s3cret \n");
+  t.is(done.stdout, "logged in to registry.example:5000 as robot\n");
+  t.deepEqual(passwords, [" s3cret "]);
+  const noTerminal = await runBerth([...login, "-u", "robot"]);
+  t.is(noTerminal.code, 1);
+  t.regex(noTerminal.stderr, /standard input is no terminal: give -u NAME and --password-stdin/);
+  t.is((await runBerth([...login, "--password-stdin"], "x")).code, 2);
+  const out = await runBerth(["logout", "--root", agent.root]);
+  t.is(out.stdout, "logged out of docker.io\n");
+});
+
 test("a pull that fails tells the agent's reason", async (t) => {
   const agent = await startTestAgent(t, {
     pull: async () => {

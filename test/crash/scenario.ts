@@ -92,7 +92,6 @@ async function loadImage(dir: string): Promise<void> {
     live: stores.liveDatabase,
     log: { debug() {}, info() {}, warn() {}, error() {} },
     addressPool: "10.232.0.0/16",
-    insecureRegistries: [],
     now: Date.now,
   });
   const abort = AbortSignal.timeout(30_000);

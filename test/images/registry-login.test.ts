@@ -4,10 +4,11 @@ import { join } from "node:path";
 import test from "ava";
 import { parseReference } from "../../runtime/images/reference.ts";
 import { parseChallenges } from "../../runtime/registry/auth-challenge.ts";
-import { retryAfterMs } from "../../runtime/registry/http-exchange.ts";
+import { retryAfterMs } from "../../runtime/registry/rate-limits.ts";
 import { RegistryClient } from "../../runtime/registry/registry-client.ts";
+import { noRegistrySettings } from "../../runtime/registry/registry-settings.ts";
 import { buildImage, fileLayer } from "./image-builder.ts";
-import { soon } from "./store-harness.ts";
+import { silent, soon } from "./store-harness.ts";
 import { type TestRegistry, withRegistry } from "./test-registry.ts";
 
 // Credentials are read from the environment's file at each login; each test writes its own.
@@ -17,7 +18,7 @@ test.after.always(() => rmSync(directory, { recursive: true, force: true }));
 
 const image = buildImage([fileLayer("a", "1")]);
 const client = (): RegistryClient =>
-  new RegistryClient({ insecureRegistries: [], now: () => Date.now() });
+  new RegistryClient({ settings: noRegistrySettings, now: () => Date.now(), log: silent });
 
 function writeCredentials(host: string, userAndPassword: string): void {
   const auth = Buffer.from(userAndPassword).toString("base64");
@@ -30,7 +31,8 @@ async function readBlob(registry: TestRegistry): Promise<Buffer> {
   if (digest === undefined) throw new Error("the built layer has no digest");
   const size = image.blobs.get(digest)?.length ?? 0;
   const chunks: Buffer[] = [];
-  for await (const chunk of client().blob(reference, { digest, size }, soon())) chunks.push(chunk);
+  for await (const chunk of client().blob(reference, { digest, size }, { abort: soon() }))
+    chunks.push(chunk);
   return Buffer.concat(chunks);
 }
 
@@ -58,9 +60,9 @@ test.serial("a bearer challenge is answered by the token service with the narrow
     };
     const registryClient = client();
     const reference = parseReference(`${registry.host}/app:1`);
-    const fetched = await registryClient.manifest(reference, soon());
+    const fetched = await registryClient.manifest(reference, { abort: soon() });
     t.deepEqual(fetched.bytes, image.manifest);
-    await registryClient.manifest(reference, soon());
+    await registryClient.manifest(reference, { abort: soon() });
     t.deepEqual(basic, [`Basic ${Buffer.from("user:pass:word").toString("base64")}`]);
   }),
 );
@@ -79,9 +81,11 @@ test.serial("a basic challenge gets the credentials of this registry and of no o
       demand(registry);
       demand(other);
       writeCredentials(registry.host, "user:secret");
-      const fetched = await client().manifest(parseReference(`${registry.host}/app:1`), soon());
+      const fetched = await client().manifest(parseReference(`${registry.host}/app:1`), {
+        abort: soon(),
+      });
       t.deepEqual(fetched.bytes, image.manifest);
-      const denied = client().manifest(parseReference(`${other.host}/app:1`), soon());
+      const denied = client().manifest(parseReference(`${other.host}/app:1`), { abort: soon() });
       await t.throwsAsync(denied, { message: /denies access and this host has no credentials/ });
     }),
   ),
@@ -119,7 +123,7 @@ test.serial("a wrong password is told without repeating it", (t) =>
       return true;
     };
     const error = await t.throwsAsync(
-      client().manifest(parseReference(`${registry.host}/app:1`), soon()),
+      client().manifest(parseReference(`${registry.host}/app:1`), { abort: soon() }),
     );
     t.regex(error?.message ?? "", /denies access and rejects this host's credentials/);
     t.notRegex(error?.message ?? "", /hunter2/);
@@ -134,7 +138,7 @@ test.serial("a token service on plain HTTP elsewhere gets nothing", (t) =>
       response.writeHead(401, { "www-authenticate": challenge }).end();
       return true;
     };
-    const denied = client().manifest(parseReference(`${registry.host}/app:1`), soon());
+    const denied = client().manifest(parseReference(`${registry.host}/app:1`), { abort: soon() });
     await t.throwsAsync(denied, { message: /sends its users to http:\/\/192\.0\.2\.1\/token/ });
   }),
 );
@@ -147,7 +151,7 @@ test.serial("an unreadable configuration is named without quoting it", (t) =>
       return true;
     };
     const error = await t.throwsAsync(
-      client().manifest(parseReference(`${registry.host}/app:1`), soon()),
+      client().manifest(parseReference(`${registry.host}/app:1`), { abort: soon() }),
     );
     t.regex(error?.message ?? "", /config\.json cannot be used/);
     t.notRegex(error?.message ?? "", /c2VjcmV0/);

@@ -7,6 +7,10 @@ import type { ImageStore } from "../../runtime/images/image-store.ts";
 import { openImageStore } from "../../runtime/images/open-image-store.ts";
 import { Launcher } from "../../runtime/launcher.ts";
 import { LayerUnpacker } from "../../runtime/layer-unpacker.ts";
+import {
+  noRegistrySettings,
+  type RegistrySettings,
+} from "../../runtime/registry/registry-settings.ts";
 
 export type StoreBench = {
   readonly root: string;
@@ -19,12 +23,13 @@ export type StoreBench = {
   content(): { blobs: string[]; layers: string[]; incoming: string[] };
 };
 
-const silent = { debug() {}, info() {}, warn() {}, error() {} };
+export const silent = { debug() {}, info() {}, warn() {}, error() {} };
 
 /** A store of its own over the real helper; everything of it is gone afterwards. */
 export async function withStore(
   work: (bench: StoreBench) => Promise<void>,
   root: string = mkdtempSync(join(tmpdir(), "bt-images-")),
+  registries: RegistrySettings = noRegistrySettings,
 ): Promise<void> {
   const launcher = new Launcher({ helperPath, log: silent });
   const state = new DatabaseSync(join(root, "state.db"));
@@ -36,7 +41,7 @@ export async function withStore(
       libDir: join(root, "lib"),
       state,
       log: silent,
-      insecureRegistries: [],
+      registries,
       now: () => Date.now(),
       unpacker,
     });

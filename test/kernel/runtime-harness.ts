@@ -47,7 +47,6 @@ export async function withRuntime(
       live,
       log: silent,
       addressPool: "10.231.0.0/16",
-      insecureRegistries: [],
       now: () => Date.now(),
       ...options,
     });

@@ -11,6 +11,7 @@ import { createLiveStore, liveMigrations } from "../../agent/store/live-store.ts
 import { inTransaction } from "../../agent/store/open-database.ts";
 import { createStateStore, stateMigrations } from "../../agent/store/state-store.ts";
 import type { DesiredState } from "../../manifests/desired-state.ts";
+import { noRegistrySettings } from "../../runtime/registry/registry-settings.ts";
 import { SimulatedClock } from "./simulated-clock.ts";
 import { SimulatedRuntime } from "./simulated-runtime.ts";
 
@@ -34,8 +35,8 @@ export class SimulatedHost {
     listen: null,
     windows: [],
     allowedHosts: [],
-    insecureRegistries: [],
     imageCollection: { highPercent: 85, lowPercent: 80, minAgeMs: 3_600_000 },
+    registries: noRegistrySettings,
     addressPool: "10.210.0.0/16",
     policy: defaultPolicy,
     log: { level: "info", format: "logfmt" },

@@ -274,7 +274,11 @@ export class SimulatedRuntime implements Runtime {
     const find = (reference: string) =>
       this.imagesHere.get(reference) ??
       [...this.imagesHere.values()].find(({ digest }) => digest === reference);
+    const unreachable = async (): Promise<never> => {
+      throw new Error("cannot reach a registry because a simulation has none");
+    };
     return {
+      registries: { logIn: unreachable, logOut: unreachable },
       find,
       list: () => [...this.imagesHere.values()],
       resolve: async (reference) => `sha256:${reference}`,

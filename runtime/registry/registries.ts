@@ -1,0 +1,71 @@
+import { ImageError, printable } from "../images/image-error.ts";
+import { parseReference } from "../images/reference.ts";
+import type { RegistryClient } from "./registry-client.ts";
+import { dropCredentials, keepCredentials } from "./registry-credentials.ts";
+
+/** What can be asked of registries besides pulling and pushing. `registry` is `host[:port]`; empty: Docker Hub. */
+export type Registries = {
+  /** Asks the registry whether it takes the credentials, then keeps them where Docker would. The full name. */
+  logIn(
+    registry: string,
+    credentials: { readonly username: string; readonly password: string },
+    abort: AbortSignal,
+  ): Promise<string>;
+  /** Forgets the credentials; `had` is false when there were none. */
+  logOut(registry: string): Promise<{ readonly registry: string; readonly had: boolean }>;
+};
+
+export function createRegistries(client: RegistryClient): Registries {
+  return {
+    async logIn(text, credentials, abort) {
+      return attempt(`log in to ${printable(text, 200) || "docker.io"}`, abort, async () => {
+        const registry = parseRegistry(text);
+        if (credentials.username.includes(":") || credentials.username === "") {
+          throw unusable("a user name is not empty and has no colon", "give another with -u");
+        }
+        await client.transport.verify(client.endpoints.own(registry), credentials, abort);
+        await keepCredentials(registry, credentials);
+        return registry;
+      });
+    },
+    async logOut(text) {
+      return attempt(`log out of ${printable(text, 200) || "docker.io"}`, undefined, async () => {
+        const registry = parseRegistry(text);
+        const had = await dropCredentials(registry);
+        client.transport.forgetLogins(registry);
+        return { registry, had };
+      });
+    },
+  };
+}
+
+/** `host[:port]`, also as a URL, as `docker login` takes it. */
+function parseRegistry(text: string): string {
+  const name = text.replace(/^https?:\/\//, "").replace(/\/(v1\/?|v2\/?)?$/, "");
+  if (name === "" || name === "docker.io" || name === "index.docker.io") return "docker.io";
+  // A name without a dot, a colon or "localhost" would be a repository of Docker Hub.
+  const { registry, repository } = parseReference(`${name}/any`);
+  if (registry === name && repository === "any") return registry;
+  throw unusable(
+    `${JSON.stringify(printable(name, 100))} is no registry`,
+    "write host or host:port",
+  );
+}
+
+async function attempt<T>(
+  doing: string,
+  abort: AbortSignal | undefined,
+  work: () => Promise<T>,
+): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    if (abort?.aborted === true) throw abort.reason;
+    if (!(error instanceof ImageError)) throw error;
+    throw error.whileDoing(doing);
+  }
+}
+
+function unusable(because: string, fix: string): ImageError {
+  return new ImageError({ because, fix, kind: "stalled" });
+}
