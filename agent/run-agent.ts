@@ -29,6 +29,7 @@ import type { StepTrace } from "./step-trace.ts";
 import { claimRoot } from "./store/root-owner.ts";
 import { createTreeStore } from "./trees/tree-store.ts";
 import { type WatchedSettings, watchSettings } from "./watched-settings.ts";
+import { createHookReceiver, type HookReceiver } from "./webhook/hook-receiver.ts";
 
 /**
  * The agent of one host, until the signal (or `down`). Containers are left running. Rejects when it cannot start:
@@ -117,8 +118,9 @@ async function serve(parts: Parts): Promise<void> {
     renderAgentMetrics: () => metrics.render(),
   });
   const { listen, allowedHosts } = settings;
+  const hook = createHook({ settings, core, source, metrics });
   const socketPath = join(options.runDir, "agent.sock");
-  const api = await startApi({ control, socketPath, listen, allowedHosts, log });
+  const api = await startApi({ control, socketPath, listen, allowedHosts, hook, log });
   closers.add(() => api.close());
   const stop = AbortSignal.any([abort, ending.signal]);
   const loops = [loop.run(stop), source.run(stop), core.collector.run(stop)];
@@ -128,6 +130,34 @@ async function serve(parts: Parts): Promise<void> {
   log.info("agent serves", { repo: mirror.displayUrl, ref: mirror.ref, port: api.port });
   await whenAborted(stop);
   await manager.stopping();
+}
+
+function createHook({
+  settings: { webhook },
+  core: { events, log },
+  source,
+  metrics,
+}: {
+  readonly settings: Settings;
+  readonly core: Core;
+  readonly source: SourceLoop;
+  readonly metrics: AgentMetrics;
+}): HookReceiver | undefined {
+  if (webhook === null) return undefined;
+  return createHookReceiver({
+    secretFile: webhook.secretFile,
+    now: Date.now,
+    onHook(sender) {
+      metrics.hooked("accepted");
+      const message = `a webhook of the kind ${sender} says that the source moved`;
+      events.record({ kind: "source.hook", target: sender, message });
+      source.hint();
+    },
+    onRefused() {
+      metrics.hooked("refused");
+      log.debug("webhook refused");
+    },
+  });
 }
 
 function createAgentCore(parts: Parts, metrics: AgentMetrics, watched: WatchedSettings): Core {

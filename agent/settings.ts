@@ -89,6 +89,7 @@ const ConfigFile = z.strictObject({
   insecureRegistries: z.array(RegistryHost).max(64).optional(),
   registries: Registries.optional(),
   proxy: ProxyConfig.optional(),
+  webhook: z.strictObject({ secretFile: PlainPath }).optional(),
   policy: Policy.optional(),
   addressPool: z
     .string()
@@ -132,6 +133,8 @@ export type Settings = {
   readonly imageCollection: ImageCollection;
   readonly registries: RegistrySettings;
   readonly addressPool: string;
+  /** null: no webhooks are taken. */
+  readonly webhook: { readonly secretFile: string } | null;
   /** What manifests may ask this host for. */
   readonly policy: Policy;
   readonly log: {
@@ -167,6 +170,7 @@ export async function loadSettings(options: AgentOptions): Promise<Settings> {
     imageCollection: file.imageCollection ?? ImageCollectionConfig.parse({}),
     registries: registrySettings(file, process.env),
     addressPool: file.addressPool ?? "10.210.0.0/16",
+    webhook: file.webhook ?? null,
     policy: await choosePolicy(options.policyFile, file.policy),
     log: { level: file.log?.level ?? "info", format: file.log?.format ?? "logfmt" },
   };

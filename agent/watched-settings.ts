@@ -11,7 +11,14 @@ export type WatchedSettings = {
 
 const settleMs = 100;
 /** Fixed for the life of the process. */
-const fixedFields = ["listen", "allowedHosts", "addressPool", "registries", "log"] as const;
+const fixedFields = [
+  "listen",
+  "allowedHosts",
+  "webhook",
+  "addressPool",
+  "registries",
+  "log",
+] as const;
 
 /** Reads the config file again whenever it changes; a file with a mistake leaves everything as it was. */
 export function watchSettings(options: {

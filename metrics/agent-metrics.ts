@@ -4,11 +4,13 @@ import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from "prom
 
 const reconcileResults = ["changed", "unchanged", "failed"] as const;
 const outcomes = ["ok", "failed"] as const;
+const hookResults = ["accepted", "refused"] as const;
 const pullResults = ["pulled", "present", "failed"] as const;
 
 export type ReconcileResult = (typeof reconcileResults)[number];
 export type Outcome = (typeof outcomes)[number];
 /** `present`: every layer was here already. */
+export type HookResult = (typeof hookResults)[number];
 export type PullResult = (typeof pullResults)[number];
 
 export type AgentMetricsOptions = {
@@ -20,6 +22,7 @@ export type AgentMetricsOptions = {
 export type AgentMetrics = {
   reconciled(event: { readonly result: ReconcileResult; readonly durationMs: number }): void;
   fetched(result: Outcome): void;
+  hooked(result: HookResult): void;
   /** The revision that each app runs now: app -> commit. Apps that are not in it lose their series. */
   setRevisions(revisions: ReadonlyMap<string, string>): void;
   setContainers(count: { readonly wanted: number; readonly running: number }): void;
@@ -110,11 +113,19 @@ function reconcileMetrics(registry: Registry): Pick<AgentMetrics, "reconciled"> 
   };
 }
 
-function sourceMetrics(registry: Registry, now: () => number): Pick<AgentMetrics, "fetched"> {
+function sourceMetrics(
+  registry: Registry,
+  now: () => number,
+): Pick<AgentMetrics, "fetched" | "hooked"> {
   const total = counter(registry, {
     name: "berth_source_fetch_total",
     help: "Fetches from the git repository by result.",
     labels: { result: outcomes },
+  });
+  const hooks = counter(registry, {
+    name: "berth_webhooks_total",
+    help: "Deliveries of webhooks by result.",
+    labels: { result: hookResults },
   });
   let lastMs: number | undefined;
   // Without a fetch there is no sample: 0 would be a date.
@@ -134,6 +145,7 @@ function sourceMetrics(registry: Registry, now: () => number): Pick<AgentMetrics
   });
   age.remove();
   return {
+    hooked: (result) => hooks.inc({ result }),
     fetched(result) {
       total.inc({ result });
       if (result === "failed") return;

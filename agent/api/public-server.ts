@@ -1,8 +1,9 @@
-/** What anybody who reaches `--listen` may see: metrics, life, readiness and a plain page. Read only. */
+/** What anybody who reaches `--listen` may see: metrics, life, readiness and a plain page. Webhooks are taken here. */
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import { constants, gzip } from "node:zlib";
 import type { Log } from "../../runtime/runtime.ts";
 import type { Control } from "../control.ts";
+import type { HookReceiver } from "../webhook/hook-receiver.ts";
 import { createHostCheck } from "./allowed-hosts.ts";
 import { renderStatusPage } from "./status-page.ts";
 import { describeUnreadiness } from "./unreadiness.ts";
@@ -19,15 +20,16 @@ const MISDIRECTED =
 const METRICS = "text/plain; version=0.0.4; charset=utf-8";
 
 /**
- * A server that is not listening yet. It answers GET and HEAD of four paths; everything else is 404. Asked under
- * another name than `localhost`, an address or one of `hosts`, it answers 421.
+ * A server that is not listening yet. It answers GET and HEAD of four paths, and with a `hook` POST of /hook; everything
+ * else is 404. Asked to show something under another name than `localhost`, an address or one of `hosts`, it answers 421.
  */
 export function createPublicServer(options: {
   readonly control: Control;
   readonly hosts: readonly string[];
+  readonly hook?: HookReceiver | undefined;
   readonly log: Log;
 }): Server {
-  const { control, hosts, log } = options;
+  const { control, hosts, hook, log } = options;
   const serve = createRoutes(control);
   const isOurs = createHostCheck(hosts);
   const server = createServer(
@@ -39,7 +41,11 @@ export function createPublicServer(options: {
       connectionsCheckingInterval: 1000,
     },
     (request, response) => {
-      answer({ request, response, serve, isOurs }).catch((error: unknown) => {
+      const isHook = hook !== undefined && request.method === "POST" && request.url === "/hook";
+      const answered = isHook
+        ? takeHook(request, response, hook)
+        : answer({ request, response, serve, isOurs });
+      answered.catch((error: unknown) => {
         log.error("cannot serve a request", { path: request.url, error: messageOf(error) });
         if (response.headersSent) response.destroy();
         else
@@ -53,6 +59,20 @@ export function createPublicServer(options: {
   );
   server.maxConnections = 128;
   return server;
+}
+
+/** A delivery proves itself by its signature, under whatever name of this host it comes. */
+async function takeHook(
+  request: IncomingMessage,
+  response: ServerResponse,
+  hook: HookReceiver,
+): Promise<void> {
+  const { status, text } = await hook.receive(request);
+  if (!request.readableEnded) {
+    response.setHeader("connection", "close");
+    response.once("finish", () => request.destroy());
+  }
+  send(response, { status, type: TEXT, body: text });
 }
 
 async function answer(exchange: {

@@ -1,9 +1,10 @@
-/** The agent's HTTP faces: its own socket (everything) and, where asked, a TCP address (reading only). */
+/** The agent's HTTP faces: its own socket (everything) and, where asked, a TCP address (reading, and webhooks). */
 import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { hostname } from "node:os";
 import type { Log } from "../../runtime/runtime.ts";
 import type { Control } from "../control.ts";
+import type { HookReceiver } from "../webhook/hook-receiver.ts";
 import { sendError } from "./api-error.ts";
 import { EXEC_PROTOCOL } from "./exec-frames.ts";
 import { serveExec } from "./exec-server.ts";
@@ -21,6 +22,8 @@ export type StartApiOptions = {
   readonly listen: { readonly host: string; readonly port: number } | null;
   /** Names, besides `localhost`, the host's own and that of `listen`, that TCP answers to. */
   readonly allowedHosts?: readonly string[];
+  /** Takes webhooks at /hook. */
+  readonly hook?: HookReceiver | undefined;
   readonly log: Log;
 };
 
@@ -33,7 +36,7 @@ export type Api = {
 
 /** Rejects when either address is taken; nothing listens then. */
 export async function startApi(options: StartApiOptions): Promise<Api> {
-  const { control, socketPath, listen, allowedHosts = [], log } = options;
+  const { control, socketPath, listen, allowedHosts = [], hook, log } = options;
   const closing = new AbortController();
   const privateServer = createPrivateServer({ control, log, closing: closing.signal });
   const removeSocket = await listenOnSocket(privateServer, socketPath);
@@ -45,6 +48,7 @@ export async function startApi(options: StartApiOptions): Promise<Api> {
   const publicServer = createPublicServer({
     control,
     hosts: [hostname(), listen.host, ...allowedHosts],
+    hook,
     log,
   });
   let port: number;

@@ -1,5 +1,5 @@
 import { execFileSync } from "node:child_process";
-import { readFileSync } from "node:fs";
+import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { serialKernelTest } from "../kernel/kernel-test.ts";
 import { serveRepository } from "./git-server.ts";
@@ -55,6 +55,31 @@ serialKernelTest(
     }
   },
 );
+
+serialKernelTest("a signed webhook makes the agent fetch at once", async (t) => {
+  const secretFile = join(agent.dir, "webhook.secret");
+  const secret = "a secret of this host";
+  writeFileSync(secretFile, `${secret}\n`);
+  const server = await serveRepository(bareDir, {});
+  try {
+    agent.configure({ repo: server.url, interval: "1h", webhook: { secretFile } });
+    await agent.end("SIGTERM");
+    await agent.start();
+    const before = await agent.untilStatus(({ source }) => source.url === server.url, "the URL");
+    const sha = await agent.commit({ "shop/compose.yaml": manifest("hook") });
+    await agent.fleet.git("push", "--quiet", bareDir, "main");
+    t.not(before.wanted, sha);
+    const answer = await fetch(`${agent.url}/hook`, {
+      method: "POST",
+      headers: { "x-gitlab-token": secret },
+      body: "{}",
+    });
+    t.is(answer.status, 202);
+    await agent.untilApp("shop", (app) => app.revision === sha && app.verdict === "healthy");
+  } finally {
+    await server.close();
+  }
+});
 
 serialKernelTest(
   "a branch that was rewound changes nothing, until the operator says so once",

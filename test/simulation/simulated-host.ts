@@ -38,6 +38,7 @@ export class SimulatedHost {
     imageCollection: { highPercent: 85, lowPercent: 80, minAgeMs: 3_600_000 },
     registries: noRegistrySettings,
     addressPool: "10.210.0.0/16",
+    webhook: null,
     policy: defaultPolicy,
     log: { level: "info", format: "logfmt" },
   };
