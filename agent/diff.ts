@@ -1,3 +1,4 @@
+import { canonicalJson } from "../manifests/canonical-json.ts";
 import type { KernelDrift, NetworkSpec, VolumeSpec } from "../runtime/runtime.ts";
 import type { FieldChange } from "./control.ts";
 import { specChanges } from "./field-changes.ts";
@@ -202,6 +203,18 @@ function dependentRestarts(options: {
   return restarts;
 }
 
+function reservesOther(found: NetworkSpec, wanted: NetworkSpec): boolean {
+  return canonicalJson(found.ipam?.reserved ?? []) !== canonicalJson(wanted.ipam?.reserved ?? []);
+}
+
+/** What is reserved is taken over as it is; the rest makes another network. */
+function addressChanges(found: NetworkSpec, wanted: NetworkSpec): FieldChange[] {
+  return (["subnet", "gateway", "range"] as const).flatMap((field) => {
+    const [from = null, to = null] = [found.ipam?.[field], wanted.ipam?.[field]];
+    return from === to ? [] : [{ field: `ipam.${field}`, from, to }];
+  });
+}
+
 function diffNetworks(wanted: WantedState, actual: ActualState): NetworkChange[] {
   const changes: NetworkChange[] = [];
   const present = new Map<string, ActualNetwork>(actual.networks.map((item) => [item.name, item]));
@@ -215,6 +228,14 @@ function diffNetworks(wanted: WantedState, actual: ActualState): NetworkChange[]
       } else if (found.internal !== network.internal) {
         const reason = [{ field: "internal", from: found.internal, to: network.internal }];
         changes.push({ kind: "recreate", app: app.name, network, reason });
+      } else {
+        const reason = addressChanges(found, network);
+        if (reason.length > 0) changes.push({ kind: "recreate", app: app.name, network, reason });
+        else if (reservesOther(found, network)) {
+          const [from, to] = [found.ipam?.reserved ?? null, network.ipam?.reserved ?? null];
+          const change = { field: "ipam.reserved", from, to };
+          changes.push({ kind: "create", app: app.name, network, reason: [change] });
+        }
       }
     }
   }

@@ -13,7 +13,7 @@ export type PreflightHost = {
 
 /**
  * What of the host would make an app fail once containers are being touched, found before: ports that another
- * process takes, bind sources and external volumes that are missing. Empty: go ahead.
+ * process takes, bind sources, external volumes and networks that are missing. Empty: go ahead.
  */
 export async function hostProblems(
   app: WantedApp,
@@ -45,6 +45,13 @@ export async function hostProblems(
     if (actual.volumes.some((volume) => volume.name === name)) continue;
     problems.push(
       `cannot use the external volume ${name} because it does not exist: ` +
+        `remove \`external\` so that ${app.name} makes it, or let its owner make it first`,
+    );
+  }
+  for (const name of app.externalNetworks) {
+    if (actual.networks.some((network) => network.name === name)) continue;
+    problems.push(
+      `cannot join the external network ${name} because it does not exist: ` +
         `remove \`external\` so that ${app.name} makes it, or let its owner make it first`,
     );
   }

@@ -1,12 +1,7 @@
 import { createHash } from "node:crypto";
 import { canonicalJson } from "../manifests/canonical-json.ts";
-import type {
-  App,
-  NamespaceWish,
-  Service,
-  ServiceMount,
-  ServiceOptions,
-} from "../manifests/desired-state.ts";
+import type { App, Service, ServiceMount } from "../manifests/desired-state.ts";
+import type { NamespaceWish, ServiceOptions } from "../manifests/service-options.ts";
 import type {
   ContainerSpec,
   Mount,
@@ -38,6 +33,8 @@ export type WantedApp = {
   readonly volumes: readonly VolumeSpec[];
   /** Names of volumes that others make: they must be there, and are never made or changed here. */
   readonly externalVolumes: readonly string[];
+  /** Names of networks that others make. */
+  readonly externalNetworks: readonly string[];
 };
 
 export type WantedState = { readonly apps: readonly WantedApp[] };
@@ -57,11 +54,17 @@ export function wantedApp(enforced: EnforcedApp): WantedApp {
   const externalVolumes = declared
     .filter(({ external }) => external === true)
     .map(({ name }) => name);
-  const networks = Object.values(app.networks).map(({ name, internal, labels }) => ({
-    name,
-    internal,
-    labels: { ...labels, [appLabel]: app.name },
-  }));
+  const networks = Object.values(app.networks)
+    .filter(({ external }) => external !== true)
+    .map(({ name, internal, labels, addresses }) => ({
+      name,
+      internal,
+      labels: { ...labels, [appLabel]: app.name },
+      ...(addresses === undefined ? {} : { ipam: addresses }),
+    }));
+  const externalNetworks = Object.values(app.networks)
+    .filter(({ external }) => external === true)
+    .map(({ name }) => name);
   const containers = app.services.flatMap((service) =>
     Array.from({ length: service.replicas }, (_, index) =>
       wantedContainer({
@@ -73,7 +76,15 @@ export function wantedApp(enforced: EnforcedApp): WantedApp {
       }),
     ),
   );
-  return { name: app.name, revision, containers, networks, volumes, externalVolumes };
+  return {
+    name: app.name,
+    revision,
+    containers,
+    networks,
+    volumes,
+    externalVolumes,
+    externalNetworks,
+  };
 }
 
 /** Digest of everything in a spec that decides how the container runs. Order of keys, ports and mounts is no part. */
@@ -194,14 +205,26 @@ function runtimeMount(app: App, mount: ServiceMount): Mount {
 
 function attachments(app: App, service: Service): NetworkAttachment[] {
   const own = service.containerName === undefined ? [] : [service.containerName];
-  return Object.entries(service.networks).map(([key, aliases]) => {
+  const rank = (key: string): readonly number[] => {
+    const { gatewayPriority = 0, priority = 0 } = service.endpoints?.[key] ?? {};
+    return [gatewayPriority, priority];
+  };
+  const keys = Object.keys(service.networks).sort((a, b) => {
+    const [[gateA = 0, a2 = 0], [gateB = 0, b2 = 0]] = [rank(a), rank(b)];
+    return gateB - gateA || b2 - a2 || (a < b ? -1 : 1);
+  });
+  return keys.map((key) => {
     const network = app.networks[key];
     if (network === undefined) {
       throw new Error(`cannot join ${key} because app ${app.name} does not declare that network`);
     }
+    const { ipv4Address, macAddress } = service.endpoints?.[key] ?? {};
+    const aliases = [...new Set([service.name, ...own, ...(service.networks[key] ?? [])])].sort();
     return {
       network: network.name,
-      aliases: [...new Set([service.name, ...own, ...aliases])].sort(),
+      aliases,
+      ...(ipv4Address === undefined ? {} : { ipv4Address }),
+      ...(macAddress === undefined ? {} : { macAddress }),
     };
   });
 }

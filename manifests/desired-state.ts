@@ -1,3 +1,5 @@
+import type { ServiceOptions, ServiceResources } from "./service-options.ts";
+
 /** What one commit wants this host to run: the output of this folder, and all that the agent knows of a manifest. */
 
 import type { FileTree } from "./trees/file-tree.ts";
@@ -19,6 +21,8 @@ export type ServiceMount =
       readonly target: string;
       readonly readOnly: boolean;
       readonly copy: boolean;
+      /** Only what lies here below the volume's root. */
+      readonly subpath?: string;
     }
   | {
       readonly type: "bind";
@@ -104,83 +108,22 @@ export type Dependency = {
   readonly restart: boolean;
 };
 
-export type ServiceResources = {
-  readonly memoryBytesMax?: number;
-  readonly memoryReservationBytes?: number;
-  readonly cpus?: number;
-  /** -1: no limit. */
-  readonly pidsMax?: number;
-  /** Memory and swap together; -1: no limit on swap. */
-  readonly memorySwapBytesMax?: number;
-  readonly memorySwappiness?: number;
-  readonly cpuShares?: number;
-  readonly cpuPeriodUs?: number;
-  /** -1: no limit. */
-  readonly cpuQuotaUs?: number;
-  readonly cpuset?: string;
-  readonly blockIo?: BlockIo;
+/** How a service is attached to a network. */
+export type NetworkEndpoint = {
+  readonly ipv4Address?: string;
+  readonly macAddress?: string;
+  /** The highest one is the way out; then the highest `priority`; then the first by name. */
+  readonly gatewayPriority?: number;
+  readonly priority?: number;
 };
 
-/** A block device of the host, and bytes or operations per second, or a weight. */
-export type DeviceRate = { readonly path: string; readonly rate: number };
-
-export type BlockIo = {
-  readonly weight?: number;
-  readonly weightDevice?: readonly DeviceRate[];
-  readonly readBytes?: readonly DeviceRate[];
-  readonly writeBytes?: readonly DeviceRate[];
-  readonly readOperations?: readonly DeviceRate[];
-  readonly writeOperations?: readonly DeviceRate[];
-};
-
-export type ServiceSecurity = {
-  readonly privileged?: boolean;
-  readonly capabilitiesAdded?: readonly string[];
-  readonly capabilitiesDropped?: readonly string[];
-  /** `unconfined`, or a profile's JSON text. */
-  readonly seccomp?: string;
-  readonly noNewPrivileges?: boolean;
-  readonly systemPathsShown?: boolean;
-  readonly apparmor?: string;
-  readonly selinuxLabels?: readonly string[];
-};
-
-/** The host's namespace, or that of the first replica of a service of the same app. */
-export type NamespaceWish = "host" | { readonly service: string };
-
-export type ServiceNamespaces = {
-  readonly user?: "host";
-  readonly pid?: NamespaceWish;
-  readonly ipc?: NamespaceWish;
-  readonly uts?: "host";
-  readonly cgroup?: "host";
-  readonly network?: NamespaceWish | "none";
-};
-
-/** What a service asks for beyond the defaults. */
-export type ServiceOptions = {
-  readonly security?: ServiceSecurity;
-  readonly namespaces?: ServiceNamespaces;
-  readonly devices?: readonly {
-    readonly source: string;
-    readonly target: string;
-    readonly permissions: string;
-  }[];
-  readonly deviceRules?: readonly string[];
-  readonly sysctls?: Readonly<Record<string, string>>;
-  /** -1: no limit. */
-  readonly ulimits?: Readonly<Record<string, { readonly soft: number; readonly hard: number }>>;
-  readonly shmBytes?: number;
-  readonly groups?: readonly string[];
-  readonly oomScoreAdj?: number;
-  readonly domainname?: string;
-  readonly extraHosts?: readonly { readonly name: string; readonly address: string }[];
-  readonly dns?: {
-    readonly servers?: readonly string[];
-    readonly search?: readonly string[];
-    readonly options?: readonly string[];
-  };
-  readonly annotations?: Readonly<Record<string, string>>;
+/** Addresses of a network; undefined fields are chosen on the host. */
+export type NetworkAddresses = {
+  readonly subnet?: string;
+  readonly gateway?: string;
+  readonly range?: string;
+  /** Given only to who asks for one of them. */
+  readonly reserved?: readonly string[];
 };
 
 export type Service = {
@@ -195,8 +138,10 @@ export type Service = {
   readonly hostname?: string;
   readonly ports: readonly PublishedPort[];
   readonly mounts: readonly ServiceMount[];
-  /** network key -> aliases; this version knows `default` only. */
+  /** network key -> aliases */
   readonly networks: Readonly<Record<string, readonly string[]>>;
+  /** What else a service says of its networks, by their keys; only what is written is there. */
+  readonly endpoints?: Readonly<Record<string, NetworkEndpoint>>;
   readonly restart: RestartPolicy;
   readonly resources: ServiceResources;
   readonly dependsOn: Readonly<Record<string, Dependency>>;
@@ -246,6 +191,9 @@ export type App = {
         readonly name: string;
         readonly internal: boolean;
         readonly labels: Readonly<Record<string, string>>;
+        /** True: made and removed by others, and must be there. */
+        readonly external?: boolean;
+        readonly addresses?: NetworkAddresses;
       }
     >
   >;

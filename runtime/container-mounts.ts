@@ -42,8 +42,7 @@ function plannedMount(context: ContainerContext, spec: ContainerSpec, mount: Mou
     case "volume":
       return bindMount({
         ...mount,
-        source: context.volumes.path(mount.volume),
-        fileType: "directory",
+        ...volumeSource(context, spec, mount),
         recursive: false,
         ids: "store",
       });
@@ -60,6 +59,27 @@ function plannedMount(context: ContainerContext, spec: ContainerSpec, mount: Mou
     default:
       return mount satisfies never;
   }
+}
+
+/** A container may have put links into the volume: none is followed on the way to a subpath. */
+function volumeSource(
+  context: ContainerContext,
+  spec: ContainerSpec,
+  { volume, subpath }: Extract<Mount, { type: "volume" }>,
+): {
+  readonly source: string;
+  readonly fileType: "directory" | "file";
+  readonly noLinks?: true;
+} {
+  const root = context.volumes.path(volume);
+  if (subpath === undefined) return { source: root, fileType: "directory" };
+  const source = `${realpathSync(root)}/${subpath}`;
+  const found = lstatSync(source, { throwIfNoEntry: false });
+  if (found === undefined)
+    throw new Error(
+      `cannot start ${spec.name} because there is no ${subpath} in the volume ${volume}: make it there first`,
+    );
+  return { source, fileType: found.isDirectory() ? "directory" : "file", noLinks: true };
 }
 
 function bindMount(mount: {

@@ -18,6 +18,8 @@ export type Mount =
       readonly readOnly: boolean;
       /** false: do not seed an empty volume from the image's content (Compose `volume.nocopy`). */
       readonly copy: boolean;
+      /** Only what lies here below the volume's root; it must be there, and no link leads to it. */
+      readonly subpath?: string;
     }
   | {
       readonly type: "bind";
@@ -135,6 +137,10 @@ export type NetworkAttachment = {
   readonly network: string;
   /** Further names under which others on this network find the container. */
   readonly aliases: readonly string[];
+  /** Undefined: any free one. */
+  readonly ipv4Address?: string;
+  /** Undefined: it follows from the address. */
+  readonly macAddress?: string;
 };
 
 export type LogOptions = { readonly fileBytesMax: number; readonly filesMax: number };

@@ -22,7 +22,8 @@ export async function createContainer(
   const paths = pathsOf(context, spec.id);
   context.inventory.put({ spec, phase: "creating", createdAtMs: context.now() });
   if (!hasHostIds(spec)) context.idLeases.lease(spec.id);
-  for (const { network } of spec.networks) context.networks.leaseAddress(spec.id, network);
+  for (const { network, ...wish } of spec.networks)
+    context.networks.leaseAddress(spec.id, network, wish);
   mkdirSync(paths.dir, { recursive: true, mode: 0o700 });
   for (const [dir, mode] of [
     [`${paths.dir}/rootfs`, 0o700],

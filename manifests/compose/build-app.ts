@@ -1,5 +1,6 @@
-import type { App, Service } from "../desired-state.ts";
+import type { App, NetworkAddresses, Service } from "../desired-state.ts";
 import type { Report } from "../diagnostics.ts";
+import { borrowVolumes } from "./borrow-volumes.ts";
 import { anonymousVolume, buildService, labelsOf } from "./build-service.ts";
 import { checkDependencies } from "./check-dependencies.ts";
 import { checkMounts, checkNetworks, checkReplicas } from "./check-services.ts";
@@ -7,6 +8,7 @@ import type { ServiceFiles } from "./env-files.ts";
 import { linkServices } from "./links.ts";
 import type { MountedTrees } from "./mounted-trees.ts";
 import type { FileModel } from "./read-file.ts";
+import { resolveVolumes } from "./resolve-volumes.ts";
 import type { Lookup } from "./template.ts";
 
 /**
@@ -52,13 +54,17 @@ export function buildApp({
     checkReplicas({ service, file, report });
     services.push(service);
   }
-  const linked = checkDependencies({ services: linkServices({ services, file }), file, report });
+  const mounted = borrowVolumes({ services, file, report });
+  const joined = linkServices({ services: mounted, file });
+  const linked = checkDependencies({ services: joined, file, report });
   return {
     name,
     path,
-    services: linked.toSorted((a, b) => (a.name < b.name ? -1 : 1)),
-    volumes: volumesOf({ name, file, services }),
-    networks: networksOf({ name, file, services }),
+    services: resolveVolumes({ services: linked, file, report }).toSorted((a, b) =>
+      a.name < b.name ? -1 : 1,
+    ),
+    volumes: volumesOf({ name, file, services: linked }),
+    networks: networksOf({ name, file, services: linked }),
   };
 }
 
@@ -78,10 +84,12 @@ function volumesOf({
       if (mount.type !== "volume") continue;
       const own = anonymousVolume(service.name, mount.target);
       const model = file.volumes.get(mount.volume);
+      if (model?.driver_opts !== undefined) continue;
       const fallback = mount.volume === own.key ? own.suffix : mount.volume;
-      const external = model?.external === true;
+      const external = model?.external?.isExternal === true;
+      const named = model?.name ?? model?.external?.name;
       volumes.set(mount.volume, {
-        name: model?.name ?? (external ? mount.volume : `${name}_${fallback}`),
+        name: named ?? (external ? mount.volume : `${name}_${fallback}`),
         labels: labelsOf(model?.labels),
         ...(external ? { external } : {}),
       });
@@ -102,13 +110,34 @@ function networksOf({
   const networks = new Map<string, App["networks"][string]>();
   for (const key of services.flatMap((service) => Object.keys(service.networks))) {
     const model = file.networks.get(key);
+    const external = model?.external?.isExternal === true;
+    const named = model?.name ?? model?.external?.name;
+    const addresses = addressesOf({ key, addresses: model?.ipam, services });
     networks.set(key, {
-      name: model?.name ?? `${name}_${key}`,
+      name: named ?? (external ? key : `${name}_${key}`),
       internal: model?.internal ?? false,
       labels: labelsOf(model?.labels),
+      ...(external ? { external } : {}),
+      ...(addresses === undefined ? {} : { addresses }),
     });
   }
   return sortedRecord(networks);
+}
+
+/** Addresses that services ask for are kept free for them. */
+function addressesOf({
+  key,
+  addresses,
+  services,
+}: {
+  readonly key: string;
+  readonly addresses: NetworkAddresses | undefined;
+  readonly services: readonly Service[];
+}): NetworkAddresses | undefined {
+  const asked = services.flatMap(({ endpoints }) => endpoints?.[key]?.ipv4Address ?? []);
+  const reserved = [...new Set([...(addresses?.reserved ?? []), ...asked])].sort();
+  if (addresses === undefined && reserved.length === 0) return undefined;
+  return { ...addresses, ...(reserved.length === 0 ? {} : { reserved }) };
 }
 
 function sortedRecord<Value>(values: ReadonlyMap<string, Value>): Readonly<Record<string, Value>> {

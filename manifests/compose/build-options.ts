@@ -5,7 +5,7 @@ import type {
   ServiceNamespaces,
   ServiceOptions,
   ServiceSecurity,
-} from "../desired-state.ts";
+} from "../service-options.ts";
 import type { ServiceModel } from "./service-model.ts";
 
 /** Says what is wrong at a field of the service. */

@@ -1,8 +1,10 @@
 import { createHash } from "node:crypto";
-import type { Dependency, Service, ServiceMount, ServiceResources } from "../desired-state.ts";
+import type { Dependency, Service, ServiceMount } from "../desired-state.ts";
 import type { Report } from "../diagnostics.ts";
+import type { ServiceResources } from "../service-options.ts";
 import { locateKey, type MappingNode, nodeAt } from "../yaml/node.ts";
 import { agreed } from "./agreed.ts";
+import { hasOwnNetwork, networksOf } from "./build-networks.ts";
 import { blockIoOf, buildOptions, type Conflict, joinedServices } from "./build-options.ts";
 import { replicasOf, restartOf, runOf } from "./build-run.ts";
 import type { ServiceFiles } from "./env-files.ts";
@@ -60,7 +62,7 @@ export function buildService({
     mounts: [...(model.volumes ?? []), ...(model.tmpfs ?? [])].map((wish) =>
       serviceMount({ service: name, wish, trees }),
     ),
-    networks: hasOwnNetwork(model, conflict) ? serviceNetworks(model.networks) : {},
+    ...(hasOwnNetwork(model, conflict) ? networksOf(model, conflict) : { networks: {} }),
     restart: restartOf(model, conflict),
     resources: resourcesOf(model, conflict),
     dependsOn: { ...joined(model), ...dependencies(model.depends_on) },
@@ -141,17 +143,8 @@ function serviceMount({
   if (isRelativeBind(wish))
     return { type: "tree", tree: trees.get(wish.source) ?? "", target: wish.target };
   if (wish.type !== "volume") return wish;
-  const { type, target, readOnly, copy } = wish;
-  const volume = wish.source ?? anonymousVolume(service, target).key;
-  return { type, volume, target, readOnly, copy };
-}
-
-function serviceNetworks(
-  networks: ServiceModel["networks"],
-): Readonly<Record<string, readonly string[]>> {
-  if (networks === undefined) return { default: [] };
-  if (Array.isArray(networks)) return Object.fromEntries(networks.map((key) => [key, []]));
-  return Object.fromEntries([...networks].map(([key, own]) => [key, own?.aliases ?? []]));
+  const { source, ...mount } = wish;
+  return { ...mount, volume: source ?? anonymousVolume(service, mount.target).key };
 }
 
 function dependencies(dependsOn: ServiceModel["depends_on"]): Readonly<Record<string, Dependency>> {
@@ -164,16 +157,6 @@ function dependencies(dependsOn: ServiceModel["depends_on"]): Readonly<Record<st
 function optionsOf(model: ServiceModel, conflict: Conflict): Pick<Service, "options"> {
   const options = buildOptions(model, conflict);
   return Object.keys(options).length === 0 ? {} : { options };
-}
-
-/** A service with another's network, the host's or none has none of its own, and no ports. */
-function hasOwnNetwork(model: ServiceModel, conflict: Conflict): boolean {
-  if (model.network_mode === undefined || model.network_mode === "bridge") return true;
-  for (const field of ["networks", "ports"] as const) {
-    if (model[field] === undefined) continue;
-    conflict(field, `it contradicts network_mode: ${model.network_mode}: keep one of them`);
-  }
-  return false;
 }
 
 /** Whose namespaces are joined has to run first, and a new one of it means a new start here. */

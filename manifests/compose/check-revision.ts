@@ -26,6 +26,7 @@ export function checkRevision({
       );
   }
   checkContainerNames({ loaded, report });
+  checkNetworkNames({ loaded, report });
   checkPorts({ loaded, report });
 }
 
@@ -52,6 +53,29 @@ function checkContainerNames({
           report.error(locateKey(file.root, path), message);
         }
       }
+    }
+  }
+}
+
+/** A network has one owner; the others say that it is external. */
+function checkNetworkNames({
+  loaded,
+  report,
+}: {
+  readonly loaded: readonly LoadedApp[];
+  readonly report: Report;
+}): void {
+  const owners = new Map<string, string>();
+  for (const { app, file } of loaded) {
+    for (const [key, { name, external }] of Object.entries(app.networks)) {
+      if (external === true) continue;
+      const owner = owners.get(name);
+      owners.set(name, app.name);
+      if (owner === undefined || owner === app.name) continue;
+      report.error(
+        locateKey(file.root, ["networks", key]),
+        `networks.${key}: the network "${name}" is already that of ${owner}: say external: true here`,
+      );
     }
   }
 }

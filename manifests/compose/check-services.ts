@@ -3,6 +3,7 @@ import type { Report } from "../diagnostics.ts";
 import { suggestion } from "../nearest-name.ts";
 import { locate, locateKey, locateName, type Path } from "../yaml/node.ts";
 import { placeInList } from "./check-model.ts";
+import { containsAddress } from "./ipv4-subnet.ts";
 import type { MountWish } from "./mount-wish.ts";
 import type { FileModel } from "./read-file.ts";
 import type { ServiceModel } from "./service-model.ts";
@@ -50,16 +51,33 @@ export function checkMounts({
   }
 }
 
-/** This version has one network for each app. */
+/** Networks are declared; who has an address of its own is one container, and the network has room for it. */
 export function checkNetworks({ service, file, report }: ServiceCheck): void {
   for (const key of Object.keys(service.networks)) {
-    if (key === "default") continue;
-    const at = locateName(file.root, ["services", service.name, "networks"], key);
-    report.error(
-      at,
-      `not supported by berth: services.${service.name}.networks: the network "${key}": ` +
-        "use the network default, which joins all services of an app",
-    );
+    const path: Path = ["services", service.name, "networks"];
+    const place = `services.${service.name}.networks`;
+    if (key !== "default" && !file.networks.has(key)) {
+      const hint = suggestion(key, [...file.networks.keys(), "default"]);
+      const message = `${place}: the network "${key}" is not declared in networks${hint}`;
+      report.error(locateName(file.root, path, key), message);
+      continue;
+    }
+    const { ipv4Address, macAddress } = service.endpoints?.[key] ?? {};
+    const field = ipv4Address === undefined ? "mac_address" : "ipv4_address";
+    if ((ipv4Address ?? macAddress) === undefined) continue;
+    const at = locateKey(file.root, [...path, key, field]);
+    if (service.replicas > 1)
+      report.error(at, `${place}.${key}.${field}: ${service.replicas} replicas cannot share it`);
+    const network = file.networks.get(key);
+    const subnet = network?.ipam?.subnet;
+    if (ipv4Address === undefined || network?.external?.isExternal === true) continue;
+    if (subnet === undefined)
+      report.error(
+        at,
+        `${place}.${key}.${field}: the network has no subnet of its own: set networks.${key}.ipam.config`,
+      );
+    else if (!containsAddress(subnet, ipv4Address))
+      report.error(at, `${place}.${key}.${field}: ${ipv4Address} does not lie in ${subnet}`);
   }
 }
 

@@ -8,6 +8,7 @@ export type MountWish =
       readonly target: string;
       readonly readOnly: boolean;
       readonly copy: boolean;
+      readonly subpath?: string;
     }
   | {
       readonly type: "bind";

@@ -4,6 +4,7 @@ import { quoteValue } from "../diagnostics.ts";
 import { byKind, grammar, unsupported } from "./by-kind.ts";
 import type { MountIssue, MountWish } from "./mount-wish.ts";
 import { parseShortMount } from "./short-mount.ts";
+import { parseMode, parseTmpfsOptions } from "./tmpfs-options.ts";
 import { ByteSize, Flag, wholeNumber } from "./values.ts";
 
 const mountTypes = ["bind", "volume", "tmpfs", "cluster", "npipe", "image"] as const;
@@ -26,7 +27,16 @@ const LongMount = z.strictObject({
         .optional(),
     })
     .optional(),
-  volume: z.strictObject({ nocopy: Flag.optional() }).optional(),
+  consistency: z.string().optional(),
+  volume: z
+    .strictObject({
+      nocopy: Flag.optional(),
+      subpath: grammar({
+        parse: (text) => (isBelow(text) ? text : undefined),
+        expected: "a path below the volume's root, without . and ..",
+      }).optional(),
+    })
+    .optional(),
   tmpfs: z
     .strictObject({
       size: ByteSize.optional(),
@@ -73,7 +83,16 @@ function fromLong(long: LongMount): MountWish | MountIssue {
   if (type === "volume") {
     const copy = !(long.volume?.nocopy ?? false);
     const anonymous = source === undefined || source === "";
-    return { type, ...(anonymous ? {} : { source }), target, readOnly, copy };
+    const subpath = long.volume?.subpath;
+    if (anonymous && subpath !== undefined) return wrong("an anonymous volume has no subpath");
+    return {
+      type,
+      ...(anonymous ? {} : { source }),
+      target,
+      readOnly,
+      copy: copy && subpath === undefined,
+      ...(subpath === undefined ? {} : { subpath }),
+    };
   }
   if (type === "bind") {
     if (source === undefined) return wrong("a bind mount needs a source");
@@ -126,38 +145,12 @@ function checkMount(mount: MountWish | MountIssue): MountWish | MountIssue {
 function parseTmpfs(text: string): MountWish | MountIssue {
   const colon = text.indexOf(":");
   const target = colon === -1 ? text : text.slice(0, colon);
-  let mount: MountWish & { type: "tmpfs" } = { type: "tmpfs", target, readOnly: false };
-  for (const option of colon === -1 ? [] : text.slice(colon + 1).split(",")) {
-    const [key = "", value = ""] = option.split(/=(.*)/s);
-    if (key === "size") {
-      const size = ByteSize.safeParse(value);
-      if (!size.success) return wrong(`${quoteValue(option)} is not a size such as size=64m`);
-      mount = { ...mount, sizeBytes: size.data };
-    } else if (key === "mode") {
-      const mode = parseMode(value);
-      if (mode === undefined) return wrong(`${quoteValue(option)} is not an octal mode`);
-      mount = { ...mount, mode };
-    } else if (key === "uid" || key === "gid") {
-      if (!/^[0-9]{1,5}$/.test(value)) return wrong(`${quoteValue(option)} is not an id`);
-      mount = { ...mount, [key]: Number(value) };
-    } else if (option === "exec" || option === "noexec") {
-      mount = { ...mount, exec: option === "exec" };
-    } else if (option === "ro" || option === "rw") {
-      mount = { ...mount, readOnly: option === "ro" };
-    } else if (!tmpfsDefaults.has(option)) {
-      return unsupported(
-        `the tmpfs option ${quoteValue(option)}: size, mode, uid, gid, exec, ro and rw are there`,
-      );
-    }
-  }
-  return mount;
+  const options = parseTmpfsOptions(colon === -1 ? [] : text.slice(colon + 1).split(","));
+  return "code" in options ? options : { type: "tmpfs", target, ...options };
 }
 
-/** What every tmpfs has anyway. */
-const tmpfsDefaults = new Set(["nosuid", "nodev"]);
-
-function parseMode(text: string): number | undefined {
-  return /^0?o?[0-7]{1,4}$/.test(text) ? Number.parseInt(text.replace("o", ""), 8) : undefined;
+function isBelow(path: string): boolean {
+  return path.split("/").every((step) => step !== "" && step !== "." && step !== "..");
 }
 
 function cleanPath(path: string): string {

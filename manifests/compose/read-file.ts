@@ -3,10 +3,11 @@ import type { Report } from "../diagnostics.ts";
 import type { MappingNode, Node, Path } from "../yaml/node.ts";
 import { describeNode } from "../yaml/node.ts";
 import { checkModel } from "./check-model.ts";
-import { NetworkModel, VolumeModel } from "./file-model.ts";
+import { NetworkModel } from "./network-model.ts";
 import { readSection } from "./read-section.ts";
 import { composeFile } from "./sections.ts";
 import { ServiceModel } from "./service-model.ts";
+import { VolumeModel } from "./volume-model.ts";
 
 /** A checked Compose file. What was wrong is reported and stands here as undefined. */
 export type FileModel = {

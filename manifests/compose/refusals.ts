@@ -21,7 +21,6 @@ export const serviceRefusals: Readonly<Record<string, string>> = {
   external_links: "",
   gpus: "",
   isolation: "",
-  mac_address: "",
   models: "",
   oom_kill_disable: "",
   post_start: "",
@@ -32,7 +31,6 @@ export const serviceRefusals: Readonly<Record<string, string>> = {
   secrets: "bind-mount a file of the host by its absolute path",
   storage_opt: "",
   use_api_socket: "",
-  volumes_from: "list the volumes in each service",
 };
 
 /** Options of Docker's json-file driver beyond size and number of its files. */

@@ -35,9 +35,12 @@ const mount = section(
     target: "value",
     tmpfs: { one: section({ mode: "value", size: "value" }) },
     type: "value",
-    volume: { one: section({ nocopy: "value" }, { labels: "", subpath: "" }) },
+    consistency: "value",
+    volume: {
+      one: section({ nocopy: "value", subpath: "value" }, { labels: "label the volume itself" }),
+    },
   },
-  { consistency: "it has no effect on Linux, remove it", image: "" },
+  { image: "" },
 );
 
 const resources = section({
@@ -79,16 +82,18 @@ const deploy = section({
 const dependency = section({ condition: "value", required: "value", restart: "value" });
 
 const serviceNetwork = section(
-  { aliases: "value" },
+  {
+    aliases: "value",
+    gw_priority: "value",
+    ipv4_address: "value",
+    mac_address: "value",
+    priority: "value",
+  },
   {
     driver_opts: "",
-    gw_priority: "",
-    interface_name: "",
-    ipv4_address: "reach the service by its name",
-    ipv6_address: "reach the service by its name",
+    interface_name: "interfaces are called eth0, eth1 and so on, remove it",
+    ipv6_address: "use ipv4_address",
     link_local_ips: "",
-    mac_address: "",
-    priority: "",
   },
 );
 
@@ -172,6 +177,7 @@ export const service = section(
     image: "value",
     init: "value",
     labels: "texts",
+    mac_address: "value",
     mem_limit: "value",
     mem_reservation: "value",
     networks: { mapOf: serviceNetwork },
@@ -187,20 +193,41 @@ export const service = section(
     tty: "value",
     user: "value",
     volumes: { listOf: mount },
+    volumes_from: "value",
     working_dir: "value",
   },
   serviceRefusals,
 );
 
-const volume = section(
-  { driver: "value", external: "value", labels: "texts", name: "value" },
-  { driver_opts: "mount the source with a bind mount" },
-);
+const external: KeyRule = { one: section({ name: "value" }) };
 
-const network = section(
-  { driver: "value", internal: "value", labels: "texts", name: "value" },
-  { attachable: "", driver_opts: "", enable_ipv4: "", enable_ipv6: "", external: "", ipam: "" },
-);
+const volume = section({
+  driver: "value",
+  driver_opts: "value",
+  external,
+  labels: "texts",
+  name: "value",
+});
+
+const pool = section({
+  aux_addresses: "value",
+  gateway: "value",
+  ip_range: "value",
+  subnet: "value",
+});
+
+const network = section({
+  attachable: "value",
+  driver: "value",
+  driver_opts: "value",
+  enable_ipv4: "value",
+  enable_ipv6: "value",
+  external,
+  internal: "value",
+  ipam: { one: section({ config: { listOf: pool }, driver: "value" }, { options: "" }) },
+  labels: "texts",
+  name: "value",
+});
 
 export const composeFile = section(
   {

@@ -1,10 +1,12 @@
 import { z } from "zod";
-import { byKind, grammar, mapOf } from "./by-kind.ts";
+import { quoteValue } from "../diagnostics.ts";
+import { byKind, grammar, mapOf, unsupported } from "./by-kind.ts";
 import { Command } from "./command.ts";
 import { Deploy, Pids, Replicas } from "./deploy-model.ts";
 import { Healthcheck } from "./healthcheck.ts";
 import { ImageReference } from "./image-reference.ts";
 import { MountEntry, TmpfsEntry } from "./mounts.ts";
+import { MacAddress, ServiceNetworks } from "./network-model.ts";
 import { PortEntry } from "./ports.ts";
 import { runFields } from "./run-model.ts";
 import { serviceOptions } from "./service-options.ts";
@@ -42,14 +44,16 @@ const DependsOn = byKind({
   mapping: mapOf(Dependency),
 });
 
-const Network = byKind({
-  null: z.null(),
-  mapping: z.strictObject({ aliases: z.array(z.string()).optional() }),
-});
-
-const Networks = byKind({
-  list: z.array(z.string()),
-  mapping: mapOf(Network),
+const VolumesFrom = z.string().transform((text, context) => {
+  if (text.startsWith("container:")) {
+    context.addIssue(unsupported("volumes of a container that is no service: name the volumes"));
+    return z.NEVER;
+  }
+  const [, service, mode] = /^([a-zA-Z0-9._-]+)(?::(ro|rw))?$/.exec(text) ?? [];
+  if (service !== undefined) return { service, readOnly: mode === "ro" };
+  const message = `${quoteValue(text)} is not SERVICE, SERVICE:ro or SERVICE:rw`;
+  context.addIssue({ code: "custom", message });
+  return z.NEVER;
 });
 
 const Hostname = grammar({
@@ -100,7 +104,8 @@ export const ServiceModel = z.strictObject({
   labels: KeyValues.optional(),
   mem_limit: ByteSize.optional(),
   mem_reservation: ByteSize.optional(),
-  networks: Networks.optional(),
+  mac_address: MacAddress.optional(),
+  networks: ServiceNetworks.optional(),
   pids_limit: Pids.optional(),
   ports: z.array(PortEntry).optional(),
   read_only: Flag.optional(),
@@ -116,6 +121,7 @@ export const ServiceModel = z.strictObject({
   tty: Flag.optional(),
   user: User.optional(),
   volumes: z.array(MountEntry).optional(),
+  volumes_from: z.array(VolumesFrom).optional(),
   working_dir: WorkingDir.optional(),
 });
 export type ServiceModel = z.infer<typeof ServiceModel>;

@@ -1,3 +1,4 @@
+import type { MountPropagation } from "../desired-state.ts";
 import { quoteValue } from "../diagnostics.ts";
 import { unsupported } from "./by-kind.ts";
 import type { MountIssue, MountWish } from "./mount-wish.ts";
@@ -13,41 +14,44 @@ export function parseShortMount(text: string): MountWish | MountIssue {
   if (second === undefined) return { type: "volume", target: first, readOnly: false, copy: true };
   const found = readOptions(options);
   if ("code" in found) return found;
-  const { readOnly, copy } = found;
+  const { readOnly, copy, propagation } = found;
   if (!/^[./~]/.test(first))
     return { type: "volume", source: first, target: second, readOnly, copy };
-  return { type: "bind", source: first, target: second, readOnly, createHostPath: true };
+  return {
+    type: "bind",
+    source: first,
+    target: second,
+    readOnly,
+    createHostPath: true,
+    ...(propagation === undefined ? {} : { propagation }),
+  };
 }
 
-function readOptions(
-  options: string | undefined,
-): { readonly readOnly: boolean; readonly copy: boolean } | MountIssue {
-  let readOnly = false;
-  let copy = true;
+type ShortOptions = {
+  readonly readOnly: boolean;
+  readonly copy: boolean;
+  readonly propagation?: MountPropagation;
+};
+
+function readOptions(options: string | undefined): ShortOptions | MountIssue {
+  let found: ShortOptions = { readOnly: false, copy: true };
   for (const option of options?.split(",") ?? []) {
-    if (option === "ro" || option === "rw") readOnly = option === "ro";
-    else if (option === "nocopy") copy = false;
-    else if (otherOptions.has(option))
-      return unsupported(`the option ${quoteValue(option)}: ro, rw and nocopy are there`);
-    else return { code: "custom", message: `${quoteValue(option)} is not an option of a mount` };
+    const propagation = propagations.find((name) => name === option);
+    if (option === "ro" || option === "rw") found = { ...found, readOnly: option === "ro" };
+    else if (option === "nocopy") found = { ...found, copy: false };
+    else if (propagation !== undefined) found = { ...found, propagation };
+    else if (option === "z" || option === "Z")
+      return unsupported(`the option ${quoteValue(option)}: SELinux labels are not set, remove it`);
+    else if (!consistencies.has(option))
+      return { code: "custom", message: `${quoteValue(option)} is not an option of a mount` };
   }
-  return { readOnly, copy };
+  return found;
 }
 
-/** Propagation, SELinux labels and the consistency modes of Docker Desktop. */
-const otherOptions = new Set([
-  "cached",
-  "consistent",
-  "delegated",
-  "private",
-  "rprivate",
-  "rshared",
-  "rslave",
-  "shared",
-  "slave",
-  "z",
-  "Z",
-]);
+const propagations = ["private", "rprivate", "slave", "rslave", "shared", "rshared"] as const;
+
+/** Modes of Docker Desktop, without effect on Linux. */
+const consistencies = new Set(["cached", "consistent", "delegated"]);
 
 function bad(text: string): MountIssue {
   return {

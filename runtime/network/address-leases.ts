@@ -1,8 +1,9 @@
+import type { NetworkAttachment } from "../container-spec.ts";
 import { type ContainerInterface, containerInterface } from "./attachment.ts";
 import { gatewayOf } from "./bridges.ts";
 import type { Firewall } from "./firewall.ts";
 import { pinElement } from "./firewall-elements.ts";
-import { formatAddress, formatSubnet, lastAddress, parseAddress } from "./ipv4.ts";
+import { formatAddress, formatSubnet, lastAddress, parseAddress, parseSubnet } from "./ipv4.ts";
 import { hostInterfaceIndex, hostInterfaceName } from "./network-names.ts";
 import type { NetworkStore, StoredLease, StoredNetwork } from "./network-store.ts";
 import type { NamedElement } from "./published-ports.ts";
@@ -13,6 +14,9 @@ export type ContainerLeases = {
   /** The host's end of each veth pair. */
   readonly hostInterfaces: Readonly<Record<string, string>>;
 };
+
+/** What a container asks of its lease. */
+export type AddressWish = Pick<NetworkAttachment, "ipv4Address" | "macAddress">;
 
 /**
  * Who has which address. A lease also pins the container's future port of the bridge to that address; pins go to
@@ -34,8 +38,8 @@ export class AddressLeases {
     this.#firewall = options.firewall;
   }
 
-  /** The container's address in a network, leased when it has none. */
-  lease(containerId: string, networkName: string): string {
+  /** The container's address in a network, leased when it has none: the wished one, or a free one. */
+  lease(containerId: string, networkName: string, wish: AddressWish = {}): string {
     const known = this.#store.lease(containerId, networkName);
     if (known !== undefined) return known.address;
     const network = this.#network(networkName);
@@ -43,8 +47,12 @@ export class AddressLeases {
     const lease = {
       containerId,
       network: networkName,
-      address: freeAddress(network, all),
+      address:
+        wish.ipv4Address === undefined
+          ? freeAddress(network, all)
+          : wishedAddress(network, wish.ipv4Address, all),
       hostInterface: freeName(this.#instance, { containerId, network: networkName }, all),
+      ...(wish.macAddress === undefined ? {} : { mac: wish.macAddress }),
     };
     this.#store.putLease(lease);
     this.#pending.add.push(pinElement(lease));
@@ -90,6 +98,7 @@ export class AddressLeases {
         address: lease.address,
         prefixLength: network.subnet.prefixLength,
         gateway: gatewayOf(network),
+        mac: lease.mac,
       });
     });
   }
@@ -105,22 +114,44 @@ export class AddressLeases {
 
 /** The one after the highest in use, then any: an address given back is not soon given out again. */
 function freeAddress(network: StoredNetwork, leases: readonly StoredLease[]): string {
-  const first = network.subnet.base + 2;
-  const last = lastAddress(network.subnet) - 1;
-  const used = new Set(
-    leases
-      .filter((lease) => lease.network === network.name)
-      .map((lease) => parseAddress(lease.address)),
-  );
-  const highest = Math.max(first - 1, ...used);
-  if (highest < last) return formatAddress(highest + 1);
+  const { ipam, subnet } = network;
+  const range = ipam?.range === undefined ? subnet : parseSubnet(ipam.range);
+  const first = Math.max(range.base, subnet.base + 1);
+  const last = Math.min(lastAddress(range), lastAddress(subnet) - 1);
+  const leased = leases
+    .filter((lease) => lease.network === network.name)
+    .map((lease) => parseAddress(lease.address));
+  const kept = [gatewayOf(network), ...(ipam?.reserved ?? [])].map(parseAddress);
+  const used = new Set([...leased, ...kept]);
+  const highest = Math.max(first - 1, ...leased.filter((address) => address <= last));
+  for (let address = highest + 1; address <= last; address += 1) {
+    if (!used.has(address)) return formatAddress(address);
+  }
   for (let address = first; address <= last; address += 1) {
     if (!used.has(address)) return formatAddress(address);
   }
   throw new Error(
-    `cannot lease an address in network ${network.name} because all ${used.size} of ` +
-      `${formatSubnet(network.subnet)} are taken`,
+    `cannot lease an address in network ${network.name} because all of ` +
+      `${formatSubnet(range)} are taken`,
   );
+}
+
+function wishedAddress(
+  network: StoredNetwork,
+  address: string,
+  leases: readonly StoredLease[],
+): string {
+  const { subnet, name } = network;
+  const number = parseAddress(address);
+  const because = (reason: string) =>
+    new Error(`cannot lease ${address} in network ${name} because ${reason}`);
+  if (number <= subnet.base || number >= lastAddress(subnet))
+    throw because(`it is no address of ${formatSubnet(subnet)}: choose one within`);
+  if (address === gatewayOf(network)) throw because("it is the network's gateway: choose another");
+  const holder = leases.find((lease) => lease.network === name && lease.address === address);
+  if (holder !== undefined)
+    throw because(`container ${holder.containerId.slice(0, 12)} has it: choose another`);
+  return address;
 }
 
 /** A name whose index is free among ours as well. */

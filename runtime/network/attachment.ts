@@ -91,7 +91,8 @@ export function containerInterface(options: {
   readonly address: string;
   readonly prefixLength: number;
   readonly gateway: string;
+  readonly mac: string | undefined;
 }): ContainerInterface {
-  const { position, ...rest } = options;
-  return { ...rest, name: `eth${position}`, macAddress: macOfAddress(options.address) };
+  const { position, mac, ...rest } = options;
+  return { ...rest, name: `eth${position}`, macAddress: mac ?? macOfAddress(options.address) };
 }

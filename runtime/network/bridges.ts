@@ -1,4 +1,4 @@
-import type { KernelDrift } from "../runtime.ts";
+import type { KernelDrift, NetworkIpam } from "../runtime.ts";
 import { formatAddress, macOfAddress, type Subnet } from "./ipv4.ts";
 import { errnoOf, type NetlinkTransact, NetlinkWriter, netlinkFamily } from "./netlink-message.ts";
 import type { StoredNetwork } from "./network-store.ts";
@@ -213,9 +213,12 @@ export class Bridges {
   }
 }
 
-/** The first address of the subnet is the bridge's own. */
-export function gatewayOf(network: { readonly subnet: Subnet }): string {
-  return formatAddress(network.subnet.base + 1);
+/** The bridge's own address: the first of the subnet, unless the network says otherwise. */
+export function gatewayOf(network: {
+  readonly subnet: Subnet;
+  readonly ipam?: NetworkIpam;
+}): string {
+  return network.ipam?.gateway ?? formatAddress(network.subnet.base + 1);
 }
 
 function settingsOf(bridge: string): readonly Setting[] {

@@ -36,7 +36,7 @@ function networkElements(network: StoredNetwork): NamedElement[] {
 export function pinElement(lease: StoredLease): NamedElement {
   const key = concatenate([
     interfaceBytes(lease.hostInterface),
-    macBytes(macOfAddress(lease.address)),
+    macBytes(lease.mac ?? macOfAddress(lease.address)),
     addressBytes(lease.address),
   ]);
   return { set: "pins", element: { key } };

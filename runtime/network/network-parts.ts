@@ -10,7 +10,7 @@ import { bridgeName, linkGroup } from "./network-names.ts";
 import { NetworkStore, type StoredNetwork } from "./network-store.ts";
 import { PortPublisher } from "./port-publisher.ts";
 import { hostProcFiles, type ProcFiles } from "./proc-files.ts";
-import { freeSubnet } from "./subnet-choice.ts";
+import { freeSubnet, wishedSubnet } from "./subnet-choice.ts";
 
 export type NetworksOptions = {
   readonly state: DatabaseSync;
@@ -79,7 +79,7 @@ export function networkParts(options: NetworksOptions): NetworkParts {
 }
 
 /**
- * Chooses a subnet and a bridge for a new network: the first free subnet, or where another instance was quicker
+ * Chooses a subnet and a bridge for a new network: the wished one, else the first free subnet, or where another instance was quicker
  * (`attempt` > 0) any free one.
  */
 export async function planNetwork(
@@ -88,23 +88,24 @@ export async function planNetwork(
   networks: readonly StoredNetwork[],
   attempt: number,
 ): Promise<StoredNetwork> {
-  const { name, labels, internal } = spec;
-  const subnet = await freeSubnet(options.transact, {
-    pool: parseSubnet(options.addressPool),
-    taken: networks.map((network) => network.subnet),
-    position: attempt === 0 ? 0 : Math.random(),
-  });
+  const taken = networks.map((network) => network.subnet);
+  const subnet =
+    spec.ipam?.subnet === undefined
+      ? await freeSubnet(options.transact, {
+          pool: parseSubnet(options.addressPool),
+          taken,
+          position: attempt === 0 ? 0 : Math.random(),
+        })
+      : await wishedSubnet(options.transact, parseSubnet(spec.ipam.subnet), taken);
   for (let number = 0; ; number += 1) {
-    const bridge = bridgeName(options.instance, name, number);
+    const bridge = bridgeName(options.instance, spec.name, number);
     if (!networks.some((network) => network.bridge === bridge)) {
-      return { name, labels, internal, bridge, subnet };
+      return { ...spec, bridge, subnet };
     }
   }
 }
 
 /** The network as others see it. */
 export function statusOf(network: StoredNetwork): NetworkStatus {
-  const { name, labels, internal, bridge } = network;
-  const [subnet, gateway] = [formatSubnet(network.subnet), gatewayOf(network)];
-  return { name, labels, internal, bridge, subnet, gateway };
+  return { ...network, subnet: formatSubnet(network.subnet), gateway: gatewayOf(network) };
 }

@@ -11,6 +11,8 @@ export type StoredLease = {
   readonly network: string;
   readonly address: string;
   readonly hostInterface: string;
+  /** Undefined: it follows from the address. */
+  readonly mac?: string;
 };
 
 export type StoredPort = PortRoute & { readonly containerId: string };
@@ -32,6 +34,7 @@ export class NetworkStore {
     this.#state = databases.state;
     this.#live = databases.live;
     this.#state.exec(stateTables);
+    addColumns(this.#state);
     this.#live.exec(liveTables);
     this.#networks = new Map(readNetworks(this.#state).map((network) => [network.name, network]));
     for (const lease of readLeases(this.#state)) this.#keepLease(lease);
@@ -49,8 +52,9 @@ export class NetworkStore {
   putNetwork(network: StoredNetwork): void {
     this.#state
       .prepare(
-        `INSERT INTO runtime_network (name, labels, internal, bridge, subnet) VALUES (?, ?, ?, ?, ?)
-         ON CONFLICT (name) DO UPDATE SET labels = excluded.labels, internal = excluded.internal`,
+        `INSERT INTO runtime_network (name, labels, internal, bridge, subnet, ipam) VALUES (?, ?, ?, ?, ?, ?)
+         ON CONFLICT (name) DO UPDATE
+           SET labels = excluded.labels, internal = excluded.internal, ipam = excluded.ipam`,
       )
       .run(
         network.name,
@@ -58,6 +62,7 @@ export class NetworkStore {
         network.internal ? 1 : 0,
         network.bridge,
         formatSubnet(network.subnet),
+        network.ipam === undefined ? null : JSON.stringify(network.ipam),
       );
     this.#networks.set(network.name, network);
   }
@@ -83,10 +88,10 @@ export class NetworkStore {
   putLease(lease: StoredLease): void {
     this.#state
       .prepare(
-        `INSERT INTO runtime_network_lease (container_id, network, address, host_interface)
-         VALUES (?, ?, ?, ?)`,
+        `INSERT INTO runtime_network_lease (container_id, network, address, host_interface, mac)
+         VALUES (?, ?, ?, ?, ?)`,
       )
-      .run(lease.containerId, lease.network, lease.address, lease.hostInterface);
+      .run(lease.containerId, lease.network, lease.address, lease.hostInterface, lease.mac ?? null);
     this.#keepLease(lease);
   }
 
@@ -184,6 +189,18 @@ const stateTables = `
   ) STRICT;
 `;
 
+/** What an earlier version's tables do not have yet. */
+function addColumns(state: DatabaseSync): void {
+  for (const [table, column] of [
+    ["runtime_network", "ipam"],
+    ["runtime_network_lease", "mac"],
+  ] as const) {
+    const known = state.prepare("SELECT 1 FROM pragma_table_info(?) WHERE name = ?");
+    if (known.get(table, column) === undefined)
+      state.exec(`ALTER TABLE ${table} ADD COLUMN ${column} TEXT`);
+  }
+}
+
 const liveTables = `
   CREATE TABLE IF NOT EXISTS runtime_network_port (
     host_ip TEXT NOT NULL,
@@ -202,7 +219,9 @@ const liveTables = `
 
 function readNetworks(state: DatabaseSync): StoredNetwork[] {
   return state
-    .prepare("SELECT name, labels, internal, bridge, subnet FROM runtime_network ORDER BY name")
+    .prepare(
+      "SELECT name, labels, internal, bridge, subnet, ipam FROM runtime_network ORDER BY name",
+    )
     .all()
     .map((row) => ({
       name: String(row.name),
@@ -210,18 +229,22 @@ function readNetworks(state: DatabaseSync): StoredNetwork[] {
       internal: row.internal === 1,
       bridge: String(row.bridge),
       subnet: parseSubnet(String(row.subnet)),
+      ...(row.ipam === null ? {} : { ipam: JSON.parse(String(row.ipam)) }),
     }));
 }
 
 function readLeases(state: DatabaseSync): StoredLease[] {
   return state
-    .prepare("SELECT container_id, network, address, host_interface FROM runtime_network_lease")
+    .prepare(
+      "SELECT container_id, network, address, host_interface, mac FROM runtime_network_lease",
+    )
     .all()
     .map((row) => ({
       containerId: String(row.container_id),
       network: String(row.network),
       address: String(row.address),
       hostInterface: String(row.host_interface),
+      ...(row.mac === null ? {} : { mac: String(row.mac) }),
     }));
 }
 

@@ -1,6 +1,6 @@
 import type { NetworkAttachment, PortBinding } from "../container-spec.ts";
 import type { KernelDrift, NetworkSpec, NetworkStatus } from "../runtime.ts";
-import type { AddressLeases, ContainerLeases } from "./address-leases.ts";
+import type { AddressLeases, AddressWish, ContainerLeases } from "./address-leases.ts";
 import { type Attachment, composeAttachment } from "./attachment.ts";
 import type { Bridges } from "./bridges.ts";
 import { type Firewall, isClean } from "./firewall.ts";
@@ -17,7 +17,7 @@ import type { NetworkStore, StoredNetwork } from "./network-store.ts";
 import { findConflicts } from "./port-conflicts.ts";
 import type { PortPublisher, PublishedPorts } from "./port-publisher.ts";
 import type { ProcFiles } from "./proc-files.ts";
-import { isContested } from "./subnet-choice.ts";
+import { contestedError, isContested } from "./subnet-choice.ts";
 
 export type NetworksObservation = {
   readonly networks: readonly NetworkStatus[];
@@ -76,7 +76,9 @@ export class Networks {
   /** Makes the network, or what is missing of it, and takes over changed labels. Idempotent. */
   ensureNetwork(spec: NetworkSpec): Promise<NetworkStatus> {
     return this.#alone(async () => {
-      for (let attempt = 0; attempt < claimsMax; attempt += 1) {
+      const wished = spec.ipam?.subnet;
+      const attempts = wished === undefined ? claimsMax : 1;
+      for (let attempt = 0; attempt < attempts; attempt += 1) {
         const network = await this.#settled(spec, attempt);
         const isEmpty = !this.#store.leases().some((lease) => lease.network === spec.name);
         const index = this.#bridges.index(network.bridge);
@@ -85,10 +87,7 @@ export class Networks {
         if (isOurs) return statusOf(network);
         await this.#forget(network);
       }
-      throw new Error(
-        `cannot make network ${spec.name} because others took each subnet that it chose at the ` +
-          "same moment: another addressPool for this instance would fix it",
-      );
+      throw contestedError(spec.name, wished);
     });
   }
 
@@ -112,9 +111,9 @@ export class Networks {
    * The container's address in a network, leased when it has none: the same one until `releaseAddresses`. The kernel
    * learns of a new lease soon, and before `conflicts` resolves.
    */
-  leaseAddress(containerId: string, network: string): string {
+  leaseAddress(containerId: string, network: string, wish: AddressWish = {}): string {
     const isKnown = this.#store.lease(containerId, network) !== undefined;
-    const address = this.#leases.lease(containerId, network);
+    const address = this.#leases.lease(containerId, network, wish);
     if (!isKnown) this.#flushSoon();
     return address;
   }

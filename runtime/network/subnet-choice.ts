@@ -24,15 +24,7 @@ export type SubnetWish = {
 /** A /24 of the pool that overlaps with nothing this host has an address in or a route to, nor with `taken`. */
 export async function freeSubnet(transact: NetlinkTransact, wish: SubnetWish): Promise<Subnet> {
   const { pool, taken, position } = wish;
-  const [routes, addresses] = await Promise.all([
-    ask(transact, dumpRoutes()).then(readRoutes),
-    ask(transact, dumpAddresses()).then(readAddresses),
-  ]);
-  const used = [
-    ...taken,
-    ...routes.filter((route) => route.prefixLength > 0),
-    ...addresses.map((found) => subnetOf(parseAddress(found.address), found.prefixLength)),
-  ];
+  const used = [...taken, ...(await usedSubnets(transact))];
   const free: Subnet[] = [];
   const last = lastAddress(pool);
   for (let base = pool.base; base + 255 <= last; base += subnetSize(prefixLength)) {
@@ -45,6 +37,32 @@ export async function freeSubnet(transact: NetlinkTransact, wish: SubnetWish): P
     `cannot find a free /24 in the address pool ${formatSubnet(pool)}: ${used.length} routes, ` +
       "addresses and networks cover it; a larger or another pool would fix it",
   );
+}
+
+/** The subnet, unless this host has an address in it, a route to it, or another network there. */
+export async function wishedSubnet(
+  transact: NetlinkTransact,
+  wished: Subnet,
+  taken: readonly Subnet[],
+): Promise<Subnet> {
+  const used = [...taken, ...(await usedSubnets(transact))];
+  const other = used.find((subnet) => overlaps(wished, subnet));
+  if (other === undefined) return wished;
+  throw new Error(
+    `cannot use the subnet ${formatSubnet(wished)} because this host has ${formatSubnet(other)} already: ` +
+      "choose another subnet, or none",
+  );
+}
+
+async function usedSubnets(transact: NetlinkTransact): Promise<readonly Subnet[]> {
+  const [routes, addresses] = await Promise.all([
+    ask(transact, dumpRoutes()).then(readRoutes),
+    ask(transact, dumpAddresses()).then(readAddresses),
+  ]);
+  return [
+    ...routes.filter((route) => route.prefixLength > 0),
+    ...addresses.map((found) => subnetOf(parseAddress(found.address), found.prefixLength)),
+  ];
 }
 
 /**
@@ -61,6 +79,17 @@ export async function isContested(
     (found) =>
       found.index !== ownIndex &&
       overlaps(subnet, subnetOf(parseAddress(found.address), found.prefixLength)),
+  );
+}
+
+/** Why a network could not be made whose subnet others have, too. */
+export function contestedError(name: string, wished: string | undefined): Error {
+  const because = `cannot make network ${name} because`;
+  return new Error(
+    wished === undefined
+      ? `${because} others took each subnet that it chose at the same moment: ` +
+          "another addressPool for this instance would fix it"
+      : `${because} another interface of this host is in ${wished}: choose another subnet`,
   );
 }
 

@@ -47,6 +47,48 @@ test("an external volume is waited for, and never made", (t) =>
     t.deepEqual((await host.runtime.observe()).volumes[0]?.labels, { owner: "others" });
   }));
 
+test("an external network is waited for until its owner has made it", (t) =>
+  withHost(async (host) => {
+    const networks = { shared: { name: "shared", internal: false, labels: {}, external: true } };
+    const web = service("web", { networks: { shared: [] } });
+    const guest = app("guest", [web], { networks });
+    await host.commit(desired("a", [guest]));
+    t.regex(host.app("guest")?.reason ?? "", /external network shared .* does not exist/);
+    const own = { shared: { name: "shared", internal: false, labels: {} } };
+    const owner = app("owner", [service("db", { networks: { shared: [] } })], { networks: own });
+    await host.commit(desired("b", [guest, owner]));
+    await host.clock.advance(20_000);
+    t.is(host.app("guest")?.verdict, "healthy");
+    t.deepEqual(host.runtime.status("guest-web-1")?.spec.networks, [
+      { network: "shared", aliases: ["web"] },
+    ]);
+  }));
+
+test("other addresses of a network make it anew, other reserved ones do not", (t) =>
+  withHost(async (host) => {
+    const web = service("web", {
+      networks: { back: [], front: [] },
+      endpoints: { front: { ipv4Address: "10.9.0.5", priority: 1 } },
+    });
+    const shop = (subnet: string, reserved: readonly string[]) => {
+      const front = { name: "f", internal: false, labels: {}, addresses: { subnet, reserved } };
+      const networks = { front, back: { name: "b", internal: false, labels: {} } };
+      return app("shop", [web], { networks });
+    };
+    await host.commit(desired("a", [shop("10.9.0.0/24", ["10.9.0.5"])]));
+    t.deepEqual(host.runtime.status("shop-web-1")?.spec.networks, [
+      { network: "f", aliases: ["web"], ipv4Address: "10.9.0.5" },
+      { network: "b", aliases: ["web"] },
+    ]);
+    host.takeCalls();
+    await host.commit(desired("b", [shop("10.9.0.0/24", ["10.9.0.5", "10.9.0.9"])]));
+    t.deepEqual(host.takeCalls(), ["network f"]);
+    await host.commit(desired("c", [shop("10.9.0.0/16", ["10.9.0.5", "10.9.0.9"])]));
+    t.true(host.takeCalls().includes("remove-network f"));
+    await host.clock.advance(1_000);
+    t.is(host.app("shop")?.verdict, "healthy");
+  }));
+
 test("an image's healthcheck is held to where the service says nothing, and its test where the service sets the pace", (t) => {
   const ofService = {
     test: [],

@@ -1,5 +1,5 @@
 import { execFileSync } from "node:child_process";
-import { chownSync, mkdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import { chownSync, mkdirSync, readFileSync, statSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { LAYER_ID_BASE } from "../../runtime/images/layer-ids.ts";
 import { writeOciLayout } from "../builders/oci-layout.ts";
@@ -45,6 +45,30 @@ kernelTest(
       t.is(read.stdout.trim(), "kept");
       t.is(statSync(join(root, "lib/volumes/keep/_data/note")).uid, LAYER_ID_BASE);
     }),
+);
+
+kernelTest("a subpath shows a part of a volume, and no link leads out of it", (t) =>
+  withRuntime(async ({ runtime, root }) => {
+    await runtime.ensureVolume({ name: "keep", labels: {} });
+    const data = join(root, "lib/volumes/keep/_data");
+    mkdirSync(join(data, "a/b"), { recursive: true });
+    writeFileSync(join(data, "a/b/note"), "part");
+    symlinkSync("/etc", join(data, "out"));
+    const run = (subpath: string, file: string) =>
+      runToEnd(
+        runtime,
+        probeSpec(runtime, ["cat", file], {
+          mounts: [
+            { type: "volume", volume: "keep", target: "/v", readOnly: true, copy: false, subpath },
+          ],
+        }),
+      );
+    t.is((await run("a/b", "/v/note")).stdout.trim(), "part");
+    t.is((await run("a/b/note", "/v")).stdout.trim(), "part");
+    await t.throwsAsync(run("a/c", "/v"), { message: /there is no a\/c in the volume keep/ });
+    await t.throwsAsync(run("out", "/v"));
+    await t.throwsAsync(run("out/passwd", "/v"));
+  }),
 );
 
 kernelTest("an empty volume is seeded from the image once, with owners and links", (t) =>

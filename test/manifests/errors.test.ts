@@ -164,7 +164,7 @@ const refused: readonly (readonly [string, string])[] = [
   ],
   [
     "volumes: ['data:/x:z']",
-    '4:15: not supported by berth: services.web.volumes[0]: the option "z": ro, rw and nocopy are there',
+    '4:15: not supported by berth: services.web.volumes[0]: the option "z": SELinux labels are not set, remove it',
   ],
   [
     "volumes: [data:/x, data:/x/]",
@@ -268,7 +268,7 @@ const refused: readonly (readonly [string, string])[] = [
   ["depends_on: {web: {}}", "4:23: services.web.depends_on.web: condition is missing"],
   [
     "networks: [front]",
-    '4:16: not supported by berth: services.web.networks: the network "front": use the network default, which joins all services of an app',
+    '4:16: services.web.networks: the network "front" is not declared in networks',
   ],
   [
     "labels: {a: 1\n",

@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { helperPath } from "../../runtime/helper-path.ts";
 import { Launcher } from "../../runtime/launcher.ts";
+import type { AddressWish } from "../../runtime/network/address-leases.ts";
 import { type NetlinkTransact, netlinkFamily } from "../../runtime/network/netlink-message.ts";
 import { type Networks, openNetworks } from "../../runtime/network/networks.ts";
 import type { ProcFiles } from "../../runtime/network/proc-files.ts";
@@ -40,6 +41,7 @@ export type PrivateNetwork = {
   startContainer(
     containerId: string,
     networkNames: readonly string[],
+    wish?: AddressWish,
   ): Promise<Namespace & { readonly address: string }>;
   /** Runs a command in a namespace; throws when it fails. */
   run(namespace: Namespace, command: string, ...args: readonly string[]): string;
@@ -98,8 +100,8 @@ export async function openPrivateNetwork(instance = "bt-net"): Promise<PrivateNe
     reopen: () => open(instance, databases),
     openInstance: (name) =>
       open(name, { state: new DatabaseSync(":memory:"), live: new DatabaseSync(":memory:") }),
-    async startContainer(containerId, names) {
-      for (const name of names) networks.leaseAddress(containerId, name);
+    async startContainer(containerId, names, wish = {}) {
+      for (const name of names) networks.leaseAddress(containerId, name, wish);
       await networks.conflicts(containerId, []);
       const container = await addNamespace();
       const attachment = networks.attachment(
