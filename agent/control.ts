@@ -3,6 +3,7 @@
  * `cli` prints the answers: the field names are what scripts rely on.
  */
 import type { ExecSpec, PortBinding } from "../runtime/container-spec.ts";
+import type { CopySpec } from "../runtime/copy-spec.ts";
 import type { Health, LogLine, ProcessSession } from "../runtime/runtime.ts";
 import type { ImageControl } from "./image-control.ts";
 
@@ -147,6 +148,8 @@ export type Control = ImageControl & {
     name: ContainerName,
     options: { readonly stdin: boolean },
   ): Promise<{ readonly session: ProcessSession; readonly tty: boolean }>;
+  /** Copies between the container, running or not, and the session's streams. */
+  copy(name: ContainerName, spec: CopySpec): Promise<ProcessSession>;
   pause(name: ContainerName): Promise<void>;
   unpause(name: ContainerName): Promise<void>;
   /** Resolves with how the container's run ended; at once when none is under way. */

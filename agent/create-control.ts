@@ -1,5 +1,6 @@
 import type { Control } from "./control.ts";
 import type { ControlContext } from "./control-context.ts";
+import { copyByHand } from "./control-copy.ts";
 import { createImageControl } from "./control-images.ts";
 import { inspectByName } from "./control-inspect.ts";
 import { resolveContainer } from "./control-names.ts";
@@ -26,6 +27,7 @@ export function createControl(context: ControlContext): Control {
     kill: (name, signal) => killByHand(context, name, signal),
     exec: (name, spec) => execIn(context, name, spec),
     attach: (name, options) => attachTo(context, name, options),
+    copy: (name, spec) => copyByHand(context, name, spec),
     pause: (name) => pauseByHand(context, name, true),
     unpause: (name) => pauseByHand(context, name, false),
     wait: (name, abort) => waitForEnd(context, name, abort),

@@ -59,6 +59,15 @@ export function collectEnvironment(
   return value === undefined ? collected : { ...collected, [key]: value };
 }
 
+/** `500m`, `64g`; a bare number is bytes. */
+export function parseBytes(text: string): number {
+  const [, amount = "", unit = ""] = /^(\d{1,12})([kmgt]?)i?b?$/i.exec(text) ?? [];
+  const bytes = Number(amount) * 1024 ** " kmgt".indexOf(unit.toLowerCase() || " ");
+  if (amount === "" || !Number.isSafeInteger(bytes))
+    throw new InvalidArgumentError("a size such as 500m or 64g is expected");
+  return bytes;
+}
+
 function durationMs(text: string): number | undefined {
   if (/^\d{1,9}(?:\.\d+)?$/.test(text)) return Math.round(Number(text) * 1000);
   if (!/^(?:\d{1,9}(?:\.\d+)?(?:ms|s|m|h|d))+$/.test(text)) return undefined;

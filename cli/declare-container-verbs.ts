@@ -1,6 +1,12 @@
 /** Looking at containers and handling them. */
 import type { Command } from "commander";
-import { collectEnvironment, parseDurationMs, parseSinceMs, parseTail } from "./arguments.ts";
+import {
+  collectEnvironment,
+  parseBytes,
+  parseDurationMs,
+  parseSinceMs,
+  parseTail,
+} from "./arguments.ts";
 import { type Declare, running } from "./verb.ts";
 
 export function declareContainerVerbs(declare: Declare): void {
@@ -19,6 +25,7 @@ export function declareContainerVerbs(declare: Declare): void {
     .option("-t, --timestamps", "begin each line with its time")
     .action(running(async (...given) => (await import("./verbs/logs.ts")).runLogs(...given)));
   declareExec(declare);
+  declareCopy(declare);
   declareLooking(declare);
   declareByHand(declare);
   declare("stats", "live figures from cgroups", "berth stats --no-stream")
@@ -75,6 +82,18 @@ function declareLooking(declare: Declare): void {
   declare("wait <name...>", "wait for the end, print the exit code", "berth wait shop/job").action(
     running(async (...given) => (await import("./verbs/wait.ts")).runWait(...given)),
   );
+}
+
+function declareCopy(declare: Declare): void {
+  declare(
+    "cp <source> <destination>",
+    "copy files between a container and this host: one is NAME:PATH, - is a tar archive",
+    "berth cp shop/web:/var/log/app.log .",
+  )
+    .option("-a, --archive", "keep owners; else they are root's, or yours")
+    .option("-L, --follow-link", "copy what a symbolic link at SOURCE leads to")
+    .option("--limit <size>", "end when there is more than this (default: 64g)", parseBytes)
+    .action(running(async (...given) => (await import("./verbs/cp.ts")).runCp(...given)));
 }
 
 function byHand(

@@ -11,7 +11,7 @@ import {
   type Frame,
   STDIN_WINDOW_BYTES,
 } from "../agent/api/exec-frames.ts";
-import type { AttachRequest, ExecRequest } from "../agent/api/requests.ts";
+import type { AttachRequest, CopyRequest, ExecRequest } from "../agent/api/requests.ts";
 import { upgrade } from "./agent-client.ts";
 import { CliError } from "./cli-error.ts";
 import type { Context } from "./context.ts";
@@ -22,7 +22,7 @@ export type ExecClient = {
   readonly started: Promise<{ readonly tty: boolean }>;
   readonly exit: Promise<ExecExit>;
   /** Passes a stream on as standard input, no faster than the process takes it. */
-  sendInput(source: NodeJS.ReadStream, keys?: DetachKeys): void;
+  sendInput(source: NodeJS.ReadableStream, keys?: DetachKeys): void;
   /** Resolves when the detach keys were typed. */
   readonly detached: Promise<void>;
   resize(size: { readonly rows: number; readonly columns: number }): void;
@@ -34,8 +34,8 @@ export type ExecClient = {
 /** Starts the command, or attaches; output goes to the two streams, which may be as slow as they like. */
 export async function openExec(options: {
   readonly context: Context;
-  readonly path: "/v1/exec" | "/v1/attach";
-  readonly request: ExecRequest | AttachRequest;
+  readonly path: "/v1/exec" | "/v1/attach" | "/v1/copy";
+  readonly request: ExecRequest | AttachRequest | CopyRequest;
   readonly stdout: NodeJS.WritableStream;
   readonly stderr: NodeJS.WritableStream;
 }): Promise<ExecClient> {
@@ -97,7 +97,7 @@ class InputWindow {
   readonly #connection: Duplex;
   #bytesAllowed = STDIN_WINDOW_BYTES;
   #waiting: Buffer[] = [];
-  #source: NodeJS.ReadStream | undefined;
+  #source: NodeJS.ReadableStream | undefined;
   #ended = false;
   readonly detached = Promise.withResolvers<void>();
 
@@ -110,7 +110,7 @@ class InputWindow {
     if (this.#waiting.length > 0) this.#flush();
   }
 
-  send(source: NodeJS.ReadStream, keys?: DetachKeys): void {
+  send(source: NodeJS.ReadableStream, keys?: DetachKeys): void {
     this.#source = source;
     source.on("data", (chunk: Buffer) => {
       const { bytes, detached } = keys?.filter(chunk) ?? { bytes: chunk, detached: false };

@@ -3,6 +3,7 @@ import { adoptContainers } from "./adopt-containers.ts";
 import { cgroupProcesses, isFrozen, oomKills, setFrozen } from "./cgroups/container-cgroup.ts";
 import type { ContainerContext } from "./container-context.ts";
 import { cgroupPathOf, pathsOf } from "./container-context.ts";
+import { ContainerCopies } from "./container-copy.ts";
 import type { ContainerSpec, PortBinding } from "./container-spec.ts";
 import { ContainerWatch, killOrphan, removeCgroupSoon } from "./container-watch.ts";
 import { createContainer } from "./create-container.ts";
@@ -14,6 +15,7 @@ import type { ContainerState, ContainerStatus, ExitRecord, StopOptions } from ".
 import { settledWithin } from "./settled-within.ts";
 import { signalNumber } from "./signals.ts";
 import { prepareStart } from "./start-container.ts";
+import { Turns } from "./turns.ts";
 
 /**
  * The life of containers: created, started, ended, removed. Calls for one container are carried out one after the
@@ -23,18 +25,21 @@ export class Containers {
   readonly #context: ContainerContext;
   readonly #watch: ContainerWatch;
   readonly #hosts: HostsFiles;
-  readonly #turns = new Map<string, Promise<unknown>>();
+  readonly #turns = new Turns();
+  readonly copies: ContainerCopies;
   readonly #listeners: ((id: string, exit: ExitRecord) => void)[] = [];
   readonly #unreported: { readonly id: string; readonly exit: ExitRecord }[] = [];
 
   constructor(context: ContainerContext) {
     this.#context = context;
     this.#hosts = new HostsFiles(context);
+    this.copies = new ContainerCopies(context, this.#turns, (id) => this.isRunning(id));
     this.#watch = new ContainerWatch(context, (id, exit) => this.#ended(id, exit));
   }
 
   /** Finds again what an earlier agent of this boot left, and what an earlier boot left on disk. */
   async adopt(): Promise<void> {
+    await this.copies.endLeftovers();
     await adoptContainers(this.#context, {
       watch: (id) => this.#watch.watch(id),
       publish: (spec) => this.#publish(spec),
@@ -49,7 +54,7 @@ export class Containers {
   }
 
   create(spec: ContainerSpec): Promise<void> {
-    return this.#inTurn(spec.id, async () => {
+    return this.#turns.take(spec.id, async () => {
       await createContainer(this.#context, spec).catch((error) => this.#undoCreate(spec.id, error));
       this.#hosts.write(spec);
       this.#hosts.changed(spec);
@@ -57,11 +62,11 @@ export class Containers {
   }
 
   start(id: string): Promise<{ readonly pid: number; readonly startedAtMs: number }> {
-    return this.#inTurn(id, () => this.#start(id));
+    return this.#turns.take(id, () => this.#start(id));
   }
 
   stop(id: string, options: StopOptions): Promise<ExitRecord> {
-    return this.#inTurn(id, () => this.#stop(id, options));
+    return this.#turns.take(id, () => this.#stop(id, options));
   }
 
   async signal(id: string, signal: string): Promise<void> {
@@ -74,7 +79,7 @@ export class Containers {
   }
 
   remove(id: string): Promise<void> {
-    return this.#inTurn(id, () => this.#remove(id));
+    return this.#turns.take(id, () => this.#remove(id));
   }
 
   processes(id: string): readonly number[] {
@@ -98,7 +103,8 @@ export class Containers {
       .map((entry) => this.#status(entry, published.get(entry.spec.id) ?? []));
   }
 
-  close(): void {
+  async close(): Promise<void> {
+    await this.copies.close();
     this.#watch.close();
   }
 
@@ -117,6 +123,7 @@ export class Containers {
       return { pid: entry.process.pid, startedAtMs: entry.startedAtMs ?? 0 };
     }
     const { spec } = entry;
+    await this.copies.end(id);
     const oomKillsBefore = oomKills(this.#context.cgroups, cgroupPathOf(this.#context, id));
     try {
       const wayIsFree = networks.conflicts(id, spec.ports);
@@ -210,6 +217,7 @@ export class Containers {
     if (this.isRunning(id)) {
       throw new Error(`cannot remove ${entry.spec.name} because it is running: stop it first`);
     }
+    await this.copies.end(id);
     inventory.put({ ...entry, phase: "removing" });
     const paths = pathsOf(this.#context, id);
     await networks.withdraw(id);
@@ -274,17 +282,6 @@ export class Containers {
       ...(entry.startedAtMs === undefined ? {} : { startedAtMs: entry.startedAtMs }),
       ...(entry.exit === undefined || isRunning ? {} : { exit: entry.exit }),
     };
-  }
-
-  #inTurn<T>(id: string, work: () => Promise<T>): Promise<T> {
-    const before = this.#turns.get(id) ?? Promise.resolve();
-    const turn = before.then(work, work);
-    this.#turns.set(id, turn);
-    const forget = () => {
-      if (this.#turns.get(id) === turn) this.#turns.delete(id);
-    };
-    turn.then(forget, forget);
-    return turn;
   }
 }
 

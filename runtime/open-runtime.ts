@@ -91,6 +91,7 @@ function runtimeOf(
     pauseContainer: async (id) => containers.freeze(id, true),
     unpauseContainer: async (id) => containers.freeze(id, false),
     removeContainer: (id) => containers.remove(id),
+    copy: (id, copy) => containers.copies.copy(id, copy),
     exec: (id, exec, options) => execProcess(context, id, exec, options),
     attach: (id, attach) => attachToContainer(pathsOf(context, id).socket, attach),
     logs: (id, logs) => {
@@ -106,7 +107,7 @@ function runtimeOf(
     onExit: (listener) => containers.onExit(listener),
     notify: (socketPath, message) => launcher.notify(socketPath, message),
     close: async () => {
-      containers.close();
+      await containers.close();
       await launcher.close();
     },
     destroy: (destroy) => destroyInstance(context, containers, destroy),
@@ -169,7 +170,7 @@ async function destroyInstance(
     for (const { name } of context.volumes.list(new Map())) await context.volumes.remove(name, []);
   }
   await context.networks.destroy();
-  containers.close();
+  await containers.close();
   await context.launcher.close();
   for (const path of [supervisorsCgroupOf(context), context.cgroupParent]) {
     await removeEmptyCgroup(context, path);

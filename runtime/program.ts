@@ -1,6 +1,13 @@
 import { HostOperations } from "./host-operations.ts";
 import type { OpOptions, Slot } from "./operation-list.ts";
 import { op } from "./protocol.ts";
+import type { WireWriter } from "./wire.ts";
+
+type CopyLimits = {
+  readonly path: string;
+  readonly bytesMax: number;
+  readonly entriesMax: number;
+};
 
 /** Builds a program: the host's operations first, then, after `initBegin`, those of the container's init. */
 export class Program extends HostOperations {
@@ -156,6 +163,16 @@ export class Program extends HostOperations {
     );
   }
 
+  /** Last, in place of `exec`. `flags`: `copyFlag` bits. */
+  copyOut(flags: number, copy: CopyLimits & { readonly entryName: string }): this {
+    return this.op(op.copyOut, {}, (w) => putCopy(w, flags, copy).string(copy.entryName));
+  }
+
+  /** Last, in place of `exec`. `flags`: `copyFlag` bits. */
+  copyIn(flags: number, copy: CopyLimits & { readonly sourceName: string }): this {
+    return this.op(op.copyIn, {}, (w) => putCopy(w, flags, copy).string(copy.sourceName));
+  }
+
   bindFromRoot(slot: Slot, path: string): this {
     return this.op(op.bindFromRoot, {}, (w) => w.u32(slot).u32(0).string(path));
   }
@@ -165,4 +182,8 @@ export class Program extends HostOperations {
       w.list(argv, (word) => w.string(word)).list(environment, (entry) => w.string(entry)),
     );
   }
+}
+
+function putCopy(writer: WireWriter, flags: number, copy: CopyLimits): WireWriter {
+  return writer.u32(flags).u64(copy.bytesMax).u32(copy.entriesMax).string(copy.path);
 }

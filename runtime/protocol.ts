@@ -96,6 +96,8 @@ export const op = {
   proc: 61,
   holdUntil: 72,
   find: 73,
+  copyOut: 74,
+  copyIn: 75,
 } as const;
 
 /** Flags of an operation. */
@@ -131,6 +133,14 @@ export const fsParameter = {
   flag: 0,
   string: 1,
   fd: 2,
+} as const;
+
+/** Flags of COPY_OUT and COPY_IN. */
+export const copyFlag = {
+  follow: 1,
+  contents: 2,
+  extract: 4,
+  keepIds: 8,
 } as const;
 
 /** Who failed. */

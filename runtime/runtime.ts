@@ -1,6 +1,7 @@
 /** The face of the runtime: what an agent may ask of it. Implemented by `openRuntime` in `open-runtime.ts`. */
 import type { DatabaseSync } from "node:sqlite";
 import type { ContainerSpec, ExecSpec, PortBinding } from "./container-spec.ts";
+import type { CopySpec } from "./copy-spec.ts";
 import type { HostFeature } from "./host-features.ts";
 import type { ImageStore } from "./images/image-store.ts";
 import type { RegistrySettings } from "./registry/registry-settings.ts";
@@ -191,6 +192,12 @@ export type Runtime = {
     spec: ExecSpec,
     options?: { readonly abort?: AbortSignal },
   ): Promise<ProcessSession>;
+  /**
+   * Copies between the container, whether it runs or not, and the session's streams, in a process that is in the
+   * container. Its exit code is not 0 when it failed; a line on stderr then says why. Lines of a copy that succeeds name
+   * what was left out. SIGKILL ends it when the container starts, ends or is removed meanwhile.
+   */
+  copy(id: string, spec: CopySpec): Promise<ProcessSession>;
   attach(id: string, options: { readonly stdin: boolean }): Promise<ProcessSession>;
   /** Lines of the container's log, oldest first; with `follow` until the signal or the container's end. */
   logs(

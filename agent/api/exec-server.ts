@@ -14,12 +14,14 @@ import {
   type Frame,
 } from "./exec-frames.ts";
 import { openExecInput, readJsonFrame, wrongFrame } from "./exec-input.ts";
-import { AttachRequest, ExecRequest } from "./requests.ts";
+import { AttachRequest, CopyRequest, ExecRequest } from "./requests.ts";
 
 const OPEN_TIMEOUT_MS = 10_000;
 const LAST_FRAME_TIMEOUT_MS = 1500;
 /** How long output may stay silent after the process ended before a grandchild's open pipe is given up. */
 const SILENCE_AFTER_EXIT_MS = 500;
+
+export type SessionKind = "exec" | "attach" | "copy";
 
 /** A session as the OPEN frame asks for it. */
 type Opened = {
@@ -30,11 +32,11 @@ type Opened = {
 };
 
 /**
- * Serves one exec or attach on an upgraded connection: frames in, frames out, until the process ends or either side
+ * Serves one exec, attach or copy on an upgraded connection: frames in, frames out, until the process ends or either side
  * goes. Never throws: every error is sent as the last frame.
  */
 export async function serveExec(options: {
-  readonly kind: "exec" | "attach";
+  readonly kind: SessionKind;
   readonly control: Control;
   readonly connection: Duplex;
   readonly head: Uint8Array;
@@ -61,7 +63,7 @@ export async function serveExec(options: {
 }
 
 async function runSession(options: {
-  readonly kind: "exec" | "attach";
+  readonly kind: SessionKind;
   readonly control: Control;
   readonly connection: Duplex;
   readonly head: Uint8Array;
@@ -71,7 +73,7 @@ async function runSession(options: {
   const input = openExecInput(connection, options.head);
   const patience = AbortSignal.any([ended, AbortSignal.timeout(OPEN_TIMEOUT_MS)]);
   const frame = await whenAborted(input.first, patience);
-  const { session, tty, detach } = await (kind === "exec" ? openExec : openAttach)(control, frame);
+  const { session, tty, detach } = await openers[kind](control, frame);
   if (ended.aborted) {
     session.close();
     return;
@@ -149,6 +151,15 @@ async function openExec(control: Control, frame: Frame): Promise<Opened> {
   const { name, spec } = readOpenFrame(frame);
   return { session: await control.exec(name, spec), tty: spec.tty, detach: spec.detach };
 }
+
+async function openCopy(control: Control, frame: Frame): Promise<Opened> {
+  requireOpen(frame);
+  const { name, ...spec } = readJsonFrame(CopyRequest, frame);
+  return { session: await control.copy(name, spec), tty: false, detach: false };
+}
+
+const openers: Readonly<Record<SessionKind, (control: Control, frame: Frame) => Promise<Opened>>> =
+  { exec: openExec, attach: openAttach, copy: openCopy };
 
 function requireOpen(frame: Frame): void {
   if (frame.type !== FRAME.open) throw wrongFrame("a first frame that is not OPEN");

@@ -67,6 +67,36 @@ export const AttachRequest = z.strictObject({ name: Name, stdin: z.boolean().def
 
 export type AttachRequest = z.output<typeof AttachRequest>;
 
+const Path = NoNul.min(1).max(4096);
+const copyLimits = {
+  bytesMax: z.number().int().min(0).max(Number.MAX_SAFE_INTEGER),
+  entriesMax: z.number().int().min(1).max(0xffff_fffe),
+};
+
+/** Payload of the OPEN frame of a copy stream; a `CopySpec` of a container. */
+export const CopyRequest = z.discriminatedUnion("direction", [
+  z.strictObject({
+    name: Name,
+    direction: z.literal("out"),
+    path: Path,
+    followLink: z.boolean().default(false),
+    entryName: NoNul.min(1).max(255).default("."),
+    ...copyLimits,
+  }),
+  z.strictObject({
+    name: Name,
+    direction: z.literal("in"),
+    path: Path,
+    extract: z.boolean().default(false),
+    sourceName: NoNul.max(255).default(""),
+    contents: z.boolean().default(false),
+    keepIds: z.boolean().default(false),
+    ...copyLimits,
+  }),
+]);
+
+export type CopyRequest = z.output<typeof CopyRequest>;
+
 /** One sentence out of a failed parse: every mistake with its field. */
 export function describeMistakes(error: z.ZodError): string {
   return error.issues

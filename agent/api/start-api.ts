@@ -7,12 +7,17 @@ import type { Control } from "../control.ts";
 import type { HookReceiver } from "../webhook/hook-receiver.ts";
 import { sendError } from "./api-error.ts";
 import { EXEC_PROTOCOL } from "./exec-frames.ts";
-import { serveExec } from "./exec-server.ts";
+import { type SessionKind, serveExec } from "./exec-server.ts";
 import { createPublicServer } from "./public-server.ts";
 import { serveRoute } from "./routes.ts";
 import { listenOnSocket } from "./unix-socket.ts";
 
 const CLOSE_GRACE_MS = 2000;
+const sessionKinds: ReadonlyMap<string, SessionKind> = new Map([
+  ["/v1/exec", "exec"],
+  ["/v1/attach", "attach"],
+  ["/v1/copy", "copy"],
+]);
 
 export type StartApiOptions = {
   readonly control: Control;
@@ -93,7 +98,7 @@ function createPrivateServer(options: {
     });
   });
   server.on("upgrade", (request, connection, head) => {
-    const kind = ({ "/v1/exec": "exec", "/v1/attach": "attach" } as const)[request.url ?? ""];
+    const kind = sessionKinds.get(request.url ?? "");
     if (kind === undefined || request.headers.upgrade !== EXEC_PROTOCOL) {
       connection.end("HTTP/1.1 404 Not Found\r\nConnection: close\r\nContent-Length: 0\r\n\r\n");
       return;

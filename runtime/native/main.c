@@ -7,6 +7,8 @@
  *               is written, not dumpable; becomes the payload by exec with the ids and capabilities of its program.
  *   reaper      what the init leaves as PID 1 where REAP asks for it: no descriptors, CAP_KILL of its namespace.
  *   unpacker    forked by the launcher for one layer; gives up every privilege that unpacking does not need.
+ *   copier      in a container: cloned by the supervisor into its namespaces, as its root with capabilities over files
+ *               only. On the host: started by the command line, with its user's rights over files.
  *
  * Policy is none of its business: it carries out lists of operations (program.h) in the order given.
  */
@@ -14,6 +16,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "copy-report.h"
 #include "launcher.h"
 #include "seal.h"
 #include "wire.h"
@@ -25,8 +28,9 @@ static int say(int fd, const char *text) {
 int main(int argc, char **argv) {
   char text[160];
   if (argc == 2 && strcmp(argv[1], "version") == 0) return say(1, BERTH_HELPER_VERSION "\n");
+  if (argc > 2 && (strcmp(argv[1], "copy-out") == 0 || strcmp(argv[1], "copy-in") == 0)) return copy_main(argc, argv);
   if (argc != 2 || strcmp(argv[1], "launcher") != 0) {
-    say(2, "usage: berth-helper launcher|version\n");
+    say(2, "usage: berth-helper launcher|copy-out|copy-in|version\n");
     return 2;
   }
   int error = seal_self(argv[1]);

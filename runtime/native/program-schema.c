@@ -66,6 +66,8 @@ static const struct operation_schema schemas[] = {
     [BERTH_OP_BIND_FROM_ROOT] = {"lws", IN_INIT, op_bind_from_root},
     [BERTH_OP_HOLD_UNTIL] = {"l", IN_INIT, op_hold_until},
     [BERTH_OP_FIND] = {"(s)(s)", IN_INIT, op_find},
+    [BERTH_OP_COPY_OUT] = {"wqwss", IN_INIT, op_copy_out},
+    [BERTH_OP_COPY_IN] = {"wqwss", IN_INIT, op_copy_in},
 };
 
 const struct operation_schema *operation_schema_of(uint16_t op) {
@@ -150,6 +152,8 @@ static void add_to_shape(struct shape *shape, uint16_t op) {
   shape->last = op;
 }
 
+static bool is_copy(uint16_t op) { return op == BERTH_OP_COPY_OUT || op == BERTH_OP_COPY_IN; }
+
 /* An AWAIT that nobody answers would leave supervisor and init waiting for each other. */
 static const char *shape_error(enum program_kind kind, const struct shape *shape) {
   if (kind == PROGRAM_RUN) {
@@ -162,6 +166,7 @@ static const char *shape_error(enum program_kind kind, const struct shape *shape
   if (kind == PROGRAM_EXEC && (shape->clones != 0 || shape->joins != 1)) return "an EXEC program has one JOIN";
   if (shape->notifies != shape->awaits) return "as many NOTIFY as AWAIT are needed";
   if (shape->passes != shape->takes) return "as many PASS_FDS as TAKE_FDS are needed";
+  if (kind == PROGRAM_EXEC && is_copy(shape->last)) return NULL;
   return shape->last == BERTH_OP_EXEC ? NULL : "the last operation is not EXEC";
 }
 
@@ -179,9 +184,8 @@ int program_check(enum program_kind kind, const uint8_t *bytes, size_t length, s
   struct shape shape = {0};
   while (program_next(&program, &operation)) {
     const char *wrong = operation_error(&operation, shape.begins > 0);
-    if (wrong == NULL && operation.op == BERTH_OP_EXEC && program.at != program.end) {
-      wrong = "EXEC is not the last operation";
-    }
+    bool is_last = operation.op == BERTH_OP_EXEC || is_copy(operation.op);
+    if (wrong == NULL && is_last && program.at != program.end) wrong = "EXEC is not the last operation";
     if (wrong != NULL) return malformed(failure, operation.op, wrong);
     add_to_shape(&shape, operation.op);
   }

@@ -19,7 +19,7 @@ enum program_kind { PROGRAM_RUN, PROGRAM_START, PROGRAM_EXEC };
 /*
  * Checks a whole program before any of it is carried out: every payload has exactly the fields of its operation,
  * slots are in range, host operations come before INIT_BEGIN and init operations after it, START holds one CLONE
- * and EXEC one JOIN, and both end with EXEC. Returns 0, or -EBADMSG with `failure` filled in.
+ * and EXEC one JOIN, and both end with EXEC, an EXEC program maybe with COPY_OUT or COPY_IN. Returns 0, or -EBADMSG with `failure` filled in.
  */
 int program_check(enum program_kind kind, const uint8_t *bytes, size_t length, struct failure *failure);
 
@@ -122,5 +122,6 @@ operation_function op_hostname, op_rlimit, op_keyring, op_umask, op_ids, op_capa
 operation_function op_no_new_privs, op_seccomp, op_chdir, op_exec;
 operation_function op_tty, op_session, op_reap;
 operation_function op_console_socket, op_listen, op_container, op_hook, op_hold_until, op_find;
+operation_function op_copy_out, op_copy_in;
 
 #endif

@@ -183,12 +183,23 @@
 #define BERTH_OP_PROC 61       /* u32 slot of a detached procfs: where SYSCTL writes, in place of one of the init's own */
 #define BERTH_OP_HOLD_UNTIL 72 /* u32 slot of a LISTEN: where START_HOLD waits for a RELEASE; the connection then
                                   gets an ERROR, or its end by exec */
+#define BERTH_OP_COPY_OUT 74   /* u32 copy flags, u64 bytes max, u32 entries max, str path, str name: last, in place of EXEC
+                                  in a program that joins. The path's tar archive goes to stdout, with `name` for
+                                  what it leads to; a line on stderr and exit code 1 say what failed */
+#define BERTH_OP_COPY_IN 75    /* the fields of COPY_OUT: the archive of stdin is put to the path, under `name` where that
+                                  is a directory */
 #define BERTH_OP_FIND 73       /* the fields of EXEC: fails as EXEC would where the program is missing */
 
 /* Kinds of an FSOPEN parameter. */
 #define BERTH_FS_FLAG 0
 #define BERTH_FS_STRING 1
 #define BERTH_FS_FD 2
+
+/* Flags of COPY_OUT and COPY_IN. */
+#define BERTH_COPY_FOLLOW 1    /* out: a link at the end of the path is followed */
+#define BERTH_COPY_CONTENTS 2  /* in: what is in the source is put into a directory, not the source itself */
+#define BERTH_COPY_EXTRACT 4   /* in: the archive is the user's own, and the path a directory that it is unpacked in */
+#define BERTH_COPY_KEEP_IDS 8  /* in: owners are those of the archive */
 
 /* Who failed. */
 #define BERTH_STAGE_LAUNCHER 1

@@ -271,8 +271,9 @@ void exec_begin(struct supervisor *supervisor, struct client *client) {
   program.failure.stage = BERTH_STAGE_SUPERVISOR;
   program.mapping = client->inbox.body;
   program.mapping_bytes = client->inbox.header.length;
-  if (supervisor->state != CONTAINER_RUNNING || supervisor->exec_count >= EXECS_MAX) {
-    int error = supervisor->state == CONTAINER_RUNNING ? EAGAIN : ESRCH;
+  /* A container that is held is complete but for its program: others may be in it. */
+  if (supervisor->state == CONTAINER_ENDED || supervisor->exec_count >= EXECS_MAX) {
+    int error = supervisor->state == CONTAINER_ENDED ? ESRCH : EAGAIN;
     client_send_errno(supervisor, client, id, error, error == ESRCH ? "the container is not running" : "exec");
     return;
   }

@@ -95,6 +95,10 @@ export function createSampleControl(changes: Partial<Control> = {}): {
       await note("attach", name, options);
       return { session: startSession({ ...attachedCommand, stdin: options.stdin }), tty: false };
     },
+    copy: async (name, { path, ...rest }) => {
+      await note("copy", name, path, rest);
+      return startSession({ ...copyCommand, stdin: rest.direction === "in" });
+    },
     pause: (name) => note("pause", name),
     unpause: (name) => note("unpause", name),
     wait: async () => ({ code: 3, signal: null }),
@@ -165,6 +169,15 @@ export async function* from<Value>(values: readonly Value[]): AsyncGenerator<Val
 
 const attachedCommand: ExecSpec = {
   argv: ["sh", "-c", "echo attached; cat"],
+  environment: {},
+  tty: false,
+  stdin: true,
+  detach: false,
+};
+
+/** An archive for who copies out, and the length of what is copied in. */
+const copyCommand: ExecSpec = {
+  argv: ["sh", "-c", "wc -c >&2; printf archive"],
   environment: {},
   tty: false,
   stdin: true,

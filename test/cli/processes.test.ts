@@ -58,3 +58,14 @@ test("the detach keys are found across chunks, and a lone Ctrl-P is passed on", 
   t.deepEqual(filter("\u0010\u0010"), ["\u0010", false]);
   t.deepEqual(filter("\u0011after"), ["", true]);
 });
+
+test("cp passes archives on in both directions and says what the copier said", async (t) => {
+  const { root, calls } = await startTestAgent(t);
+  const into = await runBerth(["cp", "--root", root, "-", "web:/data"], Buffer.alloc(1024));
+  t.deepEqual({ code: into.code, stderr: into.stderr }, { code: 0, stderr: "berth: 1024\n" });
+  const from = await runBerth(["cp", "--root", root, "web:/data/x", "-"]);
+  t.is(from.stdout, "archive");
+  t.regex(calls[0] ?? "", /^copy web \/data \{"direction":"in","extract":true,/);
+  t.regex(calls[1] ?? "", /^copy web \/data\/x .*"entryName":"x"/);
+  t.regex((await runBerth(["cp", "--root", root, "a", "b"])).stderr, /neither is a container/);
+});

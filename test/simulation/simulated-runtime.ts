@@ -164,6 +164,10 @@ export class SimulatedRuntime implements Runtime {
     this.#containers.delete(id);
   }
 
+  copy(id: string): Promise<ProcessSession> {
+    return this.exec(id);
+  }
+
   async exec(id: string): Promise<ProcessSession> {
     const { spec } = this.#require(id);
     const code = this.probes.get(spec.name) ?? 0;
