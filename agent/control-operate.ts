@@ -68,6 +68,8 @@ async function byHand(
     const { specDigest, app } = container;
     state.markByHand({ name: found.name, action, specDigest, atMs: clock.now() });
     await act(container);
+    // What runs again is as it is wanted: nothing by hand is left to be seen, or to be left alone.
+    if (action === "start" || action === "restart") state.unmarkByHand(found.name);
     const message = `${action} of ${found.name} by hand`;
     events.record({ kind: `container.${action}-by-hand`, app, target: found.name, message });
   });

@@ -24,7 +24,7 @@ export function readStatus({ core, loop, source, instance }: ControlContext): St
     },
     wanted: enforcement.desired()?.revision ?? null,
     running: state.fact("revision.running") ?? null,
-    quarantined: [],
+    quarantined: [...new Set(enforcement.quarantines().map(({ revision }) => revision))],
     errors,
     apps: (loop.last?.apps ?? []).map(({ name, state, verdict, revision, reason, services }) => ({
       name,
@@ -37,12 +37,11 @@ export function readStatus({ core, loop, source, instance }: ControlContext): St
   };
 }
 
-/** True when the wanted revision runs and is healthy. */
+/** True when the newest commit is valid, runs and is healthy. */
 export function isReady(context: ControlContext): boolean {
-  const { wanted, running, apps } = readStatus(context);
-  return (
-    wanted !== null && wanted === running && apps.every(({ verdict }) => verdict === "healthy")
-  );
+  const { wanted, running, errors, apps } = readStatus(context);
+  const isFollowed = wanted !== null && wanted === running && errors.length === 0;
+  return isFollowed && apps.every(({ verdict }) => verdict === "healthy");
 }
 
 export async function listContainers(
@@ -163,14 +162,17 @@ function untilJudged(
   });
 }
 
+/** What is held of an app that still waits for its newest definition says nothing about that. */
 function isJudged({ apps, gates }: Round): boolean {
-  return apps.every(
-    ({ name, verdict }) => verdict !== "pending" || gates.get(name)?.kind === "window",
-  );
+  return apps.every(({ name, verdict }) => {
+    const kind = gates.get(name)?.kind;
+    if (kind === "window" || kind === "suspended") return true;
+    return verdict !== "pending" && kind !== "waiting" && kind !== "order";
+  });
 }
 
 function overall({ apps }: Round): { readonly verdict: Verdict; readonly reason: string } {
-  for (const verdict of ["failed", "pending"] as const) {
+  for (const verdict of ["failed", "rolled-back", "pending"] as const) {
     const some = apps.filter((app) => app.verdict === verdict);
     if (some.length === 0) continue;
     return { verdict, reason: some.map(({ name, reason }) => `${name}: ${reason}`).join("; ") };

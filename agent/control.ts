@@ -6,6 +6,7 @@ import type { ExecSpec, PortBinding } from "../runtime/container-spec.ts";
 import type { CopySpec } from "../runtime/copy-spec.ts";
 import type { Health, LogLine, ProcessSession } from "../runtime/runtime.ts";
 import type { ImageControl } from "./image-control.ts";
+import type { RolloutControl } from "./rollout-control.ts";
 
 export type FieldChange = { readonly field: string; readonly from: unknown; readonly to: unknown };
 
@@ -130,8 +131,10 @@ export type TopEntry = {
 /** NAME of a container: an id prefix, `app-service-N`, or `app/service` where only one replica runs. */
 export type ContainerName = string;
 
+type Others = ImageControl & RolloutControl;
+
 /** Every method that takes a name throws an error saying what exists when nothing, or more than one, matches. */
-export type Control = ImageControl & {
+export type Control = Others & {
   status(): Promise<StatusReport>;
   plan(abort: AbortSignal): Promise<PlanReport>;
   /** Fetches, reconciles and waits for the verdict. With `allowRewrite` the ref may have moved anywhere this once. */

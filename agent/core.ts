@@ -15,6 +15,7 @@ import type { Meters } from "./meters.ts";
 import { neededImages } from "./needed-images.ts";
 import type { PreflightHost } from "./preflight.ts";
 import { RestartSupervisor } from "./restart-supervisor.ts";
+import { RolloutLog } from "./rollout-log.ts";
 import type { Settings } from "./settings.ts";
 import type { StepTrace } from "./step-trace.ts";
 import type { EventLog, NewEvent } from "./store/event-log.ts";
@@ -45,6 +46,7 @@ export type CoreOptions = {
 /** The parts that work beside the loop, joined. */
 export type Core = CoreOptions & {
   readonly enforcement: Enforcement;
+  readonly rollouts: RolloutLog;
   readonly index: ContainerIndex;
   readonly locks: KeyedLock;
   readonly health: HealthMonitor;
@@ -63,7 +65,8 @@ export type Core = CoreOptions & {
 
 export function createCore(options: CoreOptions): Core {
   const { runtime, state, live, events, clock, log } = options;
-  const enforcement = new Enforcement(state);
+  const rollouts = new RolloutLog(state);
+  const enforcement = new Enforcement(state, rollouts);
   const index = createContainerIndex();
   const locks = createKeyedLock();
   const wake = (reason: string) => core.wake(reason);
@@ -103,6 +106,7 @@ export function createCore(options: CoreOptions): Core {
   const core: Core = {
     ...options,
     enforcement,
+    rollouts,
     index,
     locks,
     health,

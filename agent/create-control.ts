@@ -6,6 +6,7 @@ import { inspectByName } from "./control-inspect.ts";
 import { resolveContainer } from "./control-names.ts";
 import { execIn, killByHand, restartByHand, startByHand, stopByHand } from "./control-operate.ts";
 import { attachTo, listProcesses, pauseByHand, waitForEnd } from "./control-processes.ts";
+import { explain, readHistory, resume, rollBackByHand, suspend } from "./control-rollouts.ts";
 import { isReady, listContainers, planNow, readStatus, syncNow } from "./control-status.ts";
 import { followEvents, sampleStats } from "./control-streams.ts";
 import { takeDown } from "./down.ts";
@@ -19,6 +20,11 @@ export function createControl(context: ControlContext): Control {
     status: async () => readStatus(context),
     plan: () => planNow(context),
     sync: (abort, options = {}) => syncNow(context, abort, options),
+    rollback: (options) => rollBackByHand(context, options),
+    suspend: (app) => suspend(context, app),
+    resume: (app) => resume(context, app),
+    history: (app) => readHistory(context, app),
+    why: (name) => explain(context, name),
     ps: (options) => listContainers(context, options),
     inspect: (name) => inspectByName(context, name),
     stop: (name, options) => stopByHand(context, name, options),

@@ -1,5 +1,6 @@
 import type { AgentMetrics } from "../metrics/agent-metrics.ts";
 import type { StepOutcome } from "./apply.ts";
+import type { Verdict } from "./control.ts";
 import type { StepKind } from "./step.ts";
 
 /** What the loop tells its metrics. */
@@ -8,6 +9,9 @@ export type Meters = {
   pull(result: "pulled" | "failed", bytes: number, durationMs: number): void;
   round(result: "changed" | "unchanged" | "failed", durationMs: number): void;
   fetched(result: "ok" | "failed"): void;
+  verdict(verdict: Verdict, durationMs: number): void;
+  /** The newest commit is not valid. */
+  refused(isRefused: boolean): void;
   drift(kind: string): void;
   hold(figures: HeldFigures): void;
 };
@@ -15,7 +19,13 @@ export type Meters = {
 export type HeldFigures = {
   readonly containersWanted: number;
   readonly containersRunning: number;
-  readonly apps: readonly { readonly name: string; readonly revision: string }[];
+  readonly apps: readonly {
+    readonly name: string;
+    readonly revision: string;
+    readonly verdict: Verdict;
+  }[];
+  /** Apps whose newest revision is held back. */
+  readonly quarantined: readonly { readonly app: string; readonly revision: string }[];
 };
 
 /** Puts them into the agent's Prometheus series. What only waits, or was not tried, is no result of a step. */
@@ -29,9 +39,13 @@ export function createMeters(metrics: AgentMetrics): Meters {
     round: (result, durationMs) => metrics.reconciled({ result, durationMs }),
     fetched: (result) => metrics.fetched(result),
     drift: (kind) => metrics.drifted(kind),
-    hold({ containersWanted, containersRunning, apps }) {
+    verdict: (verdict, durationMs) => metrics.rolledOut({ verdict, durationMs }),
+    refused: (isRefused) => metrics.setRefused(isRefused),
+    hold({ containersWanted, containersRunning, apps, quarantined }) {
       metrics.setContainers({ wanted: containersWanted, running: containersRunning });
       metrics.setRevisions(new Map(apps.map(({ name, revision }) => [name, revision])));
+      metrics.setVerdicts(new Map(apps.map(({ name, verdict }) => [name, verdict])));
+      metrics.setQuarantined(new Map(quarantined.map(({ app, revision }) => [app, revision])));
     },
   };
 }

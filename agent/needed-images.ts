@@ -20,6 +20,9 @@ function* imagesOfRevisions({ enforcement, state, runtime }: Needs): Generator<[
   for (const [app, digests] of state.previousImages()) {
     for (const digest of digests) yield [digest, `the revision before of ${app}`];
   }
+  for (const [app, digests] of state.goodImages()) {
+    for (const digest of digests) yield [digest, `a good revision of ${app}`];
+  }
   for (const { name, services } of enforcement.desired()?.apps ?? []) {
     for (const service of services) {
       const image = runtime.images.find(service.image);

@@ -23,6 +23,11 @@ export class Pacing {
     return this.#troubles.get(app) ?? this.#troubles.get("");
   }
 
+  /** Of the app's own steps. */
+  ownTrouble(app: string): AppTrouble | undefined {
+    return this.#troubles.get(app);
+  }
+
   get hasTroubles(): boolean {
     return this.#troubles.size > 0;
   }

@@ -7,12 +7,15 @@ import type { ActualState } from "./observe.ts";
 import { hostProblems, type PreflightHost, portClashes } from "./preflight.ts";
 import type { MaintenanceWindow } from "./schedule.ts";
 import { isWindowOpen, nextWindowAtMs } from "./schedule.ts";
-import type { EnforcedApp } from "./store/state-store.ts";
+import type { EnforcedApp } from "./store/rollout-store.ts";
 import { wantedApp } from "./wanted-state.ts";
 
-/** Why an app of the wanted revision is not held yet. `window`: it would be, but changes are not allowed now. */
+/**
+ * Why an app of the wanted revision is not held yet. `order`: others come before it. `window`, `suspended`: it would be,
+ * but changes are not allowed now.
+ */
 export type Gate = {
-  readonly kind: "waiting" | "stalled" | "window";
+  readonly kind: "waiting" | "stalled" | "order" | "window" | "suspended";
   readonly reason: string;
 };
 
@@ -24,6 +27,8 @@ export type PromotionInput = {
   /** True when the image was pulled since the newest revision came. */
   readonly isFresh: (reference: string) => boolean;
   readonly host: PreflightHost;
+  /** What is held of an app was found healthy. */
+  readonly isHealthy: (app: string) => boolean;
   readonly windows: readonly MaintenanceWindow[];
   readonly nowMs: number;
 };
@@ -55,9 +60,16 @@ export async function promoteApps(input: PromotionInput): Promise<Promotion> {
   }
   const names = new Set(desired.apps.map(({ name }) => name));
   const leaving = enforcement.apps().filter(({ app }) => !names.has(app.name));
-  const removed = open ? leaving.map(({ app }) => app.name) : [];
-  const ready = withoutClashes({ input, candidates, gates, removed });
-  enforcement.promote([...unchanged, ...ready], removed);
+  const goes = open ? leaving.filter(({ app }) => !enforcement.isSuspended(app.name)) : [];
+  let removed = goes.map(({ app }) => app.name);
+  let ready = withoutClashes({ input, candidates, gates, removed });
+  const holdUp = desired.atomic === "revision" ? firstHoldUp(gates) : undefined;
+  if (holdUp !== undefined) {
+    const reason = `waiting for app ${holdUp} of the same revision`;
+    for (const { app } of ready) gates.set(app.name, { kind: "waiting", reason });
+    [ready, removed] = [[], []];
+  }
+  enforcement.promote({ begun: ready, renamed: unchanged, removed, nowMs });
   if (gates.size === 0 && removed.length === leaving.length) enforcement.settle();
   return { promoted: ready, removed, gates };
 }
@@ -69,6 +81,7 @@ function sortApps(
   const unchanged: EnforcedApp[] = [];
   const candidates: Candidate[] = [];
   for (const app of desired.apps) {
+    if (input.enforcement.quarantine(app.name) !== undefined) continue;
     const held = input.enforcement.app(app.name);
     if (held === undefined || !isSameApp(held.app, app)) {
       candidates.push(candidateApp({ ...input, app, desired, held }));
@@ -77,6 +90,11 @@ function sortApps(
     }
   }
   return { unchanged, candidates };
+}
+
+/** The first app that is not ready for another reason than the order of the apps. */
+function firstHoldUp(gates: ReadonlyMap<string, Gate>): string | undefined {
+  return [...gates].find(([, { kind }]) => kind !== "order")?.[0];
 }
 
 /**
@@ -166,9 +184,32 @@ async function gateOf(
   }
   const problems = await hostProblems(wantedApp(candidate.enforced), input.actual, input.host);
   if (problems.length > 0) return { kind: "stalled", reason: problems.join("; ") };
+  if (input.enforcement.isSuspended(candidate.enforced.app.name)) {
+    return { kind: "suspended", reason: "changes wait because it is suspended by hand" };
+  }
   if (!open) {
     const opensAt = new Date(nextWindowAtMs(input.windows, input.nowMs)).toISOString();
     return { kind: "window", reason: `waiting for the maintenance window that opens ${opensAt}` };
+  }
+  return orderGate(input, candidate.enforced.app);
+}
+
+/** `after`: whoever comes before has reached the wanted revision and is healthy there. */
+function orderGate({ enforcement, isHealthy }: PromotionInput, app: App): Gate | undefined {
+  for (const name of app.after ?? []) {
+    const before = enforcement.desired()?.apps.find((other) => other.name === name);
+    if (before === undefined) continue;
+    const quarantine = enforcement.quarantine(name);
+    if (quarantine !== undefined) {
+      const reason = `app ${name}, which comes before it, is held back: ${quarantine.reason}`;
+      return { kind: "stalled", reason };
+    }
+    const held = enforcement.app(name);
+    if (held !== undefined && isSameApp(held.app, before) && isHealthy(name)) continue;
+    return {
+      kind: "order",
+      reason: `waiting for app ${name}, which comes before it, to be healthy`,
+    };
   }
   return undefined;
 }

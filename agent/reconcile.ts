@@ -3,6 +3,7 @@ import { backoffMs } from "./backoff.ts";
 import type { Core } from "./core.ts";
 import { diffState } from "./diff.ts";
 import { createExecutors } from "./executors.ts";
+import { type AppStanding, Judge } from "./judge.ts";
 import type { HeldFigures } from "./meters.ts";
 import type { ActualState } from "./observe.ts";
 import { Pacing } from "./pacing.ts";
@@ -11,11 +12,9 @@ import { type Gate, type Promotion, promoteApps } from "./promotion.ts";
 import { type Applied, isTrouble, Rollouts } from "./rollouts.ts";
 import { withinScope } from "./scope.ts";
 import { splitPlan } from "./split-plan.ts";
-import { type AppEvaluation, evaluateApp, settlesInMs } from "./verdict.ts";
+import { settlesInMs } from "./verdict.ts";
 import { VerdictLog } from "./verdict-log.ts";
-import { type WantedState, wantedApp } from "./wanted-state.ts";
-
-export type AppStanding = AppEvaluation & { readonly name: string; readonly revision: string };
+import type { WantedState } from "./wanted-state.ts";
 
 /** How things stood at the end of a round. */
 export type Round = {
@@ -39,6 +38,7 @@ export class ReconcileLoop {
   readonly #rollouts: Rollouts;
   readonly #pacing: Pacing;
   readonly #verdicts: VerdictLog;
+  readonly #judge: Judge;
   readonly #listeners = new Set<(round: Round) => void>();
   readonly #wishes = new Set<string>();
   /** How steps ended since the last round. */
@@ -56,6 +56,11 @@ export class ReconcileLoop {
     this.#pacing = new Pacing(core);
     this.#rollouts = new Rollouts(core, createExecutors(core), (applied) => this.#ended(applied));
     this.#verdicts = new VerdictLog(core);
+    this.#judge = new Judge(core, {
+      rollouts: this.#rollouts,
+      pacing: this.#pacing,
+      verdicts: this.#verdicts,
+    });
     core.wake = (reason) => this.trigger(reason);
   }
 
@@ -85,6 +90,17 @@ export class ReconcileLoop {
     this.#failures = 0;
     this.#pacing.forgetAll();
     this.#core.puller.forgetFailures();
+  }
+
+  /** Something else is wanted of an app (of all of them): what has not begun is not done, and it is looked at anew. */
+  supersede(app?: string): void {
+    const names =
+      app === undefined ? this.#core.enforcement.apps().map((one) => one.app.name) : [app];
+    for (const name of names) {
+      this.#rollouts.cancel(name);
+      this.#pacing.forget(name);
+    }
+    this.trigger("by hand");
   }
 
   /** Resolves once nothing is under way; nothing begins until `resume`. */
@@ -149,6 +165,8 @@ export class ReconcileLoop {
     const settling = (this.#round?.actual.containers ?? [])
       .map((container) => settlesInMs(container, nowMs))
       .filter((ms) => ms > 0);
+    const watchedForMs = this.#judge.settlesInMs();
+    if (watchedForMs !== undefined) waits.push(watchedForMs);
     return Math.min(...waits, ...settling);
   }
 
@@ -178,9 +196,10 @@ export class ReconcileLoop {
     const actual = await view.observe();
     const { promoted, gates } = await this.#promote(actual);
     this.#begin(actual, { ...options, promoted: promoted.map(({ app }) => app.name) });
-    const apps = this.#judge(actual, gates);
+    const apps = await this.#judge.judge(actual, gates);
     const isSettled = this.#rollouts.isIdle && !this.#pacing.hasTroubles;
-    if (isSettled && !enforcement.isBehind()) this.#verdicts.running();
+    const isWhole = !enforcement.isBehind() && enforcement.quarantines().length === 0;
+    if (isSettled && isWhole) this.#verdicts.running();
     meters.hold(this.#figures(actual, apps));
     return { number, actual, apps, gates };
   }
@@ -195,6 +214,7 @@ export class ReconcileLoop {
       requestPull: (reference) => puller.request(reference),
       isFresh: (reference) => puller.isFresh(reference),
       host: { ...host, listeners: () => (listeners ??= host.listeners()) },
+      isHealthy: (app) => this.#verdicts.wasHealthy(app),
       windows: settings().windows,
       nowMs: clock.now(),
     });
@@ -215,6 +235,7 @@ export class ReconcileLoop {
     const wanted = enforcement.wanted();
     const isWished = (app: string) => isFresh || promoted.includes(app) || this.#pacing.isDue(app);
     const isInScope = (app: string) => {
+      if (enforcement.isSuspended(app)) return false;
       if (this.#rollouts.isUnderWay(app)) {
         if (isWished(app)) this.#pacing.miss(app);
         return false;
@@ -242,37 +263,14 @@ export class ReconcileLoop {
     for (const part of parts) this.#rollouts.begin(part, abort);
   }
 
-  #judge(actual: ActualState, gates: ReadonlyMap<string, Gate>): AppStanding[] {
-    const { enforcement, clock } = this.#core;
-    const held = new Map(enforcement.wanted().apps.map((app) => [app.name, app]));
-    const desired = enforcement.desired();
-    const fresh = (desired?.apps ?? [])
-      .filter(({ name }) => !held.has(name))
-      .map((app) => wantedApp({ app, revision: desired?.revision ?? "", images: {} }));
-    const standings: AppStanding[] = [];
-    for (const app of [...held.values(), ...fresh]) {
-      const evaluation = evaluateApp({
-        app,
-        actual,
-        gate: gates.get(app.name),
-        trouble: this.#pacing.trouble(app.name),
-        isUnderWay: this.#rollouts.isUnderWay(app.name),
-        nowMs: clock.now(),
-        wasHealthy: this.#verdicts.wasHealthy(app.name),
-      });
-      standings.push({ name: app.name, revision: app.revision, ...evaluation });
-      if (gates.get(app.name) === undefined) this.#verdicts.judged(app, evaluation);
-    }
-    return standings.sort((a, b) => (a.name < b.name ? -1 : 1));
-  }
-
   #figures(actual: ActualState, apps: readonly AppStanding[]): HeldFigures {
     const wanted = this.#core.enforcement.wanted();
     return {
       containersWanted: wanted.apps.flatMap(({ containers }) => containers).length,
       containersRunning: actual.containers.filter(({ status }) => status.state === "running")
         .length,
-      apps: apps.map(({ name, revision }) => ({ name, revision })),
+      apps,
+      quarantined: this.#core.enforcement.quarantines(),
     };
   }
 }

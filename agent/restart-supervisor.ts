@@ -113,6 +113,9 @@ export class RestartSupervisor {
     if (byHand?.specDigest === wanted.specDigest && isStop(byHand.action)) return;
     if (isCompletion(policy, exit)) {
       state.markCompleted(container.name, container.specDigest, clock.now());
+    } else {
+      const failure = { atMs: clock.now(), how: describeExit(exit) };
+      this.#setRecord(container.id, { ...this.restarts(container.id), failure });
     }
     if (ranForMs >= (policy.windowMs ?? Infinity)) this.reset(container.id);
     const restarts = this.restarts(container.id);
@@ -130,6 +133,11 @@ export class RestartSupervisor {
       if (delayMs > 0) await clock.sleep(delayMs, abort);
       await locks.run(container.name, async () => {
         if (abort.aborted) return;
+        // Something else may be wanted since it ended.
+        if (this.#options.wanted(container.name)?.specDigest !== container.specDigest) {
+          this.#settle(container.id, pending);
+          return;
+        }
         await this.#restart(container, delayMs, () => this.#settle(container.id, pending));
       });
     };

@@ -181,6 +181,7 @@ export class SourceLoop {
       log.warn("manifest", { warning: describeDiagnostic(warning) });
     }
     this.#state = { ...this.#state, seen: sha, errors: [] };
+    this.#core.meters.refused(false);
     const known = enforcement.desired();
     if (known !== undefined && JSON.stringify(known) === JSON.stringify(result.desired)) return;
     const { author, subject } = await this.#source.describe(sha, abort);
@@ -197,6 +198,7 @@ export class SourceLoop {
   #refuse(sha: CommitSha, errors: readonly string[]): void {
     const { events, log } = this.#core;
     this.#state = { ...this.#state, seen: sha, errors };
+    this.#core.meters.refused(true);
     log.warn("the newest commit was refused", { revision: sha, errors: errors.length });
     const message = `commit ${sha.slice(0, 12)} was refused: ${errors[0] ?? ""}`;
     events.record({ kind: "revision.refused", target: sha, message, fields: { errors } });

@@ -1,66 +1,72 @@
+import type { Verdict } from "./control.ts";
 import type { Core } from "./core.ts";
 import type { Promotion } from "./promotion.ts";
-import type { DeployRecord } from "./store/state-store.ts";
+import type { WayBack } from "./roll-back.ts";
+import type { RolloutRecord } from "./store/rollout-store.ts";
 import type { AppEvaluation } from "./verdict.ts";
-import type { WantedApp } from "./wanted-state.ts";
 
-/** Writes down what was deployed and how it ended: one record for each app and revision that changed it. */
+type VerdictCore = Pick<
+  Core,
+  "state" | "events" | "clock" | "enforcement" | "rollouts" | "log" | "meters" | "wake"
+>;
+
+/** Writes down how rollouts end, and tells of it. */
 export class VerdictLog {
-  readonly #core: Pick<Core, "state" | "events" | "clock" | "enforcement" | "log">;
-  readonly #deploys: Map<string, DeployRecord>;
+  readonly #core: VerdictCore;
 
-  constructor(core: Pick<Core, "state" | "events" | "clock" | "enforcement" | "log">) {
+  constructor(core: VerdictCore) {
     this.#core = core;
-    // In order of time: the last one of each app stays.
-    this.#deploys = new Map(core.state.deploys().map((deploy) => [deploy.app, deploy]));
   }
 
   /** True when what is held of the app was healthy at some time. */
   wasHealthy(app: string): boolean {
-    return this.#deploys.get(app)?.verdict === "healthy";
+    return this.#core.rollouts.newest(app)?.verdict === "healthy";
   }
 
   promoted({ promoted, removed }: Promotion): void {
-    const { events, clock, log } = this.#core;
+    const { events, log } = this.#core;
     for (const { app, revision } of promoted) {
-      this.#write({
-        app: app.name,
-        revision,
-        startedAtMs: clock.now(),
-        finishedAtMs: null,
-        verdict: "pending",
-        reason: "",
-      });
       log.info("rollout begins", { app: app.name, revision });
       const message = `${app.name} moves to ${revision.slice(0, 12)}`;
       const fields = { revision };
       events.record({ kind: "rollout.started", app: app.name, target: app.name, message, fields });
     }
     for (const app of removed) {
-      this.#deploys.delete(app);
       log.info("app left git", { app });
       const message = `${app} left git and is removed`;
       events.record({ kind: "app.removed", app, target: app, message });
     }
   }
 
-  /** The first good verdict of a revision stays; a bad one may still turn good. */
-  judged(app: WantedApp, { verdict, reason }: AppEvaluation): void {
-    const { events, clock, log } = this.#core;
-    const known = this.#deploys.get(app.name);
+  /** The first good verdict of a rollout stays, unless it is rolled back; a bad one may still turn good. */
+  judged(app: string, { verdict, reason }: Pick<AppEvaluation, "verdict" | "reason">): void {
+    const { rollouts, clock } = this.#core;
+    const known = rollouts.newest(app);
     if (known === undefined || verdict === "pending" || known.verdict === "healthy") return;
     if (known.verdict === verdict && known.reason === reason) return;
-    this.#write({ ...known, finishedAtMs: clock.now(), verdict, reason });
-    if (known.verdict === verdict) return;
-    log.info("verdict", { app: app.name, revision: known.revision, verdict, reason });
-    const message = `${app.name} at ${known.revision.slice(0, 12)} is ${verdict}`;
-    events.record({
-      kind: `rollout.${verdict}`,
-      app: app.name,
-      target: app.name,
-      message: reason === "" ? message : `${message}: ${reason}`,
-      fields: { revision: known.revision, durationMs: clock.now() - known.startedAtMs },
-    });
+    const finishedAtMs = clock.now();
+    rollouts.finish(app, { verdict, reason, finishedAtMs });
+    if (known.verdict !== verdict) this.#tell({ ...known, verdict, reason, finishedAtMs });
+  }
+
+  /** `before`: the rollouts that were taken back. */
+  rolledBack(before: readonly RolloutRecord[], back: WayBack, evidence: string): void {
+    const { log, events, clock } = this.#core;
+    for (const rollout of before) {
+      const finishedAtMs = clock.now();
+      this.#tell({ ...rollout, verdict: "rolled-back", reason: evidence, finishedAtMs });
+      const { app } = rollout;
+      const target = back.get(app)?.revision ?? "nothing";
+      log.warn("rolling back", { app, from: rollout.revision, to: target, evidence });
+      const message = `${app} goes back to ${target.slice(0, 12)}`;
+      events.record({
+        kind: "rollout.started",
+        app,
+        target: app,
+        message,
+        fields: { revision: target },
+      });
+    }
   }
 
   /** Nothing is left to do for the newest revision. */
@@ -73,8 +79,27 @@ export class VerdictLog {
     events.record({ kind: "revision.running", target: revision, message });
   }
 
-  #write(deploy: DeployRecord): void {
-    this.#deploys.set(deploy.app, deploy);
-    this.#core.state.recordDeploy(deploy);
+  #tell({ app, revision, verdict, reason, startedAtMs, finishedAtMs }: RolloutRecord): void {
+    const { events, log, meters, enforcement, wake } = this.#core;
+    const durationMs = (finishedAtMs ?? startedAtMs) - startedAtMs;
+    log.info("verdict", { app, revision, verdict, reason });
+    meters.verdict(verdict, durationMs);
+    const message = `${app} at ${revision.slice(0, 12)} is ${spoken[verdict]}`;
+    events.record({
+      kind: `rollout.${verdict}`,
+      app,
+      target: app,
+      message: reason === "" ? message : `${message}: ${reason}`,
+      fields: { revision, durationMs },
+    });
+    // Who comes after it may go on.
+    if (enforcement.isBehind()) wake("verdict reached");
   }
 }
+
+const spoken: Readonly<Record<Verdict, string>> = {
+  pending: "pending",
+  healthy: "healthy",
+  failed: "failed",
+  "rolled-back": "rolled back",
+};

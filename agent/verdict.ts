@@ -8,6 +8,8 @@ import type { WantedApp, WantedContainer } from "./wanted-state.ts";
 export type AppEvaluation = {
   readonly state: AppState;
   readonly verdict: Verdict;
+  /** Containers that failed, each with how. */
+  readonly failing: readonly { readonly name: string; readonly reason: string }[];
   /** Empty when there is nothing to say. */
   readonly reason: string;
   readonly services: readonly {
@@ -34,7 +36,6 @@ type ReplicaState = {
 const crashLoopRestarts = 3;
 /** A container without a healthcheck counts as up once it has stayed up this long. */
 const settleMs = 1_000;
-/** A step may fail once without being a failure. */
 const retriesTolerated = 1;
 
 /** Pure: how an app fares against what is held of it. */
@@ -77,6 +78,9 @@ export function evaluateApp(options: {
     state,
     verdict: judged.verdict,
     reason: judged.reason,
+    failing: states
+      .filter((entry) => entry.state.kind === "failed")
+      .map((entry) => ({ name: entry.wanted.name, reason: entry.state.reason })),
     services: [...services.values()],
   };
 }
@@ -115,7 +119,8 @@ function judge(found: {
   return { verdict: "healthy", reason: byHand.join("; "), byHand: byHand.length > 0 };
 }
 
-function isFinal(trouble: AppTrouble): boolean {
+/** A step may fail once without being a failure. */
+export function isFinal(trouble: AppTrouble): boolean {
   if (trouble.kind === "retryable") return trouble.failures > retriesTolerated;
   return trouble.kind === "stalled";
 }

@@ -11,7 +11,7 @@ import type {
 } from "../runtime/container-spec.ts";
 import type { NetworkSpec, VolumeSpec } from "../runtime/runtime.ts";
 import { appLabel, containerLabels } from "./container-labels.ts";
-import type { EnforcedApp } from "./store/state-store.ts";
+import type { EnforcedApp } from "./store/rollout-store.ts";
 
 /** A container that should exist; its id is given when it is made. */
 export type WantedContainer = {

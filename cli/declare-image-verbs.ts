@@ -69,7 +69,4 @@ function declareKeeping(declare: Declare): void {
     .action(
       running(async (...given) => (await import("./verbs/keep-images.ts")).runPrune(...given)),
     );
-  declare("history <image>", "what each layer was made by", "berth history shop/web:1").action(
-    running(async (...given) => (await import("./verbs/keep-images.ts")).runHistory(...given)),
-  );
 }

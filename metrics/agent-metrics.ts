@@ -1,6 +1,8 @@
 /** The agent's metrics of itself, in a registry of their own. */
 import { readdirSync, statSync } from "node:fs";
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from "prom-client";
+import { counter, durationBucketsSeconds, histogram } from "./agent-series.ts";
+import { type RolloutMetrics, rolloutMetrics } from "./rollout-metrics.ts";
 
 const reconcileResults = ["changed", "unchanged", "failed"] as const;
 const outcomes = ["ok", "failed"] as const;
@@ -19,7 +21,7 @@ export type AgentMetricsOptions = {
   readonly now?: () => number;
 };
 
-export type AgentMetrics = {
+export type AgentMetrics = RolloutMetrics & {
   reconciled(event: { readonly result: ReconcileResult; readonly durationMs: number }): void;
   fetched(result: Outcome): void;
   hooked(result: HookResult): void;
@@ -42,8 +44,6 @@ export type AgentMetrics = {
   render(): Promise<string>;
 };
 
-const durationBucketsSeconds = [0.001, 0.005, 0.02, 0.1, 0.5, 1, 5, 15, 60, 300];
-
 /** The delay of the event loop is looked at this often: an idle agent should be idle. */
 const eventLoopPrecisionMs = 100;
 
@@ -60,6 +60,7 @@ export function createAgentMetrics(options: AgentMetricsOptions): AgentMetrics {
     ...reconcileMetrics(registry),
     ...sourceMetrics(registry, options.now ?? Date.now),
     ...stateMetrics(registry),
+    ...rolloutMetrics(registry),
     ...stepMetrics(registry),
     ...imageMetrics(registry),
     // The library spells NaN (no delay measured yet) as no specification does.
@@ -233,27 +234,4 @@ function imageMetrics(registry: Registry): Pick<AgentMetrics, "pulled"> {
       duration.observe(durationMs / 1000);
     },
   };
-}
-
-/** Where all values of the only label are known, each begins at 0, so that the first event is an increase. */
-function counter<Label extends string>(
-  registry: Registry,
-  options: {
-    readonly name: string;
-    readonly help: string;
-    readonly labels: Readonly<Record<Label, readonly string[]>>;
-  },
-): Counter<string> {
-  const { name, help, labels } = options;
-  const labelNames = Object.keys(labels);
-  const metric = new Counter<string>({ name, help, labelNames, registers: [registry] });
-  if (labelNames.length > 1) return metric;
-  for (const [label, values] of Object.entries<readonly string[]>(labels)) {
-    for (const value of values) metric.inc({ [label]: value }, 0);
-  }
-  return metric;
-}
-
-function histogram(registry: Registry, name: string, help: string): Histogram {
-  return new Histogram({ name, help, buckets: durationBucketsSeconds, registers: [registry] });
 }

@@ -103,11 +103,16 @@ export function recordExit(
   exit: ProcessExit | undefined,
 ): ExitRecord {
   const cgroup = cgroupPathOf(context, id);
-  const before = context.inventory.get(id)?.oomKillsBefore ?? 0;
   endRest(context, id, cgroup);
-  const oomKilled = oomKills(context.cgroups, cgroup) > before;
+  const oomKilled = outOfMemoryKills(context, id) > 0;
   void removeCgroupSoon(context, id);
   return { ...(exit ?? { finishedAtMs: context.now() }), oomKilled };
+}
+
+/** Processes that the kernel killed for lack of memory since the container was started last. */
+export function outOfMemoryKills(context: ContainerContext, id: string): number {
+  const before = context.inventory.get(id)?.oomKillsBefore ?? 0;
+  return Math.max(0, oomKills(context.cgroups, cgroupPathOf(context, id)) - before);
 }
 
 /** Without a pid namespace of its own, what the first process has started outlives it. */

@@ -7,6 +7,7 @@ import type { ContainerContext } from "./container-context.ts";
 import { cgroupPathOf, pathsOf, stagingDirOf, supervisorsCgroupOf } from "./container-context.ts";
 import { execProcess } from "./container-exec.ts";
 import { readLog } from "./container-logs.ts";
+import { outOfMemoryKills } from "./container-watch.ts";
 import { Containers } from "./containers.ts";
 import { hostFeatures } from "./doctor.ts";
 import { helperPath } from "./helper-path.ts";
@@ -98,6 +99,7 @@ function runtimeOf(
       inventory.require(id);
       return readLog(pathsOf(context, id).log, { ...logs, ended: containers.ended(id) });
     },
+    outOfMemoryKills: async (id) => outOfMemoryKills(context, id),
     processes: async (id) => containers.processes(id),
     ensureNetwork: (spec) => networks.ensureNetwork(spec),
     removeNetwork: (name) => networks.removeNetwork(name),

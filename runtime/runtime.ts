@@ -209,6 +209,8 @@ export type Runtime = {
       readonly abort: AbortSignal;
     },
   ): AsyncIterable<LogLine>;
+  /** Processes that the kernel killed for lack of memory in the run that goes on. */
+  outOfMemoryKills(id: string): Promise<number>;
   /** Host pids of every process in the container's cgroup. */
   processes(id: string): Promise<readonly number[]>;
 

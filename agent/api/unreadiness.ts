@@ -6,10 +6,10 @@ export function describeUnreadiness(status: StatusReport): string {
     ({ verdict, state }) => verdict !== "healthy" || state !== "running",
   );
   if (status.wanted === null) return status.source.error ?? "no revision was fetched yet";
+  if (status.errors.length > 0) return `the newest commit was refused: ${status.errors[0]}`;
   if (app !== undefined) {
     return `app ${app.name} is ${app.state}, verdict ${app.verdict}${app.reason === "" ? "" : `: ${app.reason}`}`;
   }
-  if (status.errors.length > 0) return `the newest commit was refused: ${status.errors[0]}`;
   if (status.running !== status.wanted) {
     return `revision ${status.wanted} is wanted, ${status.running ?? "none"} is running`;
   }

@@ -13,6 +13,8 @@ export const liveMigrations: Migrations = [
      container_id TEXT PRIMARY KEY, revision TEXT NOT NULL, at_ms INTEGER NOT NULL,
      reason TEXT NOT NULL) STRICT;
    CREATE TABLE agent_lost (container_id TEXT PRIMARY KEY) STRICT;`,
+  `ALTER TABLE agent_restarts ADD COLUMN failed_at_ms INTEGER;
+   ALTER TABLE agent_restarts ADD COLUMN failure TEXT;`,
 ];
 
 /** A step that was begun and whose result is not known yet. */
@@ -31,6 +33,8 @@ export type RestartRecord = {
   readonly backoffMs: number;
   /** Runs that the kernel ended for lack of memory; undefined: none. The count of a run goes with its cgroup. */
   readonly oomKills?: number;
+  /** The last end that nobody asked for. */
+  readonly failure?: { readonly atMs: number; readonly how: string };
 };
 
 export type CreationReason = {
@@ -92,14 +96,16 @@ function intentMethods(database: DatabaseSync) {
 
 function restartMethods(database: DatabaseSync) {
   const upsert = database.prepare(
-    `INSERT OR REPLACE INTO agent_restarts (container_id, count, backoff_ms, oom_kills)
-     VALUES (?, ?, ?, ?)`,
+    `INSERT OR REPLACE INTO agent_restarts
+       (container_id, count, backoff_ms, oom_kills, failed_at_ms, failure) VALUES (?, ?, ?, ?, ?, ?)`,
   );
   const select = database.prepare("SELECT * FROM agent_restarts");
   const remove = database.prepare("DELETE FROM agent_restarts WHERE container_id = ?");
   return {
     setRestarts(containerId: string, record: RestartRecord): void {
-      upsert.run(containerId, record.count, record.backoffMs, record.oomKills ?? 0);
+      const { count, backoffMs, oomKills = 0, failure } = record;
+      const end = [failure?.atMs ?? null, failure?.how ?? null] as const;
+      upsert.run(containerId, count, backoffMs, oomKills, ...end);
     },
     forgetRestarts: (containerId: string): void => void remove.run(containerId),
     restarts(): Map<string, RestartRecord> {
@@ -110,6 +116,9 @@ function restartMethods(database: DatabaseSync) {
             count: Number(row.count),
             backoffMs: Number(row.backoff_ms),
             oomKills: Number(row.oom_kills),
+            ...(row.failure === null
+              ? {}
+              : { failure: { atMs: Number(row.failed_at_ms), how: String(row.failure) } }),
           },
         ]),
       );

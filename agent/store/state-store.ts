@@ -1,16 +1,7 @@
 import type { DatabaseSync } from "node:sqlite";
 import type { App, DesiredState } from "../../manifests/desired-state.ts";
-import type { Verdict } from "../control.ts";
 import { inTransaction, type Migrations } from "./open-database.ts";
-
-/** An app as it is held on this host: promoted from a revision once everything it needs was there. */
-export type EnforcedApp = {
-  readonly app: App;
-  /** Sha of the newest revision that says the same. */
-  readonly revision: string;
-  /** Service name -> digest of its image, resolved once for as long as the service stays the same. */
-  readonly images: Readonly<Record<string, string>>;
-};
+import { type EnforcedApp, rolloutMethods, rolloutMigration } from "./rollout-store.ts";
 
 export type ByHandAction = "stop" | "start" | "restart" | "kill";
 
@@ -20,15 +11,6 @@ export type ByHandMark = {
   readonly action: ByHandAction;
   readonly specDigest: string;
   readonly atMs: number;
-};
-
-export type DeployRecord = {
-  readonly app: string;
-  readonly revision: string;
-  readonly startedAtMs: number;
-  readonly finishedAtMs: number | null;
-  readonly verdict: Verdict;
-  readonly reason: string;
 };
 
 export const stateMigrations: Migrations = [
@@ -52,21 +34,22 @@ export const stateMigrations: Migrations = [
   `CREATE TABLE agent_previous_images (app TEXT PRIMARY KEY, images TEXT NOT NULL) STRICT;`,
   `CREATE TABLE agent_revision_trees (
      sha TEXT NOT NULL, tree TEXT NOT NULL, PRIMARY KEY (sha, tree)) STRICT;`,
+  rolloutMigration,
 ];
 
 /** Facts kept by name: the last good fetch, the revision that runs. */
 export type FactKey = "source.fetched-at-ms" | "revision.running" | "revision.wanted";
 
 const revisionsMax = 50;
-const deploysMax = 1_000;
 
-/** What must outlive a power cut, in `lib/state.db`. Every method is one committed transaction. */
+/** What must outlive a power cut, in `lib/state.db`. A method is one committed transaction, or part of a larger one. */
 export type StateStore = ReturnType<typeof createStateStore>;
 
 export function createStateStore(database: DatabaseSync) {
   return {
     ...revisionMethods(database),
     ...appMethods(database),
+    ...rolloutMethods(database),
     ...previousMethods(database),
     ...markMethods(database),
     ...factMethods(database),
@@ -82,6 +65,7 @@ function revisionMethods(database: DatabaseSync) {
        (SELECT sha FROM agent_revisions ORDER BY accepted_at_ms DESC LIMIT ${revisionsMax})`,
   );
   const select = database.prepare("SELECT desired FROM agent_revisions WHERE sha = ?");
+  const liftOthers = database.prepare("DELETE FROM agent_quarantine WHERE revision <> ?");
   const wanted = database.prepare("SELECT value FROM agent_facts WHERE key = 'revision.wanted'");
   const forgetRemoved = database.prepare(
     "DELETE FROM agent_previous_images WHERE app NOT IN (SELECT name FROM agent_apps)",
@@ -93,7 +77,16 @@ function revisionMethods(database: DatabaseSync) {
     "DELETE FROM agent_revision_trees WHERE sha NOT IN (SELECT sha FROM agent_revisions)",
   );
   const trees = database.prepare("SELECT DISTINCT tree FROM agent_revision_trees");
+  const find = database.prepare(
+    "SELECT desired FROM agent_revisions WHERE substr(sha, 1, length(?1)) = ?1 ORDER BY accepted_at_ms DESC",
+  );
   return {
+    /** By a prefix of its sha. */
+    findRevision(prefix: string): DesiredState | undefined {
+      const row = find.get(prefix);
+      // Written by acceptRevision only.
+      return row === undefined ? undefined : (parseJson(row.desired) as DesiredState);
+    },
     acceptRevision(desired: DesiredState, acceptedAtMs: number): void {
       inTransaction(database, () => {
         // The revision before this one has not had the apps that are gone.
@@ -103,6 +96,7 @@ function revisionMethods(database: DatabaseSync) {
         for (const tree of Object.keys(desired.trees ?? {})) insertTree.run(desired.revision, tree);
         trimTrees.run();
         setFact(database, "revision.wanted", desired.revision);
+        liftOthers.run(desired.revision);
       });
     },
     revision(sha: string): DesiredState | undefined {
@@ -126,15 +120,6 @@ function appMethods(database: DatabaseSync) {
        SELECT name, images FROM agent_apps WHERE name = ? AND images <> ?`,
   );
   const select = database.prepare("SELECT revision, app, images FROM agent_apps ORDER BY name");
-  const record = database.prepare(
-    `INSERT OR REPLACE INTO agent_history
-       (app, revision, started_at_ms, finished_at_ms, verdict, reason) VALUES (?, ?, ?, ?, ?, ?)`,
-  );
-  const trim = database.prepare(
-    `DELETE FROM agent_history WHERE rowid NOT IN
-       (SELECT rowid FROM agent_history ORDER BY started_at_ms DESC LIMIT ${deploysMax})`,
-  );
-  const history = database.prepare("SELECT * FROM agent_history ORDER BY started_at_ms");
   return {
     enforcedApps(): EnforcedApp[] {
       // Written by setEnforcedApps only.
@@ -144,8 +129,12 @@ function appMethods(database: DatabaseSync) {
         images: parseJson(row.images) as Record<string, string>,
       }));
     },
-    /** Replaces and removes several apps at once. */
-    setEnforcedApps(changed: readonly EnforcedApp[], removed: readonly string[]): void {
+    /** Replaces and removes several apps at once, together with what `also` writes. */
+    setEnforcedApps(
+      changed: readonly EnforcedApp[],
+      removed: readonly string[],
+      also: () => void = () => {},
+    ): void {
       inTransaction(database, () => {
         for (const { app, revision, images } of changed) {
           keepChanged.run(app.name, JSON.stringify(images));
@@ -155,31 +144,8 @@ function appMethods(database: DatabaseSync) {
           keepChanged.run(name, "");
           remove.run(name);
         }
+        also();
       });
-    },
-    recordDeploy(deploy: DeployRecord): void {
-      inTransaction(database, () => {
-        record.run(
-          deploy.app,
-          deploy.revision,
-          deploy.startedAtMs,
-          deploy.finishedAtMs,
-          deploy.verdict,
-          deploy.reason,
-        );
-        trim.run();
-      });
-    },
-    deploys(): DeployRecord[] {
-      return history.all().map((row) => ({
-        app: String(row.app),
-        revision: String(row.revision),
-        startedAtMs: Number(row.started_at_ms),
-        finishedAtMs: row.finished_at_ms === null ? null : Number(row.finished_at_ms),
-        // Written by recordDeploy only.
-        verdict: String(row.verdict) as Verdict,
-        reason: String(row.reason),
-      }));
     },
   };
 }

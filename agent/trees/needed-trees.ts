@@ -2,7 +2,7 @@ import type { App } from "../../manifests/desired-state.ts";
 import type { Runtime } from "../../runtime/runtime.ts";
 import type { Core } from "../core.ts";
 
-/** Trees that a stored revision, an app that is held, or a container of any state mounts. */
+/** Trees that a stored revision, an app as it is held or could be rolled back to, or a container of any state mounts. */
 export async function neededTrees({
   runtime,
   state,
@@ -13,6 +13,7 @@ export async function neededTrees({
   const { containers } = await runtime.observe();
   return new Set([
     ...state.revisionTrees(),
+    ...state.everyDefinition().flatMap(treesOf),
     ...enforcement.apps().flatMap(({ app }) => treesOf(app)),
     ...containers.flatMap(({ spec }) => spec.mounts.flatMap(treeOfMount)),
   ]);

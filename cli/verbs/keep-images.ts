@@ -53,7 +53,7 @@ export async function runPrune(context: Context, command: Command): Promise<unde
 }
 
 /** Newest first, as others print it. */
-export async function runHistory(context: Context, command: Command): Promise<undefined> {
+export async function runImageHistory(context: Context, command: Command): Promise<undefined> {
   const history = await call<readonly HistoryEntry[]>(context, "GET /v1/image-history", {
     name: command.args[0],
   });

@@ -1,6 +1,7 @@
-import type { FieldChange, PlanReport } from "../../agent/control.ts";
+import type { PlanReport } from "../../agent/control.ts";
 import { call } from "../agent-client.ts";
 import type { Context } from "../context.ts";
+import { describeChange } from "../field-change.ts";
 import { formatShort } from "../figures.ts";
 import { print, printable, printJson, style } from "../terminal.ts";
 
@@ -27,13 +28,4 @@ function printPlan({ revision, steps }: PlanReport): void {
     );
     for (const change of reason) print(`       ${describeChange(change)}`);
   }
-}
-
-function describeChange({ field, from, to }: FieldChange): string {
-  return printable(`${field}: ${describeValue(from)} -> ${describeValue(to)}`);
-}
-
-function describeValue(value: unknown): string {
-  if (value === undefined || value === null) return "(none)";
-  return typeof value === "string" ? value : JSON.stringify(value);
 }

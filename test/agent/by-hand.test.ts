@@ -55,6 +55,11 @@ test("a container killed by hand is left alone, one killed otherwise comes back"
     await host.clock.advance(1_000);
     t.is(host.state("shop-web-1"), "running");
     t.is(host.app("shop")?.state, "running");
+    const entries = await listContainers(context(host), { all: true });
+    t.false(
+      entries.some(({ byHand }) => byHand),
+      "nothing is by hand once it is started again",
+    );
   }));
 
 test("a signal that ends nothing is not remembered", (t) =>

@@ -13,7 +13,7 @@ test("a container that ends within a second of its start was never healthy", (t)
     t.is(host.app("shop")?.verdict, "failed");
     t.regex(host.app("shop")?.reason ?? "", /exit code 3/);
     t.deepEqual(
-      host.core.state.deploys().map(({ verdict }) => verdict),
+      host.core.state.rollouts().map(({ verdict }) => verdict),
       ["failed"],
     );
   }));

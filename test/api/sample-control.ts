@@ -3,6 +3,7 @@ import { spawn } from "node:child_process";
 import { constants } from "node:os";
 import type { Control, PsEntry, StatusReport } from "../../agent/control.ts";
 import type { ImageReport } from "../../agent/image-control.ts";
+import type { RolloutReport } from "../../agent/rollout-control.ts";
 import type { ExecSpec } from "../../runtime/container-spec.ts";
 import type { ProcessSession } from "../../runtime/runtime.ts";
 
@@ -53,6 +54,16 @@ export const samplePs: PsEntry = {
   startedAt: "2026-01-31T12:00:01.000Z",
   revision: sha,
   byHand: false,
+};
+
+const sampleRollout: RolloutReport = {
+  app: "shop",
+  revision: sha,
+  cause: "commit",
+  startedAt: "2026-01-31T12:00:00.000Z",
+  finishedAt: "2026-01-31T12:00:02.000Z",
+  verdict: "rolled-back",
+  reason: "shop-web-1 ended with exit code 3",
 };
 
 export const sampleImage: ImageReport = {
@@ -127,6 +138,24 @@ export function createSampleControl(changes: Partial<Control> = {}): {
       return from([Buffer.from("archive of "), Buffer.from(names.join(" "))]);
     },
     saveLayout: (names, { path }) => note("save-layout", path, ...names),
+    rollback: async (options) => {
+      await note("rollback", options);
+      return sampleRollout;
+    },
+    suspend: (app) => note("suspend", app ?? "all"),
+    resume: (app) => note("resume", app ?? "all"),
+    history: async (app) => (app === undefined || app === "shop" ? [sampleRollout] : []),
+    why: async (name) => ({
+      container: name,
+      app: "shop",
+      id: samplePs.id,
+      revision: sha,
+      createdAt: samplePs.createdAt,
+      reason: [{ field: "environment.GREETING", from: null, to: "ahoy" }],
+      restarts: 1,
+      failure: { at: samplePs.createdAt, how: "exit code 3" },
+      rollout: sampleRollout,
+    }),
     tagImage: async (name, reference) => {
       await note("tag", name, reference);
       return { ...sampleImage, references: [...sampleImage.references, reference] };

@@ -16,7 +16,16 @@ import { SimulatedClock } from "./simulated-clock.ts";
 import { SimulatedRuntime } from "./simulated-runtime.ts";
 
 const silent = { debug() {}, info() {}, warn() {}, error() {} };
-const noMeters = { step() {}, pull() {}, round() {}, fetched() {}, drift() {}, hold() {} };
+const noMeters = {
+  step() {},
+  pull() {},
+  round() {},
+  fetched() {},
+  verdict() {},
+  refused() {},
+  drift() {},
+  hold() {},
+};
 
 /** One host: the real loop and the real stores on a simulated clock and runtime. */
 export class SimulatedHost {

@@ -41,8 +41,12 @@ export class SimulatedRuntime implements Runtime {
   /** References that a pull would find. */
   readonly registry = new Set<string>();
   drift: KernelDrift[] = [];
+  /** How long a pull takes. */
+  pullMs = 0;
   /** Exit code of the healthcheck in a container, by container name. */
   readonly probes = new Map<string, number>();
+  /** Container name -> processes of it that ran out of memory, while its program goes on. */
+  readonly oomKills = new Map<string, number>();
   /** Container name -> how long its program takes to end after the stop signal. */
   readonly stopMs = new Map<string, number>();
   /** Container name -> exit code of a program that ends before its start is known. */
@@ -193,6 +197,10 @@ export class SimulatedRuntime implements Runtime {
 
   async *logs() {}
 
+  async outOfMemoryKills(id: string) {
+    return this.oomKills.get(this.#require(id).spec.name) ?? 0;
+  }
+
   async processes() {
     return [];
   }
@@ -288,6 +296,7 @@ export class SimulatedRuntime implements Runtime {
       resolve: async (reference) => `sha256:${reference}`,
       pull: async (reference) => {
         this.#call(`pull ${reference}`);
+        if (this.pullMs > 0) await this.#clock.sleep(this.pullMs, new AbortController().signal);
         if (!this.registry.has(reference)) {
           throw new Error(`cannot pull ${reference} because the registry does not know it`);
         }

@@ -1,0 +1,50 @@
+import type { FieldChange, Verdict } from "./control.ts";
+
+/** One rollout, as `berth history` shows it. */
+export type RolloutReport = {
+  readonly app: string;
+  readonly revision: string;
+  /** `commit`: git moved. `rollback`: what git wanted failed. `by-hand`: an operator said which revision. */
+  readonly cause: "commit" | "rollback" | "by-hand";
+  /** ISO 8601. */
+  readonly startedAt: string;
+  /** ISO 8601; null while there is no verdict. */
+  readonly finishedAt: string | null;
+  readonly verdict: Verdict;
+  /** The evidence, in one line; empty when there is nothing to say. */
+  readonly reason: string;
+};
+
+/** Why a container is there, and what happened to it since. */
+export type WhyReport = {
+  readonly container: string;
+  readonly app: string;
+  readonly id: string;
+  /** The revision that made it. */
+  readonly revision: string;
+  /** ISO 8601. */
+  readonly createdAt: string;
+  /** The fields that differed when it was made; empty where that is not known any more. */
+  readonly reason: readonly FieldChange[];
+  readonly restarts: number;
+  /** The last end that nobody asked for. */
+  readonly failure: { readonly at: string; readonly how: string } | null;
+  /** Newest rollout of its app. */
+  readonly rollout: RolloutReport | null;
+};
+
+/** What can be asked of a running agent about rollouts. */
+export type RolloutControl = {
+  /**
+   * Puts an app back on the revision before, or on one that is named by a prefix of its sha; what git wants is held back
+   * until the ref moves. Rejects when that revision is not known here, or its images are gone.
+   */
+  rollback(options: { readonly app: string; readonly to?: string }): Promise<RolloutReport>;
+  /** Leaves an app, or all of them, alone: no commit and no drift changes it. Restart policies still hold. */
+  suspend(app?: string): Promise<void>;
+  /** Ends that, and lets a revision that is held back be tried again. */
+  resume(app?: string): Promise<void>;
+  /** Newest first; of all apps, or of one. Empty for an app that was never here. */
+  history(app?: string): Promise<readonly RolloutReport[]>;
+  why(name: string): Promise<WhyReport>;
+};

@@ -1,0 +1,75 @@
+import type { Command } from "commander";
+import type { RolloutReport, WhyReport } from "../../agent/rollout-control.ts";
+import { call } from "../agent-client.ts";
+import type { Context } from "../context.ts";
+import { describeChange } from "../field-change.ts";
+import { formatAge, formatShort, formatSince } from "../figures.ts";
+import { formatTable } from "../table.ts";
+import { print, printable, printJson } from "../terminal.ts";
+import { runImageHistory } from "./keep-images.ts";
+
+export async function runRollback(context: Context, command: Command): Promise<undefined> {
+  const [app = ""] = command.args;
+  const { to } = command.opts<{ to?: string }>();
+  const body = to === undefined ? { app } : { app, to };
+  const rollout = await call<RolloutReport>(context, "POST /v1/rollback", body);
+  if (context.json) printJson(rollout);
+  else print(`${printable(app)} goes to ${formatShort(rollout.revision)}: see \`berth status\``);
+}
+
+export async function runSuspend(context: Context, { args: [app] }: Command): Promise<undefined> {
+  await call(context, "POST /v1/suspend", app === undefined ? {} : { app });
+}
+
+export async function runResume(context: Context, { args: [app] }: Command): Promise<undefined> {
+  await call(context, "POST /v1/resume", app === undefined ? {} : { app });
+}
+
+/** Of an app, of all of them, or of an image: an app wins. */
+export async function runHistory(context: Context, command: Command): Promise<undefined> {
+  const [name] = command.args;
+  const query = name === undefined ? {} : { app: name };
+  const rollouts = await call<readonly RolloutReport[]>(context, "GET /v1/history", query);
+  if (rollouts.length === 0 && name !== undefined) {
+    await runImageHistory(context, command);
+    return;
+  }
+  if (context.json) {
+    printJson(rollouts);
+    return;
+  }
+  const rows = rollouts.map((rollout) => [
+    rollout.app,
+    formatShort(rollout.revision),
+    rollout.cause,
+    formatSince(rollout.startedAt),
+    rollout.finishedAt === null ? "-" : formatAge(took(rollout.startedAt, rollout.finishedAt)),
+    rollout.verdict,
+    rollout.reason,
+  ]);
+  print(formatTable(["APP", "REVISION", "CAUSE", "STARTED", "TOOK", "VERDICT", "REASON"], rows));
+}
+
+export async function runWhy(context: Context, { args: [name] }: Command): Promise<undefined> {
+  const why = await call<WhyReport>(context, "GET /v1/why", { name });
+  if (context.json) {
+    printJson(why);
+    return;
+  }
+  const made = `was made ${formatSince(why.createdAt)} by revision ${formatShort(why.revision)}`;
+  print(`${printable(why.container)} ${made}`);
+  for (const change of why.reason) print(`  ${describeChange(change)}`);
+  const { failure, rollout } = why;
+  if (failure !== null) {
+    const restarts = why.restarts === 1 ? "1 restart" : `${why.restarts} restarts`;
+    print(`ended ${formatSince(failure.at)} with ${printable(failure.how)}, ${restarts} so far`);
+  }
+  if (rollout === null) return;
+  const reason = rollout.reason === "" ? "" : `: ${printable(rollout.reason)}`;
+  const of = `${printable(why.app)} at ${formatShort(rollout.revision)} (${rollout.cause})`;
+  print(`the rollout of ${of} is ${rollout.verdict}${reason}`);
+}
+
+function took(from: string, to: string): number {
+  return Date.parse(to) - Date.parse(from);
+}
