@@ -206,6 +206,7 @@ function openAgentRuntime({
     admitBind: (mount) => admitsBind(policy.current, mount),
     metadataAddress: () => policy.current.metadataAddress,
     registries: settings.registries,
+    imageTrust: () => policy.current.trust,
     now: Date.now,
   });
 }

@@ -5,6 +5,7 @@ import type { CopySpec } from "./copy-spec.ts";
 import type { HostFeature } from "./host-features.ts";
 import type { ImageStore } from "./images/image-store.ts";
 import type { RegistrySettings } from "./registry/registry-settings.ts";
+import type { TrustPolicy } from "./trust/trust-policy.ts";
 
 export type Log = {
   debug(message: string, fields?: Readonly<Record<string, unknown>>): void;
@@ -29,6 +30,8 @@ export type RuntimeOptions = {
   readonly addressPool: string;
   /** How registries are spoken to; undefined: by HTTPS, without proxies, and to loopback over plain HTTP too. */
   readonly registries?: RegistrySettings;
+  /** Which images may be pulled, as it is now; undefined: all. */
+  readonly imageTrust?: () => TrustPolicy;
   /**
    * Asked for every path of the host that a container mounts, links resolved, right before it is mounted. Undefined:
    * every path is granted.

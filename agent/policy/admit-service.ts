@@ -1,5 +1,7 @@
 import type { Admit, Refusal, Service, ServiceMount } from "../../manifests/desired-state.ts";
 import { hostPlatform } from "../../runtime/images/platform.ts";
+import { type ImageReference, parseReference } from "../../runtime/images/reference.ts";
+import { trustRule } from "../../runtime/trust/trust-policy.ts";
 import { admitsBind } from "./admit-bind.ts";
 import type { Policy } from "./policy.ts";
 
@@ -15,6 +17,7 @@ export function admitService(
     ...service.mounts.flatMap((mount, index) => mountRefusals(policy, mount, index)),
     ...portRefusals(policy, service, own.ports),
     ...platformRefusals(service),
+    ...imageRefusals(policy, service),
   ];
 }
 
@@ -23,6 +26,29 @@ function refusal(path: Refusal["path"], what: string, line: string): Refusal {
     path,
     message: `the policy of this host does not allow ${what}: \`${line}\` in its policy would`,
   };
+}
+
+/** Signatures are looked at when an image is pulled; what is rejected by name can be told at once. */
+function imageRefusals({ trust }: Policy, { image }: Service): readonly Refusal[] {
+  const reference = readReference(image);
+  if (reference === undefined) return [];
+  const { prefix, rule } = trustRule(trust, reference);
+  if (rule !== "reject") return [];
+  const name = `${reference.registry}/${reference.repository}`;
+  const message =
+    prefix === ""
+      ? `the policy of this host rejects images by default: \`trust.prefixes: {${name}: accept}\` in its policy would allow this one`
+      : `the policy of this host rejects images from ${prefix}: see \`trust.prefixes\` in its policy`;
+  return [{ path: ["image"], message }];
+}
+
+/** Undefined for what is no reference: the pull tells what is wrong with it. */
+function readReference(text: string): ImageReference | undefined {
+  try {
+    return parseReference(text);
+  } catch {
+    return undefined;
+  }
 }
 
 function securityRefusals(policy: Policy, { options }: Service): readonly Refusal[] {

@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { defaultCapabilities } from "../../runtime/capabilities.ts";
+import { Trust } from "./trust.ts";
 
 const AbsolutePath = z
   .string()
@@ -41,6 +42,8 @@ export const Policy = z.strictObject({
     .default({ min: 1, max: 65_535, reserved: [] }),
   /** Whether containers reach 169.254.0.0/16, the clouds' metadata services among it. Of the host, whatever a manifest says. */
   metadataAddress: z.boolean().default(false),
+  /** Which images may be pulled, by the names of their repositories. */
+  trust: Trust.default({ default: "accept", prefixes: {} }),
   seccompUnconfined: z.boolean().default(false),
   seccompProfiles: z.boolean().default(false),
   systemPathsUnconfined: z.boolean().default(false),

@@ -8,6 +8,8 @@ export type ImageErrorParts = {
   readonly kind: ImageErrorKind;
   /** When the other side asked to be tried again, in milliseconds since the epoch. */
   readonly retryAtMs?: number;
+  /** The other side says that there is no such thing. */
+  readonly isAbsence?: boolean;
   readonly cause?: unknown;
 };
 
@@ -18,6 +20,7 @@ export class ImageError extends Error {
   readonly fix: string;
   readonly kind: ImageErrorKind;
   readonly retryAtMs: number | undefined;
+  readonly isAbsence: boolean;
 
   constructor(parts: ImageErrorParts, doing = "use the image") {
     super(
@@ -28,16 +31,18 @@ export class ImageError extends Error {
     this.fix = parts.fix;
     this.kind = parts.kind;
     this.retryAtMs = parts.retryAtMs;
+    this.isAbsence = parts.isAbsence ?? false;
   }
 
   /** The same failure as `cannot DOING because …`. */
   whileDoing(doing: string): ImageError {
-    const { because, fix, kind, retryAtMs, cause } = this;
+    const { because, fix, kind, retryAtMs, isAbsence, cause } = this;
     return new ImageError(
       {
         because,
         fix,
         kind,
+        isAbsence,
         ...(retryAtMs === undefined ? {} : { retryAtMs }),
         ...(cause === undefined ? {} : { cause }),
       },

@@ -3,6 +3,8 @@ import type { DatabaseSync } from "node:sqlite";
 import { RegistryClient } from "../registry/registry-client.ts";
 import { noRegistrySettings, type RegistrySettings } from "../registry/registry-settings.ts";
 import type { Log } from "../runtime.ts";
+import { ImageTrust } from "../trust/image-trust.ts";
+import { acceptAll, type TrustPolicy } from "../trust/trust-policy.ts";
 import { BlobStore } from "./blob-store.ts";
 import { collectContent, emptyIncoming } from "./collect-content.ts";
 import { ContentPins } from "./content-pins.ts";
@@ -24,6 +26,8 @@ export type ImageStoreOptions = {
   readonly log: Log;
   /** How registries are spoken to; undefined: by HTTPS, without proxies, and to loopback over plain HTTP too. */
   readonly registries?: RegistrySettings;
+  /** Which images may be pulled, as it is now; undefined: all. */
+  readonly imageTrust?: () => TrustPolicy;
   /** Milliseconds since the epoch. */
   readonly now: () => number;
   readonly unpacker: Unpacker;
@@ -59,6 +63,7 @@ export async function openImageStore(options: ImageStoreOptions): Promise<ImageS
     log,
     trace: options.trace,
     registry,
+    trust: new ImageTrust(options.imageTrust ?? (() => acceptAll)),
   });
 }
 

@@ -1,4 +1,5 @@
 import type { RegistryClient } from "../registry/registry-client.ts";
+import type { ImageTrust } from "../trust/image-trust.ts";
 import type { Digest } from "./digest.ts";
 import { ImageError } from "./image-error.ts";
 import type { ImageRecord } from "./image-records.ts";
@@ -6,7 +7,10 @@ import type { PullProgress } from "./image-store.ts";
 import { type IngestOrder, type IngestParts, ingestImage } from "./ingest-image.ts";
 import { formatReference, type ImageReference } from "./reference.ts";
 
-export type PullParts = IngestParts & { readonly registry: RegistryClient };
+export type PullParts = IngestParts & {
+  readonly registry: RegistryClient;
+  readonly trust: ImageTrust;
+};
 
 export type PullOrder = {
   readonly reference: ImageReference;
@@ -22,7 +26,10 @@ export async function pullImage(parts: PullParts, order: PullOrder): Promise<Ima
   const report = (progress: Omit<PullProgress, "reference">): void =>
     order.onProgress({ reference: name, ...progress });
   report({ phase: "resolve", bytesDone: 0, bytesTotal: 0 });
+  parts.trust.admit(reference);
   const digest = await parts.registry.resolve(reference, { abort });
+  // Also for what is here already: it may have come by another name.
+  await parts.trust.verify(parts.registry, reference, { digest, options: { abort } });
   const stored = parts.records.byDigest(digest);
   if (stored !== undefined) {
     parts.records.setReference(name, stored.digest);

@@ -1,5 +1,4 @@
 import { createRegistries, type Registries } from "../registry/registries.ts";
-import type { RegistryClient } from "../registry/registry-client.ts";
 import { type CollectorParts, collectContent } from "./collect-content.ts";
 import { collectImages } from "./collect-images.ts";
 import { type Digest, isDigest } from "./digest.ts";
@@ -15,9 +14,8 @@ import type {
   ImageStore,
   PullProgress,
 } from "./image-store.ts";
-import type { IngestParts } from "./ingest-image.ts";
 import { loadImages } from "./load-image.ts";
-import { pullImage } from "./pull-image.ts";
+import { type PullParts, pullImage } from "./pull-image.ts";
 import { formatReference, parseReference } from "./reference.ts";
 import { type ArchiveFormat, type SavedImage, saveArchive, saveLayout } from "./save-image.ts";
 import { SharedJobs } from "./shared-jobs.ts";
@@ -25,7 +23,7 @@ import { SharedJobs } from "./shared-jobs.ts";
 /** How often it is written down that an image is in use. */
 const USE_NOTED_EVERY_MS = 3_600_000;
 
-export type StoreParts = IngestParts & CollectorParts & { readonly registry: RegistryClient };
+export type StoreParts = PullParts & CollectorParts;
 
 /** The images of one store. Opened by `openImageStore`. */
 export class StoredImages implements ImageStore {

@@ -32,6 +32,7 @@ export async function refusal(
       because: `registry ${registry} has no ${what}: it answered ${status}`,
       fix: "check the name and the tag, and that the image was pushed",
       kind: "stalled",
+      isAbsence: true,
     });
   }
   if (answer.status === 429) {

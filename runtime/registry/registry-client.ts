@@ -68,6 +68,36 @@ export class RegistryClient {
     );
   }
 
+  /** As `manifest`; undefined when the registry has none by this name. */
+  manifestIfThere(
+    reference: ImageReference,
+    options: ReadOptions,
+  ): Promise<FetchedManifest | undefined> {
+    return this.#fromFirst(reference, options, (endpoint, abort) =>
+      this.#manifestFrom({ endpoint, reference, options: { ...options, abort } }).catch((error) =>
+        noneIfAbsent(endpoint, error),
+      ),
+    );
+  }
+
+  /**
+   * The index of what refers to a manifest, by the referrers API, or by the tag that stands in for it where a registry
+   * has no such API (distribution-spec 1.1, "Listing Referrers"). Undefined when nothing does.
+   */
+  async referrers(
+    subject: Repository & { readonly digest: Digest },
+    artifactType: string,
+    options: ReadOptions,
+  ): Promise<Buffer | undefined> {
+    const found = await this.#fromFirst(subject, options, (endpoint, abort) =>
+      this.#referrersFrom(endpoint, { subject, artifactType, options: { ...options, abort } }),
+    );
+    if (found !== undefined) return found;
+    const { registry, repository, digest } = subject;
+    const tag = digest.replace(":", "-");
+    return (await this.manifestIfThere({ registry, repository, tag }, options))?.bytes;
+  }
+
   /**
    * The bytes of a blob, not yet verified. Goes on by Range after a broken connection, also at the next endpoint. The
    * digest is the caller's to check; `size` only tells when the blob is complete.
@@ -167,6 +197,36 @@ export class RegistryClient {
     return { bytes, digest, ...(contentType === undefined ? {} : { contentType }) };
   }
 
+  async #referrersFrom(
+    endpoint: Endpoint,
+    order: {
+      readonly subject: Repository & { readonly digest: Digest };
+      readonly artifactType: string;
+      readonly options: ReadOptions;
+    },
+  ): Promise<Buffer | undefined> {
+    const { subject, artifactType, options } = order;
+    const answer = await this.transport.send({
+      ...options,
+      ...attemptsOf(endpoint),
+      method: "GET",
+      endpoint,
+      repository: subject.repository,
+      target: `referrers/${subject.digest}`,
+      query: { artifactType },
+      headers: { accept: indexTypes[0] ?? "" },
+      actions: "pull",
+    });
+    if (answer.status === 200) {
+      return readBody(answer.body, DOCUMENT_BYTES_MAX, `registry ${endpoint.name}`);
+    }
+    const what = `referrers of ${subject.digest}`;
+    const error = await refusal(answer, { registry: endpoint.name, what });
+    // Registries without the API answer with all kinds of refusals.
+    if (endpoint.mirrorOf === undefined && [400, 404, 405, 501].includes(answer.status)) return;
+    throw error;
+  }
+
   #manifestRequest(method: "GET" | "HEAD", order: ManifestOrder): Promise<HttpAnswer> {
     const { endpoint, reference, options } = order;
     return this.transport.send({
@@ -222,6 +282,12 @@ type ManifestOrder = {
   readonly reference: ImageReference;
   readonly options: ReadOptions;
 };
+
+/** What the registry itself does not have is not there; a mirror may lack what the registry has. */
+function noneIfAbsent({ mirrorOf }: Endpoint, error: unknown): undefined {
+  if (mirrorOf === undefined && error instanceof ImageError && error.isAbsence) return undefined;
+  throw error;
+}
 
 /** A mirror has others behind it: it is asked once. */
 function attemptsOf({ mirrorOf }: Endpoint): { attemptsMax?: number } {

@@ -80,7 +80,7 @@ async function answering(url: string, child: ChildProcess): Promise<void> {
 export async function pushByHand(
   host: string,
   name: { readonly repository: string; readonly tag: string },
-  image: BuiltImage,
+  image: Pick<BuiltImage, "blobs" | "manifest" | "mediaType">,
 ): Promise<void> {
   const base = `http://${host}/v2/${name.repository}`;
   for (const [digest, bytes] of image.blobs) {

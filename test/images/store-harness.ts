@@ -11,6 +11,7 @@ import {
   noRegistrySettings,
   type RegistrySettings,
 } from "../../runtime/registry/registry-settings.ts";
+import { acceptAll, type TrustPolicy } from "../../runtime/trust/trust-policy.ts";
 
 export type StoreBench = {
   readonly root: string;
@@ -30,6 +31,7 @@ export async function withStore(
   work: (bench: StoreBench) => Promise<void>,
   root: string = mkdtempSync(join(tmpdir(), "bt-images-")),
   registries: RegistrySettings = noRegistrySettings,
+  imageTrust: () => TrustPolicy = () => acceptAll,
 ): Promise<void> {
   const launcher = new Launcher({ helperPath, log: silent });
   const state = new DatabaseSync(join(root, "state.db"));
@@ -42,6 +44,7 @@ export async function withStore(
       state,
       log: silent,
       registries,
+      imageTrust,
       now: () => Date.now(),
       unpacker,
     });
