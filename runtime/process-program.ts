@@ -14,6 +14,8 @@ export function finishProcess(
     readonly hold: boolean;
     /** The working directory was entered before: a filter of the caller's may not allow it here. */
     readonly entered?: boolean;
+    /** Adds what runs with all that the program itself may do, right before it. */
+    readonly beforeExec?: (program: Program) => void;
   },
 ): void {
   const { user } = process;
@@ -31,6 +33,7 @@ export function finishProcess(
   setLimits(program, process, (resource) => lateLimits.has(resource));
   if (life.hold) program.hold();
   if (process.noNewPrivileges) loadFilter(program, process);
+  life.beforeExec?.(program);
   program.exec(process.argv, process.environment);
 }
 

@@ -23,7 +23,7 @@ const options = {
   "ignore-paused": "flag",
   apparmor: "value",
   "process-label": "value",
-  cgroup: "value",
+  cgroup: "list",
 } as const;
 
 const short = {
@@ -52,6 +52,8 @@ export async function runExec({ root, words }: Call): Promise<number> {
       file === undefined ? withOptions(own, call, argv) : readJson(file, OciProcess, "the process"),
     preservedFds: preservedFds(call.values),
     detach,
+    cgroups: call.lists.get("cgroup") ?? [],
+    ignorePaused: call.flags.has("ignore-paused"),
     ...(pidFile === undefined ? {} : { pidFile }),
     ...(consoleSocket === undefined ? {} : { consoleSocket }),
   });

@@ -1,7 +1,8 @@
 /** `berth oci`: an OCI runtime's command line. Every invocation is a process of its own; no agent is needed. */
 import { parseArguments, UsageError } from "./arguments.ts";
-import { logFailure } from "./failure.ts";
+import { type Logging, logFailure, logWarning } from "./failure.ts";
 import { print } from "./print.ts";
+import { verbUsage } from "./usage.ts";
 import { findVerb, verbNames } from "./verbs.ts";
 import { versionText } from "./version-text.ts";
 
@@ -26,11 +27,15 @@ Verbs: ${verbNames.join(" ")}
 Example: berth oci run --bundle /tmp/bundle web
 `;
 
+/** Told from the exit code of the program, as far as that can be. */
+const execFailureCode = 255;
+
 process.exitCode = await runOci(process.argv.slice(2));
 
 /** Carries out the words after `berth oci`. Resolves with the exit code. */
 async function runOci(words: readonly string[]): Promise<number> {
-  const logging: { file?: string; format?: string } = {};
+  const logging: Logging = {};
+  let verbName: string | undefined;
   try {
     const global = parseArguments(words, globalOptions, { short: { v: "version", h: "help" } });
     const file = global.values.get("log");
@@ -38,17 +43,25 @@ async function runOci(words: readonly string[]): Promise<number> {
     if (file !== undefined) logging.file = file;
     if (format !== undefined) logging.format = format;
     const [name, ...rest] = global.rest;
+    verbName = name;
     if (global.flags.has("version")) return print(versionText());
     if (name === undefined || name === "help" || global.flags.has("help")) return print(usage);
     const verb = findVerb(name);
     if (verb === undefined) {
       throw new UsageError(`cannot do ${name}: one of ${verbNames.join(", ")} is expected`);
     }
+    const help = verbUsage(name);
+    if (help !== undefined && (rest[0] === "--help" || rest[0] === "-h")) return print(help);
     refuseRootless(global.values.get("rootless"));
-    return await verb({ root: global.values.get("root") ?? "/run/berth-oci", words: rest });
+    return await verb({
+      root: global.values.get("root") ?? "/run/berth-oci",
+      words: rest,
+      warn: (text) => logWarning(text, logging),
+    });
   } catch (error) {
     logFailure(error, logging);
-    return error instanceof UsageError ? 2 : 1;
+    if (error instanceof UsageError) return 2;
+    return verbName === "exec" ? execFailureCode : 1;
   }
 }
 

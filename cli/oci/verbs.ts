@@ -3,7 +3,11 @@ import { StateDirectory } from "../../runtime/oci/state-directory.ts";
 import { type OptionKinds, type ParsedArguments, parseArguments, UsageError } from "./arguments.ts";
 import { print, printJson } from "./print.ts";
 
-export type Call = { readonly root: string; readonly words: readonly string[] };
+export type Call = {
+  readonly root: string;
+  readonly words: readonly string[];
+  readonly warn: (text: string) => void;
+};
 type Verb = (call: Call) => Promise<number>;
 
 export function findVerb(name: string): Verb | undefined {
@@ -24,17 +28,17 @@ const createOptions = {
 } as const;
 const createShort = { b: "bundle", d: "detach", f: "config" };
 
-const create: Verb = async ({ root, words }) => {
+const create: Verb = async ({ root, words, warn }) => {
   const call = parseArguments(words, createOptions, { short: createShort });
   const { createContainer } = await import("../../runtime/oci/create.ts");
-  await createContainer(createRequest(root, call), { stays: false });
+  await createContainer(createRequest(root, call, warn), { stays: false });
   return 0;
 };
 
-const run: Verb = async ({ root, words }) => {
+const run: Verb = async ({ root, words, warn }) => {
   const call = parseArguments(words, createOptions, { short: createShort });
   const { runContainer } = await import("../../runtime/oci/run.ts");
-  return runContainer(createRequest(root, call), {
+  return runContainer(createRequest(root, call, warn), {
     detach: call.flags.has("detach"),
     keep: call.flags.has("keep"),
   });
@@ -95,7 +99,10 @@ const list: Verb = async ({ root, words }) => {
 };
 
 const ps: Verb = async (call) => {
-  const { directory, parsed, rest } = containerOf(call, { format: "value" }, { f: "format" });
+  // After the container's id come options of ps(1).
+  const parsed = parseArguments(call.words, { format: "value" }, { short: { f: "format" } });
+  const [id, ...rest] = parsed.rest;
+  const { directory } = containerOf({ ...call, words: id === undefined ? [] : [id] });
   const [{ processesOf }, { processTable }] = await Promise.all([
     import("../../runtime/oci/observe.ts"),
     import("./container-table.ts"),
@@ -197,7 +204,11 @@ function containerOf(
   return { directory: new StateDirectory(root, id), parsed, rest };
 }
 
-function createRequest(root: string, { values, rest }: ParsedArguments) {
+function createRequest(
+  root: string,
+  { values, rest }: ParsedArguments,
+  warn: (text: string) => void,
+) {
   const [id] = rest;
   if (id === undefined) throw new UsageError("cannot create: a container id is expected");
   const [pidFile, consoleSocket] = [values.get("pid-file"), values.get("console-socket")];
@@ -205,6 +216,7 @@ function createRequest(root: string, { values, rest }: ParsedArguments) {
   return {
     root,
     id,
+    warn,
     bundle: values.get("bundle") ?? ".",
     preservedFds: preservedFds(values),
     ...(configFile === undefined ? {} : { configFile }),

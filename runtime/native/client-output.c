@@ -110,6 +110,7 @@ void client_send_exit(struct supervisor *supervisor, struct client *client, uint
   uint8_t bytes[32];
   struct wire_writer body = wire_writer_of(bytes, sizeof bytes);
   wire_put_exit(&body, status);
+  client->has_exit = true;
   client_send(supervisor, client, id, BERTH_MSG_EXITED, &body);
 }
 

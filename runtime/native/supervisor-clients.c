@@ -34,11 +34,15 @@ void clients_sweep(struct supervisor *supervisor) {
   }
 }
 
-bool clients_have_output(const struct supervisor *supervisor) {
-  for (const struct client *client = supervisor->clients; client != NULL; client = client->next) {
-    if (client->fd >= 0 && client->outbox.end > client->outbox.start) return true;
+/* Who has been told everything reads the end of the stream, and closes. To close first would take what the client has
+ * not read with it, as soon as it writes or has written what nobody reads (unix(7): ECONNRESET). */
+void clients_say_goodbye(struct supervisor *supervisor) {
+  for (struct client *client = supervisor->clients; client != NULL; client = client->next) {
+    bool is_told = client->has_exit && client->outbox.end == client->outbox.start;
+    if (client->fd < 0 || client->is_shut || !is_told) continue;
+    shutdown(client->fd, SHUT_WR);
+    client->is_shut = true;
   }
-  return false;
 }
 
 /* Only the host's root: a process in a container may have the socket's path by accident, but never that id. */

@@ -11,7 +11,7 @@
 #include "cleanup.h"
 #include "supervisor-state.h"
 
-/* How long clients may take for what is left for them after the container's end. */
+/* How long clients may take for what is left for them after the container's end, and to close then. */
 #define LINGER_MS 3000
 /* Of an ended container's output, where somebody else still holds the pipe and writes. */
 #define DRAIN_READS_MAX 64
@@ -149,7 +149,7 @@ static int timeout_ms(const struct supervisor *supervisor) {
 static bool is_over(const struct supervisor *supervisor) {
   if (supervisor->state != CONTAINER_ENDED) return false;
   if (monotonic_ms() >= supervisor->end_at_ms) return true;
-  return supervisor->execs == NULL && !clients_have_output(supervisor);
+  return supervisor->execs == NULL && supervisor->clients == NULL;
 }
 
 _Noreturn void supervisor_loop(struct supervisor *supervisor) {
@@ -157,6 +157,7 @@ _Noreturn void supervisor_loop(struct supervisor *supervisor) {
     clients_sweep(supervisor);
     execs_watch(supervisor);
     execs_sweep(supervisor);
+    if (supervisor->state == CONTAINER_ENDED && supervisor->execs == NULL) clients_say_goodbye(supervisor);
     if (is_over(supervisor)) _exit(0);
     watch_container(supervisor);
     clients_watch(supervisor);

@@ -71,6 +71,8 @@ struct client {
   struct outbox outbox;
   struct subscription subscriptions[SUBSCRIPTIONS_MAX];
   size_t subscription_count;
+  bool has_exit;       /* EXITED was sent */
+  bool is_shut;        /* nothing more is sent */
 };
 
 struct supervisor {
@@ -116,7 +118,7 @@ void set_nonblocking(int fd);
 void clients_watch(struct supervisor *supervisor);
 void clients_sweep(struct supervisor *supervisor);
 void clients_accept_all(struct supervisor *supervisor);
-bool clients_have_output(const struct supervisor *supervisor);
+void clients_say_goodbye(struct supervisor *supervisor);
 void client_drop(struct supervisor *supervisor, struct client *client);
 
 /* client-output.c: messages to one client. A client that lets too much pile up is dropped. */

@@ -1,6 +1,7 @@
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { resolve } from "node:path";
 import { type CgroupHost, detectCgroups } from "../cgroups/cgroup-host.ts";
+import { isFrozen } from "../cgroups/container-cgroup.ts";
 import { helperPath } from "../helper-path.ts";
 import { cgroupPath, cgroupPids, dirsOf, makeCgroup, removeCgroup } from "./cgroup-path.ts";
 import { type HookPlans, planHooks } from "./hooks.ts";
@@ -23,6 +24,8 @@ export type CreateRequest = {
   readonly pidFile?: string;
   readonly consoleSocket?: string;
   readonly preservedFds: number;
+  /** Told what may not be meant. */
+  readonly warn: (text: string) => void;
 };
 
 /** A container that was made, and what its maker has to give back. */
@@ -36,7 +39,8 @@ export type Created = {
 
 /**
  * Makes a container whose first process waits for its start. Everything is checked before anything is made, and undone
- * when it fails. `stays`: its supervisor stays until the end; it does not wait then, but runs.
+ * when it fails. `stays`: its supervisor stays until the end; the process does not wait then, but runs, unless its
+ * terminal is to be joined: `joinTerminal` releases it.
  */
 export async function createContainer(
   request: CreateRequest,
@@ -55,7 +59,15 @@ export async function createContainer(
     cgroups: host,
     cgroupPath: path,
   });
-  const record = newRecord(config, { id: request.id, bundle, rootfs: rootOf(made), host, path });
+  const sharesCgroup = isInUse(host, path, request.warn);
+  const record = newRecord(config, {
+    id: request.id,
+    bundle,
+    rootfs: rootOf(made),
+    host,
+    path,
+    sharesCgroup,
+  });
   directory.make(configFile);
   const supervisorDir = stays ? mkdtempSync("/run/berth-oci-") : undefined;
   try {
@@ -112,6 +124,7 @@ function newRecord(
     readonly rootfs: string;
     readonly host: CgroupHost;
     readonly path: string;
+    readonly sharesCgroup: boolean;
   },
 ): OciRecord {
   return {
@@ -123,7 +136,26 @@ function newRecord(
     annotations: config.annotations ?? {},
     cgroupPath: place.path,
     cgroup: dirsOf(place.host, place.path),
+    ...(place.sharesCgroup ? { sharesCgroup: true } : {}),
   };
+}
+
+/** Tells whether processes of others are in the container's cgroup. Throws where none could run in it. */
+function isInUse(host: CgroupHost, path: string, warn: (text: string) => void): boolean {
+  if (
+    existsSync(`${host.v1.get("freezer") ?? host.unified ?? ""}${path}`) &&
+    isFrozen(host, path)
+  ) {
+    throw new Error(
+      `cannot create the container because the cgroup ${path} is frozen (container's cgroup unexpectedly frozen): thaw it, or name another in linux.cgroupsPath`,
+    );
+  }
+  const others = cgroupPids(dirsOf(host, path)).length;
+  if (others === 0) return false;
+  warn(
+    `container's cgroup is not empty: ${others} processes of others are in ${path}, and share its limits`,
+  );
+  return true;
 }
 
 function prepareCgroup(config: OciConfig, host: CgroupHost, path: string): void {
@@ -163,17 +195,21 @@ function launchInit(
 ) {
   const { made, hooks, supervisorDir } = parts;
   const stays = supervisorDir !== undefined;
+  // Who joins the terminal must be there before anything is written to it.
+  const joins =
+    stays && made.plan.process.terminal !== undefined && request.consoleSocket === undefined;
   const program = compileOciContainer(made, hooks, {
     ...(stays ? {} : { startSocket: directory.startSocket }),
     ...(request.consoleSocket === undefined
       ? {}
       : { consoleSocket: resolve(request.consoleSocket) }),
+    holds: joins,
   });
   return launch({
     helperPath,
     containerId: request.id,
     program,
-    holds: !stays,
+    holds: !stays || joins,
     terminal: made.plan.process.terminal !== undefined,
     preservedFds: countPreserved(listenEnvironment().count + request.preservedFds),
     supervisor: stays
@@ -189,8 +225,11 @@ function undo(
   supervisorDir: string | undefined,
 ): void {
   const dirs = record.cgroup;
-  for (const pid of cgroupPids(dirs)) killQuietly(pid);
-  removeCgroup(dirs);
+  // What others have there is theirs.
+  if (record.sharesCgroup !== true) {
+    for (const pid of cgroupPids(dirs)) killQuietly(pid);
+    removeCgroup(dirs);
+  }
   directory.remove();
   if (supervisorDir !== undefined) rmSync(supervisorDir, { recursive: true, force: true });
 }

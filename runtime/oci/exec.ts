@@ -4,6 +4,7 @@ import { helperPath } from "../helper-path.ts";
 import { namespaceFlag } from "../kernel-flags.ts";
 import type { ProcessIdentity } from "../launcher.ts";
 import { requireStatus } from "./container-status.ts";
+import { execCgroup } from "./exec-cgroup.ts";
 import { launch } from "./launch.ts";
 import { OciConfig, type OciProcess } from "./oci-config.ts";
 import { planProcess } from "./oci-process.ts";
@@ -20,6 +21,10 @@ export type ExecRequest = {
   readonly preservedFds: number;
   /** The process is the caller's to reap. */
   readonly detach: boolean;
+  /** In a paused container the process begins when that is resumed; else it is refused. */
+  readonly ignorePaused: boolean;
+  /** Below the container's, as `execCgroup` reads them. */
+  readonly cgroups: readonly string[];
 };
 
 /** A process that runs, and where its supervisor is asked for its end. */
@@ -35,7 +40,8 @@ export async function execInOciContainer(
   request: ExecRequest,
 ): Promise<Executed> {
   const record = directory.read();
-  requireStatus(record, directory, ["running", "created"], "exec in");
+  const paused = request.ignorePaused ? (["paused"] as const) : [];
+  requireStatus(record, directory, ["running", "created", ...paused], "exec in");
   const config = readJson(directory.configFile, OciConfig, "the configuration");
   if (config.process == null || record.process === undefined) {
     throw new Error(`cannot exec in ${record.id}: the container has no process`);
@@ -50,6 +56,7 @@ export async function execInOciContainer(
       "cannot exec with a terminal because nobody takes it: --console-socket is expected",
     );
   }
+  const holds = plan.terminal !== undefined && staysHere;
   const supervisorDir = request.detach ? undefined : mkdtempSync("/run/berth-oci-");
   try {
     const started = await launch({
@@ -60,13 +67,16 @@ export async function execInOciContainer(
         {
           process: record.process,
           joins,
-          cgroup: record.cgroup,
+          cgroup: execCgroup(record, request.cgroups),
         },
-        request.consoleSocket === undefined
-          ? {}
-          : { consoleSocket: resolve(request.consoleSocket) },
+        {
+          holds,
+          ...(request.consoleSocket === undefined
+            ? {}
+            : { consoleSocket: resolve(request.consoleSocket) }),
+        },
       ),
-      holds: false,
+      holds,
       terminal: plan.terminal !== undefined,
       preservedFds: countPreserved(request.preservedFds),
       supervisor:
@@ -74,11 +84,21 @@ export async function execInOciContainer(
           ? undefined
           : { socketPath: `${supervisorDir}/s`, exitPath: `${supervisorDir}/exit` },
     });
-    if (request.pidFile !== undefined) writeFileSync(request.pidFile, `${started.pid}`);
+    if (request.pidFile !== undefined) writePid(request.pidFile, started);
     return { process: started, supervisorDir, terminal: plan.terminal !== undefined };
   } catch (error) {
     if (supervisorDir !== undefined) rmSync(supervisorDir, { recursive: true, force: true });
     throw error;
+  }
+}
+
+/** A process that its caller will not find is not left behind. */
+function writePid(path: string, { pid }: ProcessIdentity): void {
+  try {
+    writeFileSync(path, `${pid}`);
+  } catch (cause) {
+    process.kill(pid, "SIGKILL");
+    throw new Error(`cannot write the pid to ${path}: the process was ended`, { cause });
   }
 }
 

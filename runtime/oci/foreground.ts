@@ -28,8 +28,14 @@ export async function waitForEnd(process: ProcessIdentity, supervisorDir: string
   }
 }
 
-/** Joins this process's terminal with the one in the container. Resolves once all of its output was written. */
-export async function joinTerminal(supervisorDir: string): Promise<number> {
+/**
+ * Joins this process's terminal with the one in the container, whose process waits for it, and lets that run. Resolves
+ * once all of its output was written. Rejects with a HelperError when its program cannot be executed.
+ */
+export async function joinTerminal(
+  supervisorDir: string,
+  onRunning: () => void = () => {},
+): Promise<number> {
   const { stdin, stdout } = globalThis.process;
   const session = await attachToContainer(`${supervisorDir}/s`, { stdin: true });
   const resize = () => session.resize({ rows: stdout.rows ?? 24, columns: stdout.columns ?? 80 });
@@ -39,11 +45,24 @@ export async function joinTerminal(supervisorDir: string): Promise<number> {
   resize();
   stdout.on("resize", resize);
   try {
-    return exitCode(await session.exit);
+    await release(supervisorDir);
+    onRunning();
+    const ended = await session.exit;
+    const isKnown = ended.code !== undefined || ended.signal !== undefined;
+    return exitCode(isKnown ? ended : await readExit(`${supervisorDir}/exit`));
   } finally {
     if (stdin.isTTY) stdin.setRawMode(false);
     stdin.destroy();
     rmSync(supervisorDir, { recursive: true, force: true });
+  }
+}
+
+async function release(supervisorDir: string): Promise<void> {
+  const { client } = await SupervisorClient.connect(`${supervisorDir}/s`);
+  try {
+    await client.release();
+  } finally {
+    client.close();
   }
 }
 

@@ -10,6 +10,7 @@ export type Launch = {
   readonly helperPath: string;
   readonly containerId: string;
   readonly program: Uint8Array;
+  /** The process waits for a release: on its start socket, or where its supervisor stays on that one's. */
   readonly holds: boolean;
   readonly terminal: boolean;
   /** How many of the caller's descriptors, from 3 on, the process keeps. */

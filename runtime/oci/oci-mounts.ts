@@ -121,11 +121,15 @@ function fileSystemMount(
   const named = new Set(options.parameters.map(({ key }) => key));
   const own = byHost ? Object.entries(owner).filter(([key]) => !named.has(key)) : [];
   const source = mount.source == null || mount.source === "" ? [] : [["source", mount.source]];
+  const flags = options.flags | options.recursiveFlags;
+  // What is mounted below it, and the devices, need their places in it first.
+  const isLate = target === "/dev" && (flags & readOnly) !== 0;
   return {
     kind: "filesystem",
     type,
     target,
-    flags: options.flags | options.recursiveFlags,
+    flags: isLate ? flags & ~readOnly : flags,
+    ...(isLate ? { lateFlags: readOnly } : {}),
     madeBy: byHost ? "host" : "init",
     parameters: [
       ...[...source, ...own].map(([key = "", value = ""]) => ({

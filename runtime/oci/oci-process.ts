@@ -172,6 +172,7 @@ function compileFilter(seccomp: Readonly<Record<string, unknown>>): {
     architecture: arch() === "arm64" ? "aarch64" : "x86_64",
     capabilities: [],
     kernel: release(),
+    refusesYounger: true,
   });
   return { program, flags: flags.reduce((all, flag) => all | flag, 0) };
 }

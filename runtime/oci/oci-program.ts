@@ -25,6 +25,8 @@ export type Handoff = {
   readonly startSocket?: string;
   /** Where somebody listens for the terminal's master. Undefined: the supervisor keeps it. */
   readonly consoleSocket?: string;
+  /** The process waits until its supervisor is told to release it. */
+  readonly holds: boolean;
 };
 
 /**
@@ -57,6 +59,7 @@ export function compileOciContainer(
   placeWithCopies(program, mounts, copyUps);
   makeOwnNodes(program, plan, mounts);
   for (const { target, path } of plan.symlinks) program.makeSymlink(target, path);
+  makeConsole(program, plan);
   sealMounts(program, mounts, plan);
   program.await();
   runHooks(program, hooks.createContainer);
@@ -71,8 +74,10 @@ export function compileOciContainer(
   const process = showTerminal(program, plan.process);
   program.chdir(process.workingDir, true).find(process.argv, process.environment);
   if (start !== undefined) program.holdUntil(start);
-  runHooks(program, hooks.startContainer);
-  finishProcess(program, process, { first: true, init: false, hold: false, entered: true });
+  const { holds: hold } = handoff;
+  // A hook of this kind is a program of the root: it may do no more than the container.
+  const beforeExec = () => runHooks(program, hooks.startContainer);
+  finishProcess(program, process, { first: true, init: false, hold, entered: true, beforeExec });
   return program.finish();
 }
 
@@ -96,7 +101,8 @@ export function compileOciExec(
   program.passFds().initBegin().takeFds();
   for (const slot of cgroup.tasks) program.cgroupEnter(slot);
   program.chdir(process.workingDir, false);
-  finishProcess(program, process, { first: false, init: false, hold: false, entered: true });
+  const { holds: hold } = handoff;
+  finishProcess(program, process, { first: false, init: false, hold, entered: true });
   return program.finish();
 }
 
@@ -140,6 +146,21 @@ function placeWithCopies(
     if (below !== undefined) program.copyTree(below, place.slot);
   }
 }
+
+/** The terminal is shown after the mounts are sealed, where nothing can be made any more. */
+function makeConsole(program: Program, { mounts, devices, process }: StartPlan): void {
+  const isSealed = mounts.some(
+    (mount) =>
+      mount.kind === "filesystem" && mount.target === "/dev" && mount.lateFlags !== undefined,
+  );
+  const path = "/dev/console";
+  if (!isSealed || process.terminal === undefined || devices.some((node) => node.path === path))
+    return;
+  program.makeNode(null, { path, mode: regularFile | 0o600, rdev: 0n, uid: 0, gid: 0 });
+}
+
+/** S_IFREG of inode(7). */
+const regularFile = 0o100000;
 
 /** The slot still is the root's mount. */
 function setRootPropagation(program: Program, root: Slot, plan: StartPlan): void {

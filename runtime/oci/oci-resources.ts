@@ -22,7 +22,7 @@ export function resourceWrites(
 ): readonly { readonly path: string; readonly value: string; readonly optional: boolean }[] {
   const v1 = [
     ...memoryWrites(resources.memory ?? {}, `${host.v1.get("memory") ?? ""}${path}`),
-    ...cpuWrites(resources.cpu ?? {}),
+    ...cpuWrites(resources.cpu ?? {}, `${host.v1.get("cpu") ?? ""}${path}`),
     ...pidsWrites(resources.pids ?? {}),
     ...blockWrites(resources.blockIO ?? {}),
     ...hugepageWrites(resources.hugepageLimits ?? []),
@@ -94,13 +94,16 @@ function memoryWrites(
   ];
 }
 
-function cpuWrites(cpu: NonNullable<OciResources["cpu"]>): readonly ResourceWrite[] {
+/** No moment may give more time than those above the cgroup do: a shorter period comes after its quota. */
+function cpuWrites(cpu: NonNullable<OciResources["cpu"]>, dir: string): readonly ResourceWrite[] {
   const write = (controller: string, file: string, value: number | string | undefined | null) =>
     value == null || value === "" ? [] : [{ controller, file, value: `${value}` }];
+  const period = write("cpu", "cpu.cfs_period_us", cpu.period === 0 ? undefined : cpu.period);
+  const quota = write("cpu", "cpu.cfs_quota_us", cpu.quota === 0 ? undefined : cpu.quota);
+  const isShorter = (cpu.period || Infinity) < Number(readText(`${dir}/cpu.cfs_period_us`));
   return [
     ...write("cpu", "cpu.shares", cpu.shares === 0 ? undefined : cpu.shares),
-    ...write("cpu", "cpu.cfs_period_us", cpu.period === 0 ? undefined : cpu.period),
-    ...write("cpu", "cpu.cfs_quota_us", cpu.quota === 0 ? undefined : cpu.quota),
+    ...(isShorter ? [...quota, ...period] : [...period, ...quota]),
     ...write("cpu", "cpu.cfs_burst_us", cpu.burst),
     ...write("cpu", "cpu.rt_period_us", cpu.realtimePeriod === 0 ? undefined : cpu.realtimePeriod),
     ...write(

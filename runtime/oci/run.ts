@@ -27,10 +27,11 @@ export async function runContainer(
   if (record.process === undefined || supervisorDir === undefined) {
     throw new Error("cannot wait for the container: it has no process");
   }
+  const poststart = () => runPoststart(directory, record);
   try {
-    runPoststart(directory, record);
     const joins = config.process?.terminal === true && request.consoleSocket === undefined;
-    if (joins) return await joinTerminal(supervisorDir);
+    if (joins) return await joinTerminal(supervisorDir, poststart);
+    poststart();
     return await waitForEnd(record.process, supervisorDir);
   } finally {
     if (!options.keep) await deleteContainer(directory, { force: true });

@@ -19,7 +19,8 @@ export function killContainer(
   signal: string,
   { all }: { readonly all: boolean },
 ): void {
-  const number = signalNumber(signal);
+  // 0 asks whether it can be signalled.
+  const number = /^0+$/.test(signal) ? 0 : signalNumber(signal);
   const record = directory.read();
   if (all && statusOf(record, directory) === "stopped") {
     killAll(record, number);
@@ -46,13 +47,19 @@ export async function deleteContainer(
   const record = directory.read();
   if (!force) requireStatus(record, directory, ["stopped"], "delete");
   await killEverything(record);
-  await untilGone(() => removeCgroup(record.cgroup), `remove the cgroup ${record.cgroupPath}`);
+  if (record.sharesCgroup !== true || cgroupPids(record.cgroup).length === 0) {
+    await untilGone(() => removeCgroup(record.cgroup), `remove the cgroup ${record.cgroupPath}`);
+  }
   const { hooks } = readJson(directory.configFile, OciConfig, "the configuration");
   directory.remove();
   for (const hook of hooks?.poststop ?? []) runHook(hook, stateOf(record, "stopped"));
 }
 
 function killAll(record: OciRecord, number: number): void {
+  if (record.sharesCgroup === true) {
+    if (record.process !== undefined) sendTo(record.process.pid, number);
+    return;
+  }
   for (const pid of cgroupPids(record.cgroup)) sendTo(pid, number);
 }
 
@@ -61,7 +68,7 @@ async function killEverything(record: OciRecord): Promise<void> {
   const { process: init } = record;
   if (init !== undefined && isAlive(init)) sendTo(init.pid, signalNumber("KILL"));
   const isOver = () => {
-    const pids = cgroupPids(record.cgroup);
+    const pids = record.sharesCgroup === true ? [] : cgroupPids(record.cgroup);
     for (const pid of pids) sendTo(pid, signalNumber("KILL"));
     if (pids.length > 0) thaw(record);
     return pids.length === 0 && (init === undefined || !isAlive(init));

@@ -24,6 +24,8 @@ export type OciRecord = {
   /** Below the mount points of the hierarchies. */
   readonly cgroupPath: string;
   readonly cgroup: CgroupDirs;
+  /** Processes of others were in the cgroup before: they are not this container's to end. */
+  readonly sharesCgroup?: true;
 };
 
 /** One directory below `--root` for each container: `ROOT/ID`. */

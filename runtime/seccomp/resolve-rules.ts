@@ -11,6 +11,11 @@ export type SeccompContext = {
   readonly capabilities: readonly string[];
   /** As `uname -r` prints it. */
   readonly kernel: string;
+  /**
+   * Calls whose numbers are above every one that the profile names are younger than it. Where its default is an errno that
+   * nobody chose they get ENOSYS, so that a libc falls back to what the profile knows.
+   */
+  readonly refusesYounger?: boolean;
 };
 
 /** One alternative of a decision: all conditions hold -> this SECCOMP_RET_* value. */
@@ -63,7 +68,13 @@ export function resolveRules(
       decisions.set(number, alternatives);
     }
   }
-  return toRanges(decisions, fallback, context.architecture);
+  const isChosen = profile.defaultErrnoRet != null || profile.defaultErrno !== undefined;
+  const hasYounger =
+    context.refusesYounger === true && profile.defaultAction === "SCMP_ACT_ERRNO" && !isChosen;
+  return toRanges(decisions, context.architecture, {
+    fallback,
+    younger: hasYounger && decisions.size > 0 ? notImplemented : fallback,
+  });
 }
 
 /** Equal decisions have equal keys. */
@@ -144,10 +155,15 @@ function ruleNumbers(rule: SeccompRule, architecture: Architecture): ReadonlySet
   return found;
 }
 
+const notImplemented: Alternative = {
+  conditions: [],
+  result: resultBases.SCMP_ACT_ERRNO + errno.ENOSYS,
+};
+
 function toRanges(
   decisions: ReadonlyMap<number, readonly Alternative[]>,
-  fallback: Alternative,
   architecture: Architecture,
+  { fallback, younger }: { readonly fallback: Alternative; readonly younger: Alternative },
 ): readonly NumberRange[] {
   const ranges: NumberRange[] = [];
   let lastKey = "";
@@ -163,10 +179,10 @@ function toRanges(
     append(number, untilCertain([...(decisions.get(number) ?? []), fallback]));
     next = number + 1;
   }
-  append(next, [fallback]);
+  append(next, [younger]);
   // Whatever the profile's default is, the second table of x86_64 stays closed: no rule looks at its numbers.
   if (architecture === "x86_64") {
-    append(x32Bit, [{ conditions: [], result: resultBases.SCMP_ACT_ERRNO + errno.ENOSYS }]);
+    append(x32Bit, [notImplemented]);
   }
   return ranges;
 }

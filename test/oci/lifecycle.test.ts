@@ -57,7 +57,7 @@ serialKernelTest("a paused container says so, and takes no exec until it is resu
   await bundle.berth("start", bundle.id);
   t.is((await bundle.berth("pause", bundle.id)).code, 0);
   t.is(await bundle.status(), "paused");
-  t.is((await bundle.berth("exec", bundle.id, "/bin/probe", "exit", "0")).code, 1);
+  t.is((await bundle.berth("exec", bundle.id, "/bin/probe", "exit", "0")).code, 255);
   t.is((await bundle.berth("resume", bundle.id)).code, 0);
   t.is(await bundle.status(), "running");
 });

@@ -244,3 +244,23 @@ test("the caller owns the bytes: changing them does not change the next program"
   first.fill(0);
   t.notDeepEqual(compileSeccomp(options), first);
 });
+
+test("calls younger than a profile get ENOSYS where its default is nobody's choice", (t) => {
+  const syscalls = [{ names: ["read", "openat2"], action: "SCMP_ACT_ALLOW" }];
+  const resultOf = (profile: object, number: number) => {
+    const program = compileSeccomp({
+      profile: SeccompProfile.parse(profile),
+      architecture: "x86_64",
+      capabilities: [],
+      kernel: "6.1.0",
+      refusesYounger: true,
+    });
+    const call = { number, architecture: auditArchitectures.x86_64, arguments: [] };
+    return describeResult(runProgram(decodeProgram(program), call));
+  };
+  const unnamed = { defaultAction: "SCMP_ACT_ERRNO", syscalls };
+  t.is(resultOf(unnamed, 1000), "errno 38");
+  t.is(resultOf(unnamed, 1), "errno 1");
+  t.is(resultOf({ ...unnamed, defaultErrnoRet: 1 }, 1000), "errno 1");
+  t.is(resultOf({ ...unnamed, defaultAction: "SCMP_ACT_LOG" }, 1000), "log");
+});
