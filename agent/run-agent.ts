@@ -17,6 +17,8 @@ import { createControl } from "./create-control.ts";
 import { describeListener, readHostListeners } from "./host-listeners.ts";
 import { createLog } from "./log.ts";
 import { createMeters } from "./meters.ts";
+import { Notifier } from "./notify/notifier.ts";
+import { send } from "./notify/send.ts";
 import { openStores, type Stores } from "./open-stores.ts";
 import { admitsBind } from "./policy/admit-bind.ts";
 import type { Policy } from "./policy/policy.ts";
@@ -28,7 +30,7 @@ import { SourceLoop } from "./source-loop.ts";
 import type { StepTrace } from "./step-trace.ts";
 import { claimRoot } from "./store/root-owner.ts";
 import { createTreeStore } from "./trees/tree-store.ts";
-import { type WatchedSettings, watchSettings } from "./watched-settings.ts";
+import { changedFields, type WatchedSettings, watchSettings } from "./watched-settings.ts";
 import { createHookReceiver, type HookReceiver } from "./webhook/hook-receiver.ts";
 
 /**
@@ -89,6 +91,9 @@ async function serve(parts: Parts): Promise<void> {
     onChange: (now, before) => {
       parts.policy.current = now.policy;
       void sourceWatch.changed(now, before);
+      if (changedFields(before, now).includes("notifications")) {
+        void notifier.retarget(now.notifications);
+      }
       core.wake("settings changed");
     },
   });
@@ -96,6 +101,9 @@ async function serve(parts: Parts): Promise<void> {
   const core = createAgentCore(parts, metrics, watched);
   closers.add(() => core.close());
   await recover(core, { rebooted: stores.rebooted });
+  const notifier = createNotifier(core);
+  closers.add(() => notifier.close());
+  await notifier.retarget(settings.notifications);
   const loop = new ReconcileLoop(core);
   const source = new SourceLoop(core, mirror);
   const sourceWatch = new SourceWatch({ loop: source, libDir: options.libDir, log });
@@ -158,6 +166,17 @@ function createHook({
       log.debug("webhook refused");
     },
   });
+}
+
+function createNotifier({ events, state, clock, random, log, settings }: Core): Notifier {
+  const told = {
+    read(target: string) {
+      const id = state.fact(`notified.${target}`);
+      return id === undefined ? undefined : Number(id);
+    },
+    write: (target: string, id: number) => state.setFact(`notified.${target}`, String(id)),
+  };
+  return new Notifier({ events, told, clock, random, log, host: () => settings().host, send });
 }
 
 function createAgentCore(parts: Parts, metrics: AgentMetrics, watched: WatchedSettings): Core {

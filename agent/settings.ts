@@ -4,6 +4,7 @@ import { parse } from "yaml";
 import { z } from "zod";
 import type { RegistrySettings } from "../runtime/registry/registry-settings.ts";
 import type { AgentOptions } from "./agent-options.ts";
+import { NotificationTarget } from "./notify/notify-config.ts";
 import { loadPolicy } from "./policy/load-policy.ts";
 import { Policy } from "./policy/policy.ts";
 import { ProxyConfig, Registries, RegistryHost, registrySettings } from "./registry-config.ts";
@@ -90,6 +91,7 @@ const ConfigFile = z.strictObject({
   registries: Registries.optional(),
   proxy: ProxyConfig.optional(),
   webhook: z.strictObject({ secretFile: PlainPath }).optional(),
+  notifications: z.array(NotificationTarget).max(32).optional(),
   policy: Policy.optional(),
   addressPool: z
     .string()
@@ -135,6 +137,7 @@ export type Settings = {
   readonly addressPool: string;
   /** null: no webhooks are taken. */
   readonly webhook: { readonly secretFile: string } | null;
+  readonly notifications: readonly NotificationTarget[];
   /** What manifests may ask this host for. */
   readonly policy: Policy;
   readonly log: {
@@ -171,6 +174,7 @@ export async function loadSettings(options: AgentOptions): Promise<Settings> {
     registries: registrySettings(file, process.env),
     addressPool: file.addressPool ?? "10.210.0.0/16",
     webhook: file.webhook ?? null,
+    notifications: file.notifications ?? [],
     policy: await choosePolicy(options.policyFile, file.policy),
     log: { level: file.log?.level ?? "info", format: file.log?.format ?? "logfmt" },
   };

@@ -38,7 +38,11 @@ export const stateMigrations: Migrations = [
 ];
 
 /** Facts kept by name: the last good fetch, the revision that runs. */
-export type FactKey = "source.fetched-at-ms" | "revision.running" | "revision.wanted";
+export type FactKey =
+  | "source.fetched-at-ms"
+  | "revision.running"
+  | "revision.wanted"
+  | `notified.${string}`;
 
 const revisionsMax = 50;
 

@@ -48,6 +48,7 @@ export class SimulatedHost {
     registries: noRegistrySettings,
     addressPool: "10.210.0.0/16",
     webhook: null,
+    notifications: [],
     policy: defaultPolicy,
     log: { level: "info", format: "logfmt" },
   };

@@ -1,0 +1,43 @@
+import { createTransport } from "nodemailer";
+import type { Notification } from "./notification.ts";
+import type { TargetOf } from "./notify-config.ts";
+import { readSecret } from "./read-secret.ts";
+
+/** Hands a mail to a server (RFC 5321), over TLS unless the target says otherwise. */
+export async function sendMail(
+  target: TargetOf<"smtp">,
+  { title, message, app, revision, time }: Notification,
+  abort: AbortSignal,
+): Promise<void> {
+  const { server, port, security, username, passwordFile, from, to } = target;
+  const pass = passwordFile === undefined ? undefined : await readSecret(passwordFile);
+  const transport = createTransport({
+    host: server,
+    port,
+    secure: security === "tls",
+    requireTLS: security === "starttls",
+    ignoreTLS: security === "none",
+    connectionTimeout: 10_000,
+    greetingTimeout: 10_000,
+    socketTimeout: 10_000,
+    disableFileAccess: true,
+    disableUrlAccess: true,
+    ...(username === undefined ? {} : { auth: { user: username, pass: pass ?? "" } }),
+  });
+  const end = () => transport.close();
+  abort.addEventListener("abort", end, { once: true });
+  try {
+    const details = [`app: ${app ?? "-"}`, `revision: ${revision ?? "-"}`, `time: ${time}`];
+    const text = `${message}\n\n${details.join("\n")}\n`;
+    await transport
+      .sendMail({ from, to: [...to], subject: title, text })
+      .catch((error: { readonly code?: string; readonly responseCode?: number }) => {
+        // The server's words may repeat what it was told.
+        const reason = error.responseCode ?? error.code ?? "unknown error";
+        throw new Error(`cannot hand a mail to ${server} (${reason})`);
+      });
+  } finally {
+    abort.removeEventListener("abort", end);
+    transport.close();
+  }
+}
