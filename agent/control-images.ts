@@ -1,5 +1,6 @@
 import type { HistoryEntry, Image, ImageRemoval } from "../runtime/images/image-store.ts";
 import type { ControlContext } from "./control-context.ts";
+import { resolveContainer } from "./control-names.ts";
 import { findImage, requireImage } from "./find-image.ts";
 import type { ImageControl, ImageReport, PruneReport } from "./image-control.ts";
 import { removalEvent } from "./image-events.ts";
@@ -14,6 +15,14 @@ export function createImageControl(context: ControlContext): ImageControl {
     images: () => listImages(context),
     pull: (reference, options) => pullByHand(context, reference, options),
     load: (path, options) => loadByHand(context, path, options),
+    importImage: async (path, options) =>
+      arrived(context, await context.core.runtime.images.importRoot(path, options), "imported"),
+    commitContainer: async (name, options) => {
+      const { id } = resolveContainer(await context.core.view.observe(), name);
+      const image = await context.core.runtime.commitContainer(id, options);
+      return arrived(context, image, "committed");
+    },
+    exportContainer: (name, options) => exportByName(context, name, options),
     saveImages: (names, options) =>
       context.core.runtime.images.save(wholeNames(context, names), options),
     saveLayout: (names, options) =>
@@ -59,14 +68,39 @@ async function listImages({ core }: ControlContext): Promise<ImageReport[]> {
   return core.runtime.images.list().map((image) => imageReport(image, inUse));
 }
 
+type Arrival = Pick<ControlContext, "core" | "loop">;
+
+/** An app may have waited for it. */
+function arrived({ core, loop }: Arrival, image: Image, how: string): ImageReport {
+  const target = image.references[0] ?? image.digest;
+  const message = `${target} is here`;
+  core.events.record({
+    kind: `image.${how}`,
+    target,
+    message,
+    fields: { digest: image.digest },
+  });
+  core.puller.forgetFailures();
+  loop.trigger("image arrived");
+  return imageReport(image, new Set());
+}
+
+async function* exportByName(
+  { core }: ControlContext,
+  name: string,
+  options: Parameters<ImageControl["exportContainer"]>[1],
+): AsyncGenerator<Uint8Array> {
+  const { id } = resolveContainer(await core.view.observe(), name);
+  yield* core.runtime.exportContainer(id, options);
+}
+
 async function pullByHand(
   { core, loop }: ControlContext,
   reference: string,
   options: Parameters<ImageControl["pull"]>[1],
 ): Promise<ImageReport> {
   const image = await core.runtime.images.pull(reference, options);
-  noteArrival({ core, loop }, image, "image.pulled");
-  return imageReport(image, new Set());
+  return arrived({ core, loop }, image, "pulled");
 }
 
 async function loadByHand(
@@ -75,8 +109,7 @@ async function loadByHand(
   options: Parameters<ImageControl["load"]>[1],
 ): Promise<ImageReport[]> {
   const images = await core.runtime.images.load(path, options);
-  for (const image of images) noteArrival({ core, loop }, image, "image.loaded");
-  return images.map((image) => imageReport(image, new Set()));
+  return images.map((image) => arrived({ core, loop }, image, "loaded"));
 }
 
 async function tagByHand(
@@ -87,9 +120,7 @@ async function tagByHand(
   const { images } = core.runtime;
   const { digest } = requireImage(images, name);
   images.tag(digest, reference);
-  const image = requireImage(images, digest);
-  noteArrival({ core, loop }, image, "image.tagged");
-  return imageReport(image, new Set());
+  return arrived({ core, loop }, requireImage(images, digest), "tagged");
 }
 
 /** A name stays as it was given, a prefix becomes the whole digest. */
@@ -150,19 +181,6 @@ async function imageHistory(
   const { images } = core.runtime;
   const details = await images.describe(requireImage(images, name).digest);
   return details?.history ?? [];
-}
-
-/** An app may have waited for it. */
-function noteArrival(
-  { core, loop }: Pick<ControlContext, "core" | "loop">,
-  image: Image,
-  kind: string,
-): void {
-  const target = image.references[0] ?? image.digest;
-  const message = `${target} is here`;
-  core.events.record({ kind, target, message, fields: { digest: image.digest } });
-  core.puller.forgetFailures();
-  loop.trigger("image arrived");
 }
 
 function imageReport(image: Image, inUse: ReadonlySet<string>): ImageReport {

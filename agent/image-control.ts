@@ -1,4 +1,5 @@
-import type { HistoryEntry, ImageRemoval } from "../runtime/images/image-store.ts";
+import type { HistoryEntry, ImageRemoval, MadeImage } from "../runtime/images/image-store.ts";
+import type { CommitOptions } from "../runtime/runtime.ts";
 import type { RegistryControl } from "./registry-control.ts";
 
 export type ImageReport = {
@@ -36,6 +37,14 @@ export type ImageControl = RegistryControl & {
     path: string,
     options: { readonly reference?: string; readonly abort: AbortSignal },
   ): Promise<readonly ImageReport[]>;
+  /** `path` is on the agent's host: the tar archive of a root file system. */
+  importImage(path: string, options: MadeImage): Promise<ImageReport>;
+  commitContainer(name: string, options: CommitOptions): Promise<ImageReport>;
+  /** The root of a container as a tar archive. */
+  exportContainer(
+    name: string,
+    options: { readonly pause: boolean; readonly abort: AbortSignal },
+  ): AsyncIterable<Uint8Array>;
   /** One archive of all of them, each under the name that it is asked for by. */
   saveImages(
     names: readonly string[],

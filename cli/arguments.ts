@@ -47,6 +47,11 @@ export function parseTail(text: string): number | undefined {
   return Number(text);
 }
 
+/** Collects an option that may be repeated. */
+export function collectTexts(text: string, collected: readonly string[] = []): readonly string[] {
+  return [...collected, text];
+}
+
 /** Collects `-e KEY=VALUE`; `-e KEY` takes the value of this process, as other tools do. */
 export function collectEnvironment(
   text: string,

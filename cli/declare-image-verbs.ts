@@ -1,6 +1,6 @@
 /** Images of this host. */
 import { Option } from "commander";
-import { parseUntilMs } from "./arguments.ts";
+import { collectTexts, parseUntilMs } from "./arguments.ts";
 import { type Declare, running } from "./verb.ts";
 
 export function declareImageVerbs(declare: Declare): void {
@@ -45,6 +45,42 @@ export function declareImageVerbs(declare: Declare): void {
     )
     .action(running(async (...given) => (await import("./verbs/save.ts")).runSave(...given)));
   declareKeeping(declare);
+  declareMaking(declare);
+}
+
+function declareMaking(declare: Declare): void {
+  declare(
+    "import <file> [name]",
+    "make an image out of the tar archive of a root file system",
+    "berth import -c 'CMD [\"/bin/sh\"]' rootfs.tar.gz debian:own",
+  )
+    .option("-c, --change <instruction>", "as in a Dockerfile (may be repeated)", collectTexts)
+    .option("-m, --message <text>", "what the image's history says")
+    .action(
+      running(async (...given) => (await import("./verbs/make-image.ts")).runImport(...given)),
+    );
+  declare(
+    "commit <container> [name]",
+    "make an image out of a container",
+    "berth commit -m 'as it is now' shop/web web:debug",
+  )
+    .option("-c, --change <instruction>", "as in a Dockerfile (may be repeated)", collectTexts)
+    .option("-m, --message <text>", "what the image's history says")
+    .option("-a, --author <text>", "who made it")
+    .option("--no-pause", "let the container go on while it is read")
+    .action(
+      running(async (...given) => (await import("./verbs/make-image.ts")).runCommit(...given)),
+    );
+  declare(
+    "export <container>",
+    "write the root file system of a container as a tar archive",
+    "berth export -o web.tar shop/web",
+  )
+    .option("-o, --output <file>", "where to; standard output otherwise")
+    .option("--pause", "hold the container while it is read")
+    .action(
+      running(async (...given) => (await import("./verbs/make-image.ts")).runExport(...given)),
+    );
 }
 
 function declareKeeping(declare: Declare): void {

@@ -1,6 +1,6 @@
 import { mountAttribute } from "./kernel-flags.ts";
 import { OperationList, type OpOptions, type Slot } from "./operation-list.ts";
-import { op, SLOT_NONE } from "./protocol.ts";
+import { op, packFlag, SLOT_NONE } from "./protocol.ts";
 import type { WireWriter } from "./wire.ts";
 
 export type FsParameter =
@@ -130,6 +130,28 @@ export class HostOperations extends OperationList {
   /** `limitMs`: it fails when it takes longer; 0 is no limit. */
   copyTree(source: Slot, destination: Slot, limitMs = 0): this {
     return this.op(op.copyTree, {}, (w) => w.u32(source).u32(destination).u32(limitMs));
+  }
+
+  /** The tree in `source` goes as a tar archive to whoever listens at `socketPath`. */
+  pack(
+    source: Slot,
+    order: {
+      readonly changesOnly: boolean;
+      readonly idBase: number;
+      readonly bytesMax: number;
+      readonly entriesMax: number;
+      readonly socketPath: string;
+    },
+  ): this {
+    return this.op(op.pack, {}, (w) =>
+      w
+        .u32(source)
+        .u32(order.changesOnly ? packFlag.changes : 0)
+        .u32(order.idBase)
+        .u64(order.bytesMax)
+        .u32(order.entriesMax)
+        .string(order.socketPath),
+    );
   }
 
   fileSystemIds(uid: number, gid: number): this {

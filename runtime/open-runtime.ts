@@ -6,6 +6,7 @@ import { limitDrift, writeLimits } from "./cgroups/limit-drift.ts";
 import type { ContainerContext } from "./container-context.ts";
 import { cgroupPathOf, pathsOf, stagingDirOf, supervisorsCgroupOf } from "./container-context.ts";
 import { execProcess } from "./container-exec.ts";
+import { commitContainer, exportContainer } from "./container-image.ts";
 import { readLog } from "./container-logs.ts";
 import { outOfMemoryKills } from "./container-watch.ts";
 import { Containers } from "./containers.ts";
@@ -91,6 +92,8 @@ function runtimeOf(
     signalContainer: (id, signal) => containers.signal(id, signal),
     pauseContainer: async (id) => containers.freeze(id, true),
     unpauseContainer: async (id) => containers.freeze(id, false),
+    exportContainer: (id, options) => exportContainer({ context, containers }, id, options),
+    commitContainer: (id, options) => commitContainer({ context, containers }, id, options),
     removeContainer: (id) => containers.remove(id),
     copy: (id, copy) => containers.copies.copy(id, copy),
     exec: (id, exec, options) => execProcess(context, id, exec, options),

@@ -98,6 +98,7 @@ export const op = {
   find: 73,
   copyOut: 74,
   copyIn: 75,
+  pack: 76,
 } as const;
 
 /** Flags of an operation. */
@@ -141,6 +142,11 @@ export const copyFlag = {
   contents: 2,
   extract: 4,
   keepIds: 8,
+} as const;
+
+/** Flags of PACK. */
+export const packFlag = {
+  changes: 1,
 } as const;
 
 /** Who failed. */

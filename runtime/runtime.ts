@@ -3,7 +3,7 @@ import type { DatabaseSync } from "node:sqlite";
 import type { ContainerSpec, ExecSpec, PortBinding } from "./container-spec.ts";
 import type { CopySpec } from "./copy-spec.ts";
 import type { HostFeature } from "./host-features.ts";
-import type { ImageStore } from "./images/image-store.ts";
+import type { Image, ImageStore, MadeImage } from "./images/image-store.ts";
 import type { RegistrySettings } from "./registry/registry-settings.ts";
 import type { TrustPolicy } from "./trust/trust-policy.ts";
 
@@ -160,6 +160,12 @@ export type StopOptions = {
   readonly abort: AbortSignal;
 };
 
+export type CommitOptions = MadeImage & {
+  /** Its processes are held while its root is read. */
+  readonly pause: boolean;
+  readonly author?: string;
+};
+
 export type LogLine = {
   readonly stream: "stdout" | "stderr";
   readonly time: string;
@@ -184,6 +190,13 @@ export type Runtime = {
   signalContainer(id: string, signal: string): Promise<void>;
   pauseContainer(id: string): Promise<void>;
   unpauseContainer(id: string): Promise<void>;
+  /** The container's root as a tar archive, owners as the container sees them, without what is mounted in it. */
+  exportContainer(
+    id: string,
+    options: { readonly pause: boolean; readonly abort: AbortSignal },
+  ): AsyncIterable<Uint8Array>;
+  /** An image out of the container's image and what was changed in its root since. */
+  commitContainer(id: string, options: CommitOptions): Promise<Image>;
   /** Removes an ended container: cgroup, directories, leases, log. Idempotent. */
   removeContainer(id: string): Promise<void>;
   /**

@@ -121,6 +121,7 @@ test("protocol.ts and protocol.h agree in every constant", (t) => {
     ATTACH: protocol.attachFlag,
     COPY: protocol.copyFlag,
     FS: protocol.fsParameter,
+    PACK: protocol.packFlag,
     STAGE: protocol.stage,
   };
   const typescript = new Map<string, number>([

@@ -21,3 +21,17 @@ export const SaveBody = z.strictObject({
   format: z.enum(["oci-archive", "docker-archive"]),
 });
 export const SaveLayoutBody = z.strictObject({ names: Names, path: Path });
+const Text = z.string().max(4096);
+const made = {
+  reference: Reference.optional(),
+  changes: z.array(Text).max(256).default([]),
+  message: Text.optional(),
+};
+export const ImportBody = z.strictObject({ path: Path, ...made });
+export const CommitBody = z.strictObject({
+  name: Reference,
+  pause: z.boolean().default(true),
+  author: Text.optional(),
+  ...made,
+});
+export const ExportBody = z.strictObject({ name: Reference, pause: z.boolean().default(false) });

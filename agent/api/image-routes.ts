@@ -13,6 +13,24 @@ export const imageRoutes: readonly (readonly [string, Route])[] = [
   ["POST /v1/pull", pull],
   ["POST /v1/load", answer(requests.LoadBody, load)],
   [
+    "POST /v1/import",
+    answer(requests.ImportBody, ({ control, abort }, { path, ...made }) =>
+      control.importImage(path, { ...given(made), abort }),
+    ),
+  ],
+  [
+    "POST /v1/commit",
+    answer(requests.CommitBody, ({ control, abort }, { name, ...made }) =>
+      control.commitContainer(name, { ...given(made), abort }),
+    ),
+  ],
+  [
+    "POST /v1/export",
+    bytes(requests.ExportBody, ({ control, abort }, { name, pause }) =>
+      control.exportContainer(name, { pause, abort }),
+    ),
+  ],
+  [
     "POST /v1/save",
     bytes(requests.SaveBody, ({ control, abort }, { names, format }) =>
       control.saveImages(names, { format, abort }),
@@ -41,6 +59,15 @@ export const imageRoutes: readonly (readonly [string, Route])[] = [
     ),
   ],
 ];
+
+/** The fields that were given: the types beyond know absent ones, and none that are undefined. */
+function given<Fields extends object>(
+  fields: Fields,
+): { [Key in keyof Fields]: Exclude<Fields[Key], undefined> } {
+  const entries = Object.entries(fields).filter(([, value]) => value !== undefined);
+  // The fields of the parameter, without those that are undefined.
+  return Object.fromEntries(entries) as { [Key in keyof Fields]: Exclude<Fields[Key], undefined> };
+}
 
 function load(
   { control, abort }: Call,

@@ -109,6 +109,15 @@ export type CollectOptions = {
   readonly dryRun?: boolean;
 };
 
+/** What is said of an image that is made here. */
+export type MadeImage = {
+  readonly reference?: string;
+  /** Instructions of a Dockerfile that change the configuration, such as `CMD ["web"]`. */
+  readonly changes: readonly string[];
+  readonly message?: string;
+  readonly abort: AbortSignal;
+};
+
 export type PullProgress = {
   readonly reference: string;
   readonly layer?: string;
@@ -140,6 +149,22 @@ export type ImageStore = {
     path: string,
     options: { readonly reference?: string; readonly abort: AbortSignal },
   ): Promise<readonly Image[]>;
+  /**
+   * An image of one layer out of the tar archive of a root file system (plain, gzip or zstd). `changes` are instructions
+   * as in a Dockerfile.
+   */
+  importRoot(path: string, options: MadeImage): Promise<Image>;
+  /** An image out of another and what a container changed in it, as the tar archive of a layer. */
+  commit(
+    base: string,
+    options: MadeImage & {
+      readonly layer: AsyncIterable<Buffer>;
+      /** Fields of the configuration that differ from the base's, before the changes. */
+      readonly config: Readonly<Record<string, unknown>>;
+      readonly createdBy: string;
+      readonly author?: string;
+    },
+  ): Promise<Image>;
   /**
    * An archive of all of these images, each with the name that it is asked for by. Blobs go out as they came in: digests
    * stay. Throws at the first step when one is not here.

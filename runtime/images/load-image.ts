@@ -1,5 +1,5 @@
-import { constants, createReadStream, type Stats } from "node:fs";
-import { type FileHandle, open, stat } from "node:fs/promises";
+import type { Stats } from "node:fs";
+import { stat } from "node:fs/promises";
 import { join } from "node:path";
 import { Readable } from "node:stream";
 import type { FetchedManifest } from "../registry/registry-client.ts";
@@ -15,6 +15,7 @@ import { OCI_MANIFEST } from "./media-types.ts";
 import { readOciLayout } from "./oci-layout.ts";
 import { readBody } from "./read-body.ts";
 import { formatReference, parseReference } from "./reference.ts";
+import { noSuchFile, regularFile } from "./regular-file.ts";
 
 export type LoadOrder = {
   readonly path: string;
@@ -40,7 +41,6 @@ export type ArchiveContents = {
 const documentPaths: readonly string[] = ["index.json", "oci-layout", "manifest.json"];
 /** Files of old `docker save` that repeat what manifest.json says. */
 const ignoredPaths = /(^|\/)(VERSION|repositories|json)$/;
-const READ_BYTES = 1024 * 1024;
 
 /** Loads every image of an OCI layout directory, an oci-archive or a docker-archive that runs on this platform. */
 export async function loadImages(
@@ -68,13 +68,9 @@ export async function loadImages(
 }
 
 async function found(path: string): Promise<Stats> {
-  try {
-    return await stat(path);
-  } catch (cause) {
-    if (!(cause instanceof Error && "code" in cause && cause.code === "ENOENT")) throw cause;
-    const because = "there is no such file or directory on the agent's host";
-    throw new ImageError({ because, fix: "check the path", kind: "stalled", cause });
-  }
+  return stat(path).catch((cause: unknown) => {
+    throw noSuchFile(cause) ?? cause;
+  });
 }
 
 function named(
@@ -173,32 +169,6 @@ function checkBlobName(path: string, actual: Digest): void {
   throw new ImageError({
     because: `${path} has the digest ${actual}`,
     fix: "the archive was changed or damaged: export the image again",
-    kind: "stalled",
-  });
-}
-
-/** Opened without blocking on a FIFO and without becoming anybody's terminal. */
-async function* regularFile(path: string, abort: AbortSignal): AsyncGenerator<Buffer> {
-  const flags = constants.O_RDONLY | constants.O_NONBLOCK | constants.O_NOCTTY;
-  const handle = await open(path, flags);
-  try {
-    await checkRegular(handle, path);
-    yield* createReadStream(path, {
-      fd: handle,
-      autoClose: false,
-      highWaterMark: READ_BYTES,
-      signal: abort,
-    });
-  } finally {
-    await handle.close();
-  }
-}
-
-async function checkRegular(handle: FileHandle, path: string): Promise<void> {
-  if ((await handle.stat()).isFile()) return;
-  throw new ImageError({
-    because: `${path} is not a regular file`,
-    fix: "name an OCI layout directory, an oci-archive or a docker-archive",
     kind: "stalled",
   });
 }

@@ -4,6 +4,7 @@ import { collectImages } from "./collect-images.ts";
 import { type Digest, isDigest } from "./digest.ts";
 import { describeImage } from "./image-details.ts";
 import { ImageError, imageFailure, printable } from "./image-error.ts";
+import { noSuchImage, tagReference } from "./image-names.ts";
 import type { ImageRecord } from "./image-records.ts";
 import { ownContent, sizesOf } from "./image-sizes.ts";
 import type {
@@ -12,11 +13,14 @@ import type {
   ImageDetails,
   ImageRemoval,
   ImageStore,
+  MadeImage,
   PullProgress,
 } from "./image-store.ts";
 import { loadImages } from "./load-image.ts";
+import { type MakeOrder, makeImage } from "./make-image.ts";
 import { type PullParts, pullImage } from "./pull-image.ts";
 import { formatReference, parseReference } from "./reference.ts";
+import { regularFile } from "./regular-file.ts";
 import { type ArchiveFormat, type SavedImage, saveArchive, saveLayout } from "./save-image.ts";
 import { SharedJobs } from "./shared-jobs.ts";
 
@@ -83,6 +87,20 @@ export class StoredImages implements ImageStore {
     });
   }
 
+  importRoot(path: string, options: MadeImage): Promise<Image> {
+    return this.#make(`import ${printable(path, 200)}`, options, {
+      layer: regularFile(path, options.abort),
+      createdBy: "berth import",
+    });
+  }
+
+  commit(base: string, options: Parameters<ImageStore["commit"]>[1]): Promise<Image> {
+    const doing = "commit the container";
+    const record = this.#find(base);
+    if (record === undefined) return Promise.reject(noSuchImage(doing));
+    return this.#make(doing, options, { ...options, base: record });
+  }
+
   async *save(
     names: readonly string[],
     options: { readonly format: ArchiveFormat; readonly abort: AbortSignal },
@@ -119,19 +137,8 @@ export class StoredImages implements ImageStore {
 
   tag(digestOrReference: string, reference: string): void {
     const record = this.#find(digestOrReference);
-    const named = parseReference(reference);
     if (record === undefined) throw noSuchImage(`tag ${digestOrReference}`);
-    if (named.digest !== undefined) {
-      throw new ImageError(
-        {
-          because: "a name with a digest is not a tag",
-          fix: "write [registry/]name[:tag]",
-          kind: "stalled",
-        },
-        `tag ${digestOrReference} as ${reference}`,
-      );
-    }
-    this.#parts.records.setReference(formatReference(named), record.digest);
+    this.#parts.records.setReference(tagReference(reference), record.digest);
   }
 
   async describe(digestOrReference: string): Promise<ImageDetails | undefined> {
@@ -202,6 +209,21 @@ export class StoredImages implements ImageStore {
     return collectImages(this.#parts, needed, options);
   }
 
+  #make(
+    doing: string,
+    { reference, changes, message, abort }: MadeImage,
+    more: Pick<MakeOrder, "layer" | "createdBy" | "base" | "config" | "author">,
+  ): Promise<Image> {
+    return this.#attempt(doing, abort, async () => {
+      const references = reference === undefined ? [] : [tagReference(reference)];
+      const record = await this.#parts.pins.during((pin) => {
+        const order = { ...more, references, changes, pin, abort };
+        return makeImage(this.#parts, message === undefined ? order : { ...order, message });
+      });
+      return this.#image(record);
+    });
+  }
+
   /** Each image once, with the names that it was asked for by. */
   #chosen(names: readonly string[], doing: string): readonly SavedImage[] {
     const images = new Map<string, { record: ImageRecord; references: string[] }>();
@@ -257,11 +279,4 @@ export class StoredImages implements ImageStore {
 
 function blobsOf({ digest, configDigest, layers }: ImageRecord): Digest[] {
   return [digest, configDigest, ...layers.map((layer) => layer.digest)];
-}
-
-function noSuchImage(doing: string): ImageError {
-  return new ImageError(
-    { because: "there is no such image here", fix: "berth images lists them", kind: "stalled" },
-    doing,
-  );
 }

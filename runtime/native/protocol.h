@@ -190,6 +190,10 @@
                                   is a directory */
 #define BERTH_OP_FIND 73       /* the fields of EXEC: fails as EXEC would where the program is missing */
 
+#define BERTH_OP_PACK 76       /* u32 slot of a directory, u32 pack flags, u32 first id, u64 bytes max, u32 entries max, str path of
+                                  a stream socket that somebody listens on: the tree goes there as a tar archive. Its
+                                  owners are counted from the first id. In a RUN */
+
 /* Kinds of an FSOPEN parameter. */
 #define BERTH_FS_FLAG 0
 #define BERTH_FS_STRING 1
@@ -200,6 +204,9 @@
 #define BERTH_COPY_CONTENTS 2  /* in: what is in the source is put into a directory, not the source itself */
 #define BERTH_COPY_EXTRACT 4   /* in: the archive is the user's own, and the path a directory that it is unpacked in */
 #define BERTH_COPY_KEEP_IDS 8  /* in: owners are those of the archive */
+
+/* Flags of PACK. */
+#define BERTH_PACK_CHANGES 1   /* the directory is the upper one of an overlay, and the archive an image layer */
 
 /* Who failed. */
 #define BERTH_STAGE_LAUNCHER 1

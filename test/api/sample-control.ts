@@ -133,6 +133,18 @@ export function createSampleControl(changes: Partial<Control> = {}): {
       await note("load", path);
       return [sampleImage];
     },
+    importImage: async (path, options) => {
+      await note("import", path, { ...options, abort: undefined });
+      return sampleImage;
+    },
+    commitContainer: async (name, options) => {
+      await note("commit", name, { ...options, abort: undefined });
+      return sampleImage;
+    },
+    exportContainer: (name, { pause }) => {
+      calls.push(`export ${name} ${pause}`);
+      return from([Buffer.from(`root of ${name}`)]);
+    },
     saveImages: (names, { format }) => {
       calls.push(`save ${format} ${names.join(" ")}`);
       return from([Buffer.from("archive of "), Buffer.from(names.join(" "))]);

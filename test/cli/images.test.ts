@@ -77,3 +77,18 @@ test("save writes the archive to a file that is there only when it is whole", as
   const piped = await runBerth(["--root", agent.root, "save", "--format", "oci-archive", "a", "b"]);
   t.is(piped.stdout, "the beginning and the end");
 });
+
+test("import, commit and export pass on what is said of the image and the container", async (t) => {
+  const agent = await startTestAgent(t);
+  const run = (...args: string[]) => runBerth(["--root", agent.root, ...args]);
+  await run("import", "-c", "ENV A=1", "-c", 'CMD ["web"]', "-m", "mine", "/tmp/root.tar", "own:1");
+  await run("commit", "--no-pause", "-a", "you", "shop/web", "own:2");
+  const path = join(agent.root, "web.tar");
+  t.is((await run("export", "-o", path, "shop/web")).stdout, `exported ${path}, 16 B\n`);
+  t.is(readFileSync(path, "utf8"), "root of shop/web");
+  t.deepEqual(agent.calls, [
+    'import /tmp/root.tar {"reference":"own:1","changes":["ENV A=1","CMD [\\"web\\"]"],"message":"mine"}',
+    'commit shop/web {"pause":false,"author":"you","reference":"own:2","changes":[]}',
+    "export shop/web false",
+  ]);
+});

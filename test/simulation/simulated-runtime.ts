@@ -161,6 +161,12 @@ export class SimulatedRuntime implements Runtime {
     this.#require(id).state = "running";
   }
 
+  async *exportContainer() {}
+
+  async commitContainer(id: string) {
+    return this.addImage(`committed-${this.#require(id).spec.name}`);
+  }
+
   async removeContainer(id: string) {
     const container = this.#containers.get(id);
     if (container === undefined) return;
@@ -303,6 +309,8 @@ export class SimulatedRuntime implements Runtime {
         return this.addImage(reference);
       },
       load: async () => [],
+      importRoot: async (path) => this.addImage(path),
+      commit: async (base) => this.addImage(`${base}-committed`),
       save: async function* () {},
       saveLayout: async () => {},
       tag() {},
