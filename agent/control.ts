@@ -6,6 +6,7 @@ import type { ExecSpec, PortBinding } from "../runtime/container-spec.ts";
 import type { CopySpec } from "../runtime/copy-spec.ts";
 import type { Health, LogLine, ProcessSession } from "../runtime/runtime.ts";
 import type { ImageControl } from "./image-control.ts";
+import type { ResourceControl } from "./resource-control.ts";
 import type { RolloutControl } from "./rollout-control.ts";
 
 export type FieldChange = { readonly field: string; readonly from: unknown; readonly to: unknown };
@@ -131,7 +132,7 @@ export type TopEntry = {
 /** NAME of a container: an id prefix, `app-service-N`, or `app/service` where only one replica runs. */
 export type ContainerName = string;
 
-type Others = ImageControl & RolloutControl;
+type Others = ImageControl & ResourceControl & RolloutControl;
 
 /** Every method that takes a name throws an error saying what exists when nothing, or more than one, matches. */
 export type Control = Others & {

@@ -6,6 +6,7 @@ import { inspectByName } from "./control-inspect.ts";
 import { resolveContainer } from "./control-names.ts";
 import { execIn, killByHand, restartByHand, startByHand, stopByHand } from "./control-operate.ts";
 import { attachTo, listProcesses, pauseByHand, waitForEnd } from "./control-processes.ts";
+import { createResourceControl } from "./control-resources.ts";
 import { explain, readHistory, resume, rollBackByHand, suspend } from "./control-rollouts.ts";
 import { isReady, listContainers, planNow, readStatus, syncNow } from "./control-status.ts";
 import { followEvents, sampleStats } from "./control-streams.ts";
@@ -17,6 +18,7 @@ export function createControl(context: ControlContext): Control {
   const { core } = context;
   return {
     ...createImageControl(context),
+    ...createResourceControl(context),
     status: async () => readStatus(context),
     plan: () => planNow(context),
     sync: (abort, options = {}) => syncNow(context, abort, options),

@@ -4,6 +4,7 @@ import { declareContainerVerbs } from "./declare-container-verbs.ts";
 import { declareImageVerbs } from "./declare-image-verbs.ts";
 import { declareInstanceVerbs } from "./declare-instance-verbs.ts";
 import { declareManifestVerbs } from "./declare-manifest-verbs.ts";
+import { declareResourceVerbs } from "./declare-resource-verbs.ts";
 import { declareRolloutVerbs } from "./declare-rollout-verbs.ts";
 import { printable } from "./terminal.ts";
 import { addGlobalOptions, type Declare } from "./verb.ts";
@@ -30,6 +31,7 @@ export function createProgram(): Command {
   declareManifestVerbs(declare);
   declareContainerVerbs(declare);
   declareImageVerbs(declare);
+  declareResourceVerbs(declare);
   declareRolloutVerbs(declare);
   return program;
 }

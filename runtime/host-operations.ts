@@ -154,6 +154,17 @@ export class HostOperations extends OperationList {
     );
   }
 
+  /** Of RUN only: what the upper directory of an overlay changes of its lower tree. */
+  treeChanges(
+    upper: Slot,
+    lower: Slot,
+    limits: { readonly bytesMax: number; readonly limitMs: number },
+  ): this {
+    return this.op(op.treeChanges, {}, (w) =>
+      w.u32(upper).u32(lower).u64(limits.bytesMax).u32(limits.limitMs),
+    );
+  }
+
   fileSystemIds(uid: number, gid: number): this {
     return this.op(op.fsIds, {}, (w) => w.u32(uid).u32(gid));
   }

@@ -106,7 +106,7 @@ export class Launcher {
     return { process, supervisor: { pid: reader.u32(), startTime: reader.u64() } };
   }
 
-  /** Carries out host operations in a child; resolves with what netlink answered where replies were asked for. */
+  /** Carries out host operations in a child; resolves with what those had to report that were asked to. */
   async run(program: Uint8Array): Promise<Buffer> {
     const replies: Buffer[] = [];
     await this.#ask(message.run, program, replies);
@@ -208,7 +208,7 @@ export class Launcher {
   #receive(answer: Message): void {
     const waiting = this.#waiting.get(answer.id);
     if (waiting === undefined) return;
-    if (answer.type === message.netlinkReply) {
+    if (answer.type === message.netlinkReply || answer.type === message.changes) {
       waiting.replies.push(new WireReader(answer.body).bytes());
       return;
     }

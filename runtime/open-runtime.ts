@@ -3,6 +3,7 @@ import { rm } from "node:fs/promises";
 import { detectCgroups } from "./cgroups/cgroup-host.ts";
 import { makeParentCgroup, moveToCgroup, removeCgroup } from "./cgroups/container-cgroup.ts";
 import { limitDrift, writeLimits } from "./cgroups/limit-drift.ts";
+import { readChanges } from "./container-changes.ts";
 import type { ContainerContext } from "./container-context.ts";
 import { cgroupPathOf, pathsOf, stagingDirOf, supervisorsCgroupOf } from "./container-context.ts";
 import { execProcess } from "./container-exec.ts";
@@ -95,6 +96,7 @@ function runtimeOf(
     exportContainer: (id, options) => exportContainer({ context, containers }, id, options),
     commitContainer: (id, options) => commitContainer({ context, containers }, id, options),
     removeContainer: (id) => containers.remove(id),
+    changes: (id) => readChanges(context, id),
     copy: (id, copy) => containers.copies.copy(id, copy),
     exec: (id, exec, options) => execProcess(context, id, exec, options),
     attach: (id, attach) => attachToContainer(pathsOf(context, id).socket, attach),

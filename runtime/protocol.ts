@@ -32,6 +32,7 @@ export const message = {
   output: 70,
   netlinkReply: 71,
   unpacked: 72,
+  changes: 73,
 } as const;
 
 /** Operations of a program; `protocol.h` names the fields of each. */
@@ -60,6 +61,7 @@ export const op = {
   fsIds: 22,
   enter: 23,
   makeNode: 24,
+  treeChanges: 25,
   consoleSocket: 28,
   listen: 29,
   container: 30,

@@ -137,6 +137,9 @@ export type Observation = {
   readonly drift: readonly KernelDrift[];
 };
 
+/** Of a container's file system: added to, changed of or deleted from its image. */
+export type FileChange = { readonly kind: "A" | "C" | "D"; readonly path: string };
+
 export type ExitListener = (id: string, exit: ExitRecord) => void;
 
 /** A process started inside a container, or the first process of it when attached. */
@@ -214,6 +217,8 @@ export type Runtime = {
    * what was left out. SIGKILL ends it when the container starts, ends or is removed meanwhile.
    */
   copy(id: string, spec: CopySpec): Promise<ProcessSession>;
+  /** What the container has changed of its image, sorted by path; its mounts are no part of it. */
+  changes(id: string): Promise<readonly FileChange[]>;
   attach(id: string, options: { readonly stdin: boolean }): Promise<ProcessSession>;
   /** Lines of the container's log, oldest first; with `follow` until the signal or the container's end. */
   logs(

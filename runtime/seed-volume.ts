@@ -1,6 +1,5 @@
-import type { FsParameter } from "./host-operations.ts";
-import { mountAttribute } from "./kernel-flags.ts";
 import type { Launcher } from "./launcher.ts";
+import { openLayers } from "./open-layers.ts";
 import { Program } from "./program.ts";
 
 /**
@@ -18,19 +17,9 @@ export async function seedVolume(
   },
 ): Promise<void> {
   const program = new Program();
-  const [tree, source, destination] = [program.slot(), program.slot(), program.slot()];
-  const [first] = request.layerDirs;
-  if (first === undefined) return;
-  if (request.layerDirs.length === 1) {
-    program.open(tree, null, openPathDirectory, first);
-  } else {
-    const parameters = request.layerDirs.toReversed().map((layer): FsParameter => {
-      const slot = program.slot();
-      program.openTree(slot, layer);
-      return { kind: "fd", key: "lowerdir+", slot };
-    });
-    program.fsopen(tree, "overlay", mountAttribute.readOnly, parameters);
-  }
+  if (request.layerDirs.length === 0) return;
+  const tree = openLayers(program, request.layerDirs);
+  const [source, destination] = [program.slot(), program.slot()];
   program
     .open(source, tree, openReadDirectory, request.source.replace(/^\/+/, "") || ".", {
       mayBeAbsent: true,
@@ -41,5 +30,4 @@ export async function seedVolume(
 }
 
 const copyMsMax = 10 * 60 * 1000;
-const openPathDirectory = 0o10_200_000;
 const openReadDirectory = 0o200_000;

@@ -6,6 +6,7 @@ import { imageRoutes } from "./image-routes.ts";
 import { registryRoutes } from "./registry-routes.ts";
 import { readJsonBody, readQuery } from "./request-body.ts";
 import * as requests from "./requests.ts";
+import { resourceRoutes } from "./resource-routes.ts";
 import { rolloutRoutes } from "./rollout-routes.ts";
 import { answer, type Call, lines, type Route } from "./route.ts";
 
@@ -31,6 +32,7 @@ export async function serveRoute(
 const routes: ReadonlyMap<string, Route> = new Map<string, Route>([
   ...imageRoutes,
   ...registryRoutes,
+  ...resourceRoutes,
   ...rolloutRoutes,
   ["GET /v1/status", answer(requests.Nothing, ({ control }) => control.status())],
   ["GET /v1/plan", answer(requests.Nothing, ({ control, abort }) => control.plan(abort))],

@@ -69,7 +69,8 @@ static void job_ready(void *owner, void *object, short events) {
       end_job(launcher, job);
       return;
     }
-    if (job->inbox.header.type != BERTH_MSG_NETLINK_REPLY) job->is_answered = true;
+    uint16_t type = job->inbox.header.type;
+    if (type != BERTH_MSG_NETLINK_REPLY && type != BERTH_MSG_CHANGES) job->is_answered = true;
     wire_send(1, job->id, job->inbox.header.type, job->inbox.body, job->inbox.header.length);
     wire_inbox_clear(&job->inbox);
   }

@@ -11,6 +11,7 @@
 #include "copy-tree.h"
 #include "in-root.h"
 #include "program.h"
+#include "tree-changes.h"
 
 int op_copy_tree(struct program *program, struct wire_reader *payload) {
   int source = program_slot(program, wire_u32(payload));
@@ -26,6 +27,23 @@ int op_copy_tree(struct program *program, struct wire_reader *payload) {
   mode_t mask = umask(0);
   int error = copy_tree(from, to, limit_ms, object, sizeof object);
   umask(mask);
+  return error < 0 ? program_fails(program, error, object) : 0;
+}
+
+int op_tree_changes(struct program *program, struct wire_reader *payload) {
+  int upper = program_slot(program, wire_u32(payload));
+  int lower = program_slot(program, wire_u32(payload));
+  char object[sizeof program->failure.object] = "";
+  if (upper < 0 || lower < 0) return program_fails(program, -EBADF, "directory");
+  struct tree_changes_request request = {.report_fd = program->report_fd, .id = program->id};
+  request.bytes_max = wire_u64(payload);
+  request.limit_ms = wire_u32(payload);
+  OWNED_FD from = openat(upper, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  OWNED_FD below = openat(lower, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (from < 0 || below < 0) return program_fails(program, -errno, "directory");
+  request.upper = from;
+  request.lower = below;
+  int error = tree_changes(&request, object, sizeof object);
   return error < 0 ? program_fails(program, error, object) : 0;
 }
 

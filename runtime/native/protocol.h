@@ -74,6 +74,8 @@
 #define BERTH_MSG_UNPACKED 72  /* u64 bytes of file content, u32 entries, u64 tar bytes read,
                                   list of str: directories that the layer implies but does not carry */
 
+#define BERTH_MSG_CHANGES 73   /* bytes: for each change a letter (A, C, D), its path and a NUL; before the DONE of a RUN */
+
 /* Flags of START. */
 #define BERTH_START_HOLD 1     /* answer STARTED before exec and wait for RELEASE */
 #define BERTH_START_STDIN 2    /* keep a stdin pipe open for attach; else /dev/null */
@@ -134,6 +136,9 @@
 #define BERTH_OP_ENTER 23      /* u32 slot of a namespace, u64 its clone flag: the init is made from inside it; before CLONE */
 #define BERTH_OP_MAKE_NODE 24  /* u32 slot of a directory or NONE (then the root), u32 mode with type, u64 rdev,
                                   u32 uid, u32 gid, str path inside; the same device in its place is no error */
+
+#define BERTH_OP_TREE_CHANGES 25 /* u32 slot of an overlay's upper directory, u32 slot of its lower tree, u64 bytes max,
+                                  u32 limit in ms: RUN only; CHANGES say what the one changes of the other */
 
 #define BERTH_OP_CONSOLE_SOCKET 28 /* str path: whoever listens there gets the master of TTY, by SCM_RIGHTS */
 #define BERTH_OP_LISTEN 29     /* u32 slot, str path: a stream socket of root's */

@@ -66,6 +66,16 @@ const sampleRollout: RolloutReport = {
   reason: "shop-web-1 ended with exit code 3",
 };
 
+const sampleNetwork = {
+  name: "shop_default",
+  labels: {},
+  bridge: "bt0",
+  subnet: "10.210.0.0/24",
+  gateway: "10.210.0.1",
+  internal: false,
+  containers: { web: "10.210.0.2" },
+} as const;
+
 export const sampleImage: ImageReport = {
   digest: `sha256:${"cd".repeat(32)}`,
   references: ["docker.io/library/web:1"],
@@ -196,6 +206,16 @@ export function createSampleControl(changes: Partial<Control> = {}): {
       await note("logout", registry);
       return { registry: registry === "" ? "docker.io" : registry, had: true };
     },
+    diff: async () => [
+      { kind: "C", path: "/etc" },
+      { kind: "A", path: "/etc/new" },
+      { kind: "D", path: "/etc/old" },
+    ],
+    volumes: async () => [
+      { name: "data", labels: {}, path: "/v/data", createdAt: samplePs.createdAt, usedBy: ["web"] },
+    ],
+    removeVolume: (name) => note("removeVolume", name),
+    networks: async () => [sampleNetwork],
     down: ({ volumes }) => note("down", { volumes }),
     metrics: async () => new TextEncoder().encode("berth_up 1\n"),
     ready: async () => true,

@@ -115,6 +115,16 @@ static int run_touch(int argc, char **argv) {
   return 0;
 }
 
+static int run_remove(int argc, char **argv) {
+  (void)argc;
+  return remove(argv[0]) < 0 ? failed(argv[0]) : 0;
+}
+
+static int run_mkdir(int argc, char **argv) {
+  (void)argc;
+  return mkdir(argv[0], 0755) < 0 ? failed(argv[0]) : 0;
+}
+
 static int run_write(int argc, char **argv) {
   (void)argc;
   int fd = open(argv[0], O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
@@ -377,6 +387,8 @@ static const struct verb verbs[] = {
     {"cat", 1, run_cat},
     {"echo", 0, run_echo},
     {"touch", 1, run_touch},
+    {"remove", 1, run_remove},
+    {"mkdir", 1, run_mkdir},
     {"write", 2, run_write},
     {"ls", 1, run_ls},
     {"stat", 1, run_stat},

@@ -174,6 +174,10 @@ export class SimulatedRuntime implements Runtime {
     this.#containers.delete(id);
   }
 
+  async changes(): Promise<[]> {
+    return [];
+  }
+
   copy(id: string): Promise<ProcessSession> {
     return this.exec(id);
   }
