@@ -24,7 +24,7 @@ for (const [what, padding, reason] of [
       const memoryBefore = process.memoryUsage.rss();
       const error = await t.throwsAsync(mirror.open(sha, never), { message: reason });
       t.true(isCommitTooLarge(error));
-      t.true(Date.now() - startedAtMs < 10_000);
+      t.true(Date.now() - startedAtMs < 60_000);
       t.true(process.memoryUsage.rss() - memoryBefore < 400 * 1_048_576);
       // It is not tried again: another answer would be a new error.
       t.is(await t.throwsAsync(mirror.open(sha, never)), error);

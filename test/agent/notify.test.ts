@@ -271,6 +271,7 @@ async function serveSmtp(t: ExecutionContext) {
           isData = true;
           socket.write("354 go on\r\n");
         } else if (line === "QUIT") socket.end("221 bye\r\n");
+        else if (line === "STARTTLS") socket.write("502 no such thing here\r\n");
         else socket.write("250 fine\r\n");
       }
     });

@@ -30,7 +30,7 @@ test("scrapes that come together share one rendering", async (t) => {
     metrics: async () => {
       renderings += 1;
       await new Promise((resolve) => {
-        setTimeout(resolve, 200);
+        setTimeout(resolve, 3_000);
       });
       return new TextEncoder().encode("berth_up 1\n");
     },
