@@ -6,10 +6,11 @@ CFLAGS_COMMON := -std=c11 -D_GNU_SOURCE -O2 -Wall -Wextra -Werror -Wshadow -Wfor
 HELPER_SOURCES := $(sort $(wildcard runtime/native/*.c))
 HELPER_HEADERS := $(wildcard runtime/native/*.h)
 PAYLOAD_SOURCES := $(sort $(wildcard test/payload/*.c))
+PROGRAM_SOURCES := $(wildcard cli/*.ts cli/*/*.ts agent/*.ts agent/*/*.ts manifests/*.ts manifests/*/*.ts metrics/*.ts runtime/*.ts runtime/*/*.ts)
 PAYLOADS := $(patsubst test/payload/%.c,build/payload/%,$(PAYLOAD_SOURCES))
 
 .PHONY: all setup setup-tests demo test vm-test check bench types lint clean test-native conformance
-all: setup build/berth-helper $(PAYLOADS)
+all: setup build/berth-helper $(PAYLOADS) build/compiled-ahead
 
 setup: node_modules/.package-lock.json
 	@bin/setup
@@ -25,6 +26,13 @@ build/berth-helper: $(HELPER_SOURCES) $(HELPER_HEADERS)
 build/payload/%: test/payload/%.c
 	@mkdir -p build/payload
 	$(CC) $(CFLAGS_COMMON) -static -s -o $@ $<
+
+# Node's compile cache, filled: once with the agent's flags, once with those of the other verbs.
+build/compiled-ahead: $(PROGRAM_SOURCES) bin/berth node_modules/.package-lock.json
+	@mkdir -p build
+	@NODE_OPTIONS=--import=./cli/compile-ahead.ts bin/berth agent --help >/dev/null
+	@NODE_OPTIONS=--import=./cli/compile-ahead.ts bin/berth version >/dev/null
+	@touch $@
 
 demo: all
 	@$(NODE) examples/demo.ts

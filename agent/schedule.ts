@@ -1,4 +1,4 @@
-import { CronTime } from "cron";
+import { createRequire } from "node:module";
 
 /** When the source is asked for news. */
 export type PollSchedule =
@@ -6,6 +6,8 @@ export type PollSchedule =
   | { readonly kind: "cron"; readonly expression: string };
 
 export type MaintenanceWindow = { readonly start: string; readonly durationMs: number };
+
+const load = createRequire(import.meta.url);
 
 const pollMsMin = 1_000;
 const windowMsMax = 7 * 24 * 3_600_000;
@@ -81,7 +83,7 @@ export function parseDurationMs(text: string): number | undefined {
 }
 
 function checkCron(expression: string, purpose: string): void {
-  const { valid, error } = CronTime.validateCronExpression(expression);
+  const { valid, error } = cronTime().validateCronExpression(expression);
   if (!valid) {
     throw new Error(
       `cannot ${purpose} at "${expression}" because it is neither a duration such as 30s nor a cron expression`,
@@ -100,5 +102,12 @@ function checkCron(expression: string, purpose: string): void {
 }
 
 function nextCronMs(expression: string, fromMs: number): number {
+  const CronTime = cronTime();
   return new CronTime(expression).getNextDateFrom(new Date(fromMs)).toMillis();
+}
+
+/** Loaded when the first expression is read: the calendar that it brings takes memory that plain intervals do not need. */
+function cronTime(): typeof import("cron").CronTime {
+  // The package's own type of what it exports.
+  return (load("cron") as typeof import("cron")).CronTime;
 }

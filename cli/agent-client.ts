@@ -1,11 +1,9 @@
 /** Calls to the agent over its socket. */
 import type { ClientRequest, IncomingMessage, RequestOptions } from "node:http";
 import type { Duplex } from "node:stream";
+import { http } from "../agent/api/lean-http.ts";
 import { CliError } from "./cli-error.ts";
 import type { Context } from "./context.ts";
-
-// `import "node:http"` reads every export once, and one of them loads all of undici: 20 ms that no verb needs.
-const http = process.getBuiltinModule("node:http");
 
 const LINE_BYTES_MAX = 16_777_216;
 

@@ -1,7 +1,7 @@
 /** The agent's metrics of itself, in a registry of their own. */
 import { readdirSync, statSync } from "node:fs";
-import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from "prom-client";
 import { counter, durationBucketsSeconds, histogram } from "./agent-series.ts";
+import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from "./prometheus-client.ts";
 import { type RolloutMetrics, rolloutMetrics } from "./rollout-metrics.ts";
 
 const reconcileResults = ["changed", "unchanged", "failed"] as const;

@@ -1,5 +1,5 @@
 /** How the agent's own series are made. */
-import { Counter, Histogram, type Registry } from "prom-client";
+import { Counter, Histogram, type Registry } from "./prometheus-client.ts";
 
 export const durationBucketsSeconds = [0.001, 0.005, 0.02, 0.1, 0.5, 1, 5, 15, 60, 300];
 

@@ -1,5 +1,5 @@
-import { Gauge, type Registry } from "prom-client";
 import { counter, histogram } from "./agent-series.ts";
+import { Gauge, type Registry } from "./prometheus-client.ts";
 
 type RolloutVerdict = "pending" | "healthy" | "failed" | "rolled-back";
 

@@ -1,10 +1,11 @@
 /** What anybody who reaches `--listen` may see: metrics, life, readiness and a plain page. Webhooks are taken here. */
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
+import type { IncomingMessage, Server, ServerResponse } from "node:http";
 import { constants, gzip } from "node:zlib";
 import type { Log } from "../../runtime/runtime.ts";
 import type { Control } from "../control.ts";
 import type { HookReceiver } from "../webhook/hook-receiver.ts";
 import { createHostCheck } from "./allowed-hosts.ts";
+import { http } from "./lean-http.ts";
 import { renderStatusPage } from "./status-page.ts";
 import { describeUnreadiness } from "./unreadiness.ts";
 
@@ -32,7 +33,7 @@ export function createPublicServer(options: {
   const { control, hosts, hook, log } = options;
   const serve = createRoutes(control);
   const isOurs = createHostCheck(hosts);
-  const server = createServer(
+  const server = http.createServer(
     {
       maxHeaderSize: 8192,
       headersTimeout: 5000,

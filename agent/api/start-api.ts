@@ -1,5 +1,5 @@
 /** The agent's HTTP faces: its own socket (everything) and, where asked, a TCP address (reading, and webhooks). */
-import { createServer, type Server } from "node:http";
+import type { Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { hostname } from "node:os";
 import type { Log } from "../../runtime/runtime.ts";
@@ -8,6 +8,7 @@ import type { HookReceiver } from "../webhook/hook-receiver.ts";
 import { sendError } from "./api-error.ts";
 import { EXEC_PROTOCOL } from "./exec-frames.ts";
 import { type SessionKind, serveExec } from "./exec-server.ts";
+import { http } from "./lean-http.ts";
 import { createPublicServer } from "./public-server.ts";
 import { serveRoute } from "./routes.ts";
 import { listenOnSocket } from "./unix-socket.ts";
@@ -77,7 +78,7 @@ function createPrivateServer(options: {
   readonly closing: AbortSignal;
 }): Server {
   const { control, log, closing } = options;
-  const server = createServer({
+  const server = http.createServer({
     maxHeaderSize: 16_384,
     headersTimeout: 5000,
     requestTimeout: 10_000,
