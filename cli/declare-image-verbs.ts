@@ -13,19 +13,6 @@ export function declareImageVerbs(declare: Declare): void {
     "berth pull docker.io/library/nginx:1.27",
   ).action(running(async (...given) => (await import("./verbs/pull.ts")).runPull(...given)));
   declare(
-    "login [registry]",
-    "keep credentials for a registry (default: Docker Hub), once it has taken them",
-    "echo $TOKEN | berth login -u robot --password-stdin registry.example:5000",
-  )
-    .option("-u, --username <name>", "user name (default: asked for)")
-    .option("--password-stdin", "read the password from standard input (default: asked for)")
-    .action(running(async (...given) => (await import("./verbs/login.ts")).runLogin(...given)));
-  declare(
-    "logout [registry]",
-    "forget the credentials for a registry (default: Docker Hub)",
-    "berth logout registry.example:5000",
-  ).action(running(async (...given) => (await import("./verbs/login.ts")).runLogout(...given)));
-  declare(
     "load <file>",
     "read images from an OCI layout, oci-archive or docker-archive",
     "berth load web.tar",

@@ -4,6 +4,7 @@ import { declareContainerVerbs } from "./declare-container-verbs.ts";
 import { declareImageVerbs } from "./declare-image-verbs.ts";
 import { declareInstanceVerbs } from "./declare-instance-verbs.ts";
 import { declareManifestVerbs } from "./declare-manifest-verbs.ts";
+import { declareRegistryVerbs } from "./declare-registry-verbs.ts";
 import { declareResourceVerbs } from "./declare-resource-verbs.ts";
 import { declareRolloutVerbs } from "./declare-rollout-verbs.ts";
 import { printable } from "./terminal.ts";
@@ -32,6 +33,7 @@ export function createProgram(): Command {
   declareContainerVerbs(declare);
   declareImageVerbs(declare);
   declareResourceVerbs(declare);
+  declareRegistryVerbs(declare);
   declareRolloutVerbs(declare);
   return program;
 }

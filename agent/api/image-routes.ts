@@ -1,8 +1,8 @@
 /** Routes about images. */
 import type { z } from "zod";
 import * as requests from "./image-requests.ts";
-import { lineOfError, openLineStream } from "./line-stream.ts";
 import { answer, bytes, type Call, parse, type Route } from "./route.ts";
+import { streamTransfer } from "./transfer-stream.ts";
 
 export const imageRoutes: readonly (readonly [string, Route])[] = [
   ["GET /v1/images", answer(requests.Nothing, ({ control }) => control.images())],
@@ -76,23 +76,9 @@ function load(
   return control.load(path, reference === undefined ? { abort } : { reference, abort });
 }
 
-/** Lines `{progress}` as they come, then one `{image}` or `{error, kind}`. */
-async function pull({ control, response, abort }: Call, input: unknown): Promise<void> {
+async function pull(call: Call, input: unknown): Promise<void> {
   const { reference } = parse(requests.PullBody, input);
-  const send = openLineStream(response, abort);
-  // At most one progress line is under way: what comes meanwhile is superseded by the newest.
-  let sending: Promise<void> | undefined;
-  const onProgress = (progress: unknown): void => {
-    if (sending !== undefined) return;
-    sending = send({ progress }).finally(() => {
-      sending = undefined;
-    });
-  };
-  const last = await control.pull(reference, { abort, onProgress }).then(
-    (image) => ({ image }),
-    (error: unknown) => lineOfError(error),
-  );
-  await sending;
-  await send(last);
-  response.end();
+  await streamTransfer(call, async (onProgress) => ({
+    image: await call.control.pull(reference, { abort: call.abort, onProgress }),
+  }));
 }

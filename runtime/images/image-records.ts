@@ -9,6 +9,11 @@ export type ImageRecord = Omit<Image, "layerDirs" | "references" | "digest" | "l
   readonly layers: readonly { readonly digest: Digest; readonly chainId: Digest }[];
 };
 
+/** Manifest, configuration and layers. */
+export function blobsOf({ digest, configDigest, layers }: ImageRecord): Digest[] {
+  return [digest, configDigest, ...layers.map((layer) => layer.digest)];
+}
+
 export type NeededContent = {
   readonly blobs: ReadonlySet<Digest>;
   readonly layers: ReadonlySet<Digest>;

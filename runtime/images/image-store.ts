@@ -1,5 +1,6 @@
 /** The face of the image store. Implemented by `openImageStore` in this folder. */
 
+import type { PushProgress } from "../registry/push-content.ts";
 import type { Registries } from "../registry/registries.ts";
 
 /** The part of an OCI image configuration that a runtime acts on. Names follow the OCI image-spec. */
@@ -179,6 +180,15 @@ export type ImageStore = {
     options: { readonly path: string; readonly abort: AbortSignal },
   ): Promise<void>;
   /** Another name for an image; one that another image had moves here. */
+  /** Sends an image to the registry that `target` names, with the digest that it has here. */
+  push(
+    digestOrReference: string,
+    target: string,
+    options: {
+      readonly abort: AbortSignal;
+      readonly onProgress?: (progress: PushProgress) => void;
+    },
+  ): Promise<Image>;
   tag(digestOrReference: string, reference: string): void;
   /** All that is known of an image, from its own documents; undefined when it is not here. */
   describe(digestOrReference: string): Promise<ImageDetails | undefined>;

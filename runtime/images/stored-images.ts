@@ -1,11 +1,11 @@
 import { createRegistries, type Registries } from "../registry/registries.ts";
 import { type CollectorParts, collectContent } from "./collect-content.ts";
 import { collectImages } from "./collect-images.ts";
-import { type Digest, isDigest } from "./digest.ts";
+import { isDigest } from "./digest.ts";
 import { describeImage } from "./image-details.ts";
 import { ImageError, imageFailure, printable } from "./image-error.ts";
 import { noSuchImage, tagReference } from "./image-names.ts";
-import type { ImageRecord } from "./image-records.ts";
+import { blobsOf, type ImageRecord } from "./image-records.ts";
 import { ownContent, sizesOf } from "./image-sizes.ts";
 import type {
   CollectOptions,
@@ -19,6 +19,7 @@ import type {
 import { loadImages } from "./load-image.ts";
 import { type MakeOrder, makeImage } from "./make-image.ts";
 import { type PullParts, pullImage } from "./pull-image.ts";
+import { pushStored } from "./push-image.ts";
 import { formatReference, parseReference } from "./reference.ts";
 import { regularFile } from "./regular-file.ts";
 import { type ArchiveFormat, type SavedImage, saveArchive, saveLayout } from "./save-image.ts";
@@ -134,6 +135,11 @@ export class StoredImages implements ImageStore {
       await saveLayout(blobs, images, { ...options, remove }).finally(unpin);
     });
   }
+
+  push: ImageStore["push"] = async (name, target, options) =>
+    this.#image(
+      await pushStored(this.#parts, { ...options, name, target, record: this.#find(name) }),
+    );
 
   tag(digestOrReference: string, reference: string): void {
     const record = this.#find(digestOrReference);
@@ -275,8 +281,4 @@ export class StoredImages implements ImageStore {
       throw imageFailure(doing, error, { ...given, directory: root });
     }
   }
-}
-
-function blobsOf({ digest, configDigest, layers }: ImageRecord): Digest[] {
-  return [digest, configDigest, ...layers.map((layer) => layer.digest)];
 }

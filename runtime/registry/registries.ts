@@ -1,7 +1,9 @@
 import { ImageError, printable } from "../images/image-error.ts";
-import { parseReference } from "../images/reference.ts";
+import { formatReference, parseReference } from "../images/reference.ts";
+import type { PushProgress } from "./push-content.ts";
 import type { RegistryClient } from "./registry-client.ts";
 import { dropCredentials, keepCredentials } from "./registry-credentials.ts";
+import { copyContent, deleteContent, listTags } from "./remote-content.ts";
 
 /** What can be asked of registries besides pulling and pushing. `registry` is `host[:port]`; empty: Docker Hub. */
 export type Registries = {
@@ -13,6 +15,20 @@ export type Registries = {
   ): Promise<string>;
   /** Forgets the credentials; `had` is false when there were none. */
   logOut(registry: string): Promise<{ readonly registry: string; readonly had: boolean }>;
+  /** Every tag that a repository has in its registry. */
+  tags(repository: string, abort: AbortSignal): Promise<readonly string[]>;
+  /** Deletes a tag in its registry, or by digest a manifest with all of its tags. The full reference. */
+  delete(reference: string, abort: AbortSignal): Promise<string>;
+  /** Copies between repositories, past the store; with `all` every platform of an index. The digest. */
+  copy(
+    from: string,
+    to: string,
+    options: {
+      readonly all: boolean;
+      readonly abort: AbortSignal;
+      readonly onProgress?: (progress: PushProgress) => void;
+    },
+  ): Promise<string>;
 };
 
 export function createRegistries(client: RegistryClient): Registries {
@@ -36,6 +52,32 @@ export function createRegistries(client: RegistryClient): Registries {
         return { registry, had };
       });
     },
+    tags: (text, abort) =>
+      attempt(`list the tags of ${printable(text, 200)}`, abort, () => {
+        const { registry, repository, digest, tag } = parseReference(text);
+        const isMore = digest !== undefined || text.endsWith(`:${tag}`);
+        if (isMore) throw unusable("a repository has neither tag nor digest", "leave it out");
+        return listTags(client, { registry, repository }, abort);
+      }),
+    delete: (text, abort) =>
+      attempt(`delete ${printable(text, 200)}`, abort, async () => {
+        const reference = parseReference(text);
+        if (reference.digest === undefined && !text.endsWith(`:${reference.tag}`)) {
+          throw unusable("it names neither a tag nor a digest", "write NAME:TAG or NAME@sha256:…");
+        }
+        await deleteContent(client, reference, abort);
+        return formatReference(reference);
+      }),
+    copy: (from, to, { all, abort, onProgress = () => {} }) =>
+      attempt(`copy ${printable(from, 200)}`, abort, () =>
+        copyContent(client, {
+          from: parseReference(from),
+          to: parseReference(to),
+          all,
+          abort,
+          onProgress,
+        }),
+      ),
   };
 }
 

@@ -105,13 +105,13 @@ export class RegistryClient {
   async *blob(
     repository: Repository,
     blob: { readonly digest: Digest; readonly size: number },
-    options: ReadOptions,
+    options: ReadOptions & { readonly start?: number },
   ): AsyncGenerator<Buffer> {
     const sendingMs = Math.ceil((blob.size / BLOB_BYTES_PER_SECOND_MIN) * 1000);
     const deadlineMs = Math.min(BLOB_DEADLINE_BASE_MS + sendingMs, TIMER_MS_MAX);
     const deadline = AbortSignal.any([options.abort, AbortSignal.timeout(deadlineMs)]);
     const mirrors = [...this.endpoints.mirrors(repository.registry)];
-    let offset = 0;
+    let offset = options.start ?? 0;
     for (let attempt = 1; ; ) {
       const endpoint = mirrors.shift() ?? this.endpoints.own(repository.registry);
       const part = { endpoint, repository, digest: blob.digest, offset };

@@ -1,4 +1,5 @@
 import { discard, type HttpAnswer, HttpExchange, type HttpRequest } from "./http-exchange.ts";
+import { distrusted } from "./http-failures.ts";
 import type { RateWait } from "./rate-limits.ts";
 import { refusal } from "./registry-answers.ts";
 import type { RegistryCredentials } from "./registry-credentials.ts";
@@ -34,6 +35,8 @@ export class RegistryTransport {
     const { endpoint, abort, onWait } = order;
     const origin = await this.origin(endpoint, abort);
     const request = this.#request(order, origin);
+    // An upload may go to storage of others; the user's credentials are not theirs.
+    if (request.url.origin !== origin.origin) return this.#exchange.send(this.#foreign(request));
     const scopes = scopesOf(order);
     const held = this.#login.held(endpoint.name, scopes);
     const first = await this.#exchange.send(
@@ -88,6 +91,12 @@ export class RegistryTransport {
     // Held only once it has answered: a registry that is down now may speak HTTPS when it is back.
     if (origin === secure || (await this.#answers(plain, abort))) this.#origins.set(host, origin);
     return origin;
+  }
+
+  #foreign(request: HttpRequest): HttpRequest {
+    const { protocol, host } = request.url;
+    if (protocol === "https:" || this.#exchange.isPlainAllowed(host)) return request;
+    throw distrusted(host, "an upload would go there over plain HTTP");
   }
 
   #request(order: RegistryRequest, origin: URL): HttpRequest {

@@ -198,6 +198,19 @@ export function createSampleControl(changes: Partial<Control> = {}): {
       { createdBy: "ADD rootfs.tar /", layer: { digest: sampleImage.digest, sizeBytes: 1024 } },
       { createdBy: 'CMD ["web"]', comment: "buildkit" },
     ],
+    pushImage: async (name, { target = name }) => {
+      await note("push", name, target);
+      return { reference: target, digest: sampleImage.digest };
+    },
+    copyImage: async (from, to, { all }) => {
+      await note("copy", from, to, { all });
+      return { reference: to, digest: sampleImage.digest };
+    },
+    remoteTags: async () => ["1", "2"],
+    deleteRemote: async (reference) => {
+      await note("delete", reference);
+      return { reference };
+    },
     logIn: async (registry, { username }) => {
       await note("login", registry, username);
       return { registry: registry === "" ? "docker.io" : registry };

@@ -237,6 +237,26 @@ test("login takes the password from a pipe, and asks nobody where there is no te
   t.is(out.stdout, "logged out of docker.io\n");
 });
 
+test("push, copy, tags and delete name what is in the registry afterwards", async (t) => {
+  const agent = await startTestAgent(t);
+  const berth = (...args: string[]) => runBerth([...args, "--root", agent.root]);
+  const { digest } = sampleImage;
+  const pushed = await berth("push", "web:1", "registry.example/web:1");
+  t.is(pushed.stdout, `registry.example/web:1 ${digest}\n`);
+  t.is((await berth("push", "registry.example/web:1")).stdout, pushed.stdout);
+  const copied = await berth("copy", "--all", "--json", "a.example/x:1", "b.example/x:1");
+  t.deepEqual(JSON.parse(copied.stdout), { reference: "b.example/x:1", digest });
+  t.is((await berth("tags", "registry.example/web")).stdout, "1\n2\n");
+  const gone = await berth("delete", `registry.example/web@${digest}`);
+  t.is(gone.stdout, `deleted registry.example/web@${digest}\n`);
+  t.deepEqual(agent.calls, [
+    "push web:1 registry.example/web:1",
+    "push registry.example/web:1 registry.example/web:1",
+    'copy a.example/x:1 b.example/x:1 {"all":true}',
+    `delete registry.example/web@${digest}`,
+  ]);
+});
+
 test("a pull that fails tells the agent's reason", async (t) => {
   const agent = await startTestAgent(t, {
     pull: async () => {

@@ -300,7 +300,14 @@ export class SimulatedRuntime implements Runtime {
       throw new Error("cannot reach a registry because a simulation has none");
     };
     return {
-      registries: { logIn: unreachable, logOut: unreachable },
+      registries: {
+        logIn: unreachable,
+        logOut: unreachable,
+        tags: unreachable,
+        delete: unreachable,
+        copy: unreachable,
+      },
+      push: unreachable,
       find,
       list: () => [...this.imagesHere.values()],
       resolve: async (reference) => `sha256:${reference}`,
