@@ -30,11 +30,7 @@ test("scrapes that come together share one rendering", async (t) => {
     metrics: async () => {
       renderings += 1;
       await new Promise((resolve) => {
-<<<<<<< Updated upstream
         setTimeout(resolve, 3_000);
-=======
-        setTimeout(resolve, 3000);
->>>>>>> Stashed changes
       });
       return new TextEncoder().encode("berth_up 1\n");
     },
