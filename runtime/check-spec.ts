@@ -6,6 +6,7 @@ import type { ContainerSpec, Mount } from "./container-spec.ts";
 import type { Image } from "./images/image-store.ts";
 import { containerCapabilities, isHeld } from "./plan-capabilities.ts";
 import { planDevices } from "./plan-devices.ts";
+import { planLabel } from "./plan-label.ts";
 import { joinedContainer, namespaceKinds } from "./plan-namespaces.ts";
 import { planRlimits } from "./plan-rlimits.ts";
 import { planSysctls } from "./plan-sysctls.ts";
@@ -61,23 +62,10 @@ function checkMount(context: ContainerContext, spec: ContainerSpec, mount: Mount
 }
 
 function checkSecurity(spec: ContainerSpec): void {
-  const { seccomp, apparmor, selinuxLabels } = spec.security ?? {};
+  const { seccomp } = spec.security ?? {};
   const capabilities = containerCapabilities(spec);
   if (seccomp !== undefined && seccomp !== "unconfined") seccompFilter(seccomp, capabilities);
-  if (apparmor !== undefined && apparmor !== "unconfined") {
-    const has = existsSync("/sys/module/apparmor/parameters/enabled");
-    throw new Error(
-      has
-        ? `cannot confine with the AppArmor profile ${JSON.stringify(apparmor)} because berth loads none: unconfined is expected`
-        : `cannot confine with the AppArmor profile ${JSON.stringify(apparmor)} because this host has no AppArmor: leave it out`,
-    );
-  }
-  if (selinuxLabels !== undefined && !selinuxLabels.every((label) => label === "disable")) {
-    const why = existsSync("/sys/fs/selinux/enforce")
-      ? "berth sets none: disable is expected"
-      : "this host has no SELinux: leave it out";
-    throw new Error(`cannot set the SELinux label ${selinuxLabels.join(", ")} because ${why}`);
-  }
+  planLabel(spec.security ?? {});
 }
 
 function checkNamespaces(context: ContainerContext, spec: ContainerSpec): void {

@@ -15,7 +15,7 @@ import {
 } from "./mounts-program.ts";
 import { cloneFlags, enterNamespaces, joinFlags } from "./namespaces-program.ts";
 import type { Slot } from "./operation-list.ts";
-import { finishProcess } from "./process-program.ts";
+import { finishProcess, openLabel } from "./process-program.ts";
 import { Program } from "./program.ts";
 import { prepareOverlay } from "./rootfs-program.ts";
 import type { CgroupPlan, NamespacePlans, ProcessPlan, StartPlan } from "./start-plan.ts";
@@ -35,6 +35,7 @@ export function compileContainer(plan: StartPlan): Buffer {
   if (user.kind === "new") program.idMap(mapText(user.uids), mapText(user.gids));
   if (user.kind !== "host") mapOwnIds(program, plan, { root, mounts, userNamespace });
   adjustChild(program, plan.process);
+  const label = openLabel(program, plan.process);
   program.passFds();
   for (const { messages, patchOffset } of plan.network.hostMessages) {
     program.netlink(netlinkRoute, messages, { patchOffset });
@@ -57,7 +58,7 @@ export function compileContainer(plan: StartPlan): Buffer {
   if (proc !== undefined) program.proc(proc);
   for (const { path, value, optional } of plan.sysctls) program.sysctl(path, value, { optional });
   if (plan.namespaces.cgroup.kind === "new") program.unshare(namespaceFlag.cgroup);
-  finishProcess(program, plan.process, { first: true, init: plan.init, hold: plan.hold });
+  finishProcess(program, plan.process, { first: true, init: plan.init, hold: plan.hold, label });
   return program.finish();
 }
 
@@ -72,9 +73,10 @@ export function compileExec(plan: {
   const cgroup = openCgroup(program, plan.cgroup);
   program.join(joinFlags(plan.namespaces), cgroup.unified);
   adjustChild(program, plan.process);
+  const label = openLabel(program, plan.process);
   program.passFds().initBegin().takeFds();
   for (const slot of cgroup.tasks) program.cgroupEnter(slot);
-  finishProcess(program, plan.process, { first: false, init: false, hold: false });
+  finishProcess(program, plan.process, { first: false, init: false, hold: false, label });
   return program.finish();
 }
 

@@ -154,6 +154,11 @@ export class HostOperations extends OperationList {
     );
   }
 
+  /** Opens what `label` writes to; before `passFds`. */
+  childLabel(slot: Slot, securityModule: 1 | 2): this {
+    return this.op(op.childLabel, {}, (w) => w.u32(slot).u32(securityModule));
+  }
+
   /** Of RUN only: what the upper directory of an overlay changes of its lower tree. */
   treeChanges(
     upper: Slot,

@@ -3,6 +3,7 @@ import { pathsOf } from "./container-context.ts";
 import type { ContainerSpec } from "./container-spec.ts";
 import { requireImage } from "./create-container.ts";
 import { capabilitySets, containerCapabilities } from "./plan-capabilities.ts";
+import { planLabel } from "./plan-label.ts";
 import { planRlimits } from "./plan-rlimits.ts";
 import { resolveProcess } from "./process-config.ts";
 import { seccompFilter } from "./seccomp/seccomp-filter.ts";
@@ -48,6 +49,7 @@ export function planProcess(
     capabilities: capabilitySets(capabilities, user.uid),
     seccomp: planSeccomp(spec, capabilities),
     noNewPrivileges: spec.security?.noNewPrivileges ?? first.uid !== 0,
+    label: planLabel(spec.security ?? {}),
     umask: 0o022,
     rlimits: planRlimits(spec.ulimits),
     oomScoreAdj: spec.oomScoreAdj,

@@ -1,3 +1,4 @@
+import type { Slot } from "./operation-list.ts";
 import type { Program } from "./program.ts";
 import type { ProcessPlan } from "./start-plan.ts";
 
@@ -12,6 +13,8 @@ export function finishProcess(
     readonly first: boolean;
     readonly init: boolean;
     readonly hold: boolean;
+    /** What `openLabel` gave. */
+    readonly label: Slot | undefined;
     /** The working directory was entered before: a filter of the caller's may not allow it here. */
     readonly entered?: boolean;
     /** Adds what runs with all that the program itself may do, right before it. */
@@ -21,6 +24,9 @@ export function finishProcess(
   const { user } = process;
   if (process.terminal !== undefined) program.tty(process.terminal);
   program.session().keyring();
+  // Before the reaper forks: what is set here, its child has too.
+  if (life.label !== undefined && process.label !== undefined)
+    program.label(life.label, process.label.text);
   setLimits(program, process, (resource) => !lateLimits.has(resource));
   program.umask(process.umask);
   // Without no_new_privs a filter needs CAP_SYS_ADMIN, so it comes before the ids and capabilities go. With it the
@@ -35,6 +41,14 @@ export function finishProcess(
   if (process.noNewPrivileges) loadFilter(program, process);
   life.beforeExec?.(program);
   program.exec(process.argv, process.environment);
+}
+
+/** Host part, after the child was made and before it gets its descriptors. */
+export function openLabel(program: Program, { label }: ProcessPlan): Slot | undefined {
+  if (label === undefined) return undefined;
+  const slot = program.slot();
+  program.childLabel(slot, label.module === "apparmor" ? 1 : 2);
+  return slot;
 }
 
 /** RLIMIT_NPROC and RLIMIT_NOFILE of getrlimit(2): what is done here takes processes and descriptors, too. */

@@ -135,6 +135,11 @@ export class Program extends HostOperations {
     return this.op(op.noNewPrivs);
   }
 
+  /** What confines the next exec; the slot is one of `childLabel`. */
+  label(slot: Slot, text: string): this {
+    return this.op(op.label, {}, (w) => w.u32(slot).string(text));
+  }
+
   seccomp(filterFlags: number, program: Uint8Array): this {
     return this.op(op.seccomp, {}, (w) => w.u32(filterFlags).bytes(program));
   }

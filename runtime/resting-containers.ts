@@ -169,6 +169,7 @@ const neverRun: StartPlan["process"] = {
   capabilities: { bounding: 0n, permitted: 0n, effective: 0n, inheritable: 0n, ambient: 0n },
   seccomp: undefined,
   noNewPrivileges: true,
+  label: undefined,
   umask: 0o022,
   rlimits: [],
   oomScoreAdj: undefined,

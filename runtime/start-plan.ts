@@ -50,6 +50,9 @@ export type RlimitPlan = {
   readonly raises: boolean;
 };
 
+/** `text` as the module reads it from attr/exec: `exec PROFILE` of AppArmor, a context of SELinux. */
+export type LabelPlan = { readonly module: "apparmor" | "selinux"; readonly text: string };
+
 /** What the payload is and may do, for the first process and for every further one. */
 export type ProcessPlan = {
   readonly argv: readonly string[];
@@ -65,6 +68,8 @@ export type ProcessPlan = {
   /** Undefined: no filter. `flags` are those of seccomp(2). */
   readonly seccomp: { readonly program: Uint8Array; readonly flags: number } | undefined;
   readonly noNewPrivileges: boolean;
+  /** What a security module of the kernel confines it by; undefined: nothing beyond what confines the agent. */
+  readonly label: LabelPlan | undefined;
   readonly umask: number;
   readonly rlimits: readonly RlimitPlan[];
   readonly oomScoreAdj: number | undefined;

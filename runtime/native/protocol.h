@@ -140,6 +140,9 @@
 #define BERTH_OP_TREE_CHANGES 25 /* u32 slot of an overlay's upper directory, u32 slot of its lower tree, u64 bytes max,
                                   u32 limit in ms: RUN only; CHANGES say what the one changes of the other */
 
+#define BERTH_OP_CHILD_LABEL 26 /* u32 slot, u32 module (1 AppArmor, 2 SELinux): the file that says what the child's next
+                                  exec is confined by; before PASS_FDS */
+
 #define BERTH_OP_CONSOLE_SOCKET 28 /* str path: whoever listens there gets the master of TTY, by SCM_RIGHTS */
 #define BERTH_OP_LISTEN 29     /* u32 slot, str path: a stream socket of root's */
 #define BERTH_OP_CONTAINER 30  /* u32 pid, u64 start time: whose namespaces JOIN enters, in a START */
@@ -186,6 +189,8 @@
 #define BERTH_OP_CGROUP_ENTER 60 /* u32 slot of a v1 cgroup's tasks file that the supervisor opened: the init moves itself.
                                   A process that moves its only thread spares the grace period of CGROUP_ATTACH */
 #define BERTH_OP_PROC 61       /* u32 slot of a detached procfs: where SYSCTL writes, in place of one of the init's own */
+#define BERTH_OP_LABEL 62      /* u32 slot of a CHILD_LABEL, str text: written there. The host's file, because /proc may be
+                                  anything in a container */
 #define BERTH_OP_HOLD_UNTIL 72 /* u32 slot of a LISTEN: where START_HOLD waits for a RELEASE; the connection then
                                   gets an ERROR, or its end by exec */
 #define BERTH_OP_COPY_OUT 74   /* u32 copy flags, u64 bytes max, u32 entries max, str path, str name: last, in place of EXEC

@@ -1,9 +1,10 @@
 import { readFileSync } from "node:fs";
 import { arch, release } from "node:os";
 import { capabilityBits } from "../capabilities.ts";
+import { hasSelinux, planLabel } from "../plan-label.ts";
 import { compileSeccomp } from "../seccomp/compile-seccomp.ts";
 import { SeccompProfile } from "../seccomp/profile.ts";
-import type { CapabilitySets, ProcessPlan, RlimitPlan } from "../start-plan.ts";
+import type { CapabilitySets, LabelPlan, ProcessPlan, RlimitPlan } from "../start-plan.ts";
 import type { OciConfig, OciProcess } from "./oci-config.ts";
 
 /** `process` of a configuration, with the filter that goes with every process of its container. */
@@ -12,7 +13,6 @@ export function planProcess(
   seccomp: OciConfig["linux"]["seccomp"],
   { ownUserNamespace }: { readonly ownUserNamespace: boolean },
 ): ProcessPlan {
-  refuseLabels(process);
   const { user } = process;
   return {
     argv: process.args,
@@ -29,6 +29,7 @@ export function planProcess(
     ),
     seccomp: seccomp == null ? undefined : compileFilter(seccomp),
     noNewPrivileges: process.noNewPrivileges === true,
+    label: planOciLabel(process),
     umask: user.umask ?? 0o022,
     rlimits: withCallersFiles((process.rlimits ?? []).map(planRlimit)),
     oomScoreAdj: process.oomScoreAdj ?? undefined,
@@ -122,18 +123,16 @@ function withHome(environment: readonly string[], uid: number): readonly string[
   return [...environment, uid === 0 ? "HOME=/root" : "HOME=/"];
 }
 
-/** The host has no such security module here, and a label that is not applied would be a promise not kept. */
-function refuseLabels({ apparmorProfile, selinuxLabel }: OciProcess): void {
-  if (apparmorProfile != null && !["", "unconfined"].includes(apparmorProfile)) {
-    throw new Error(
-      `cannot confine the process by process.apparmorProfile ${apparmorProfile} because AppArmor profiles are not supported: leave it out`,
-    );
-  }
+/** A whole context of SELinux is what the caller has made of its own policy. */
+function planOciLabel({ apparmorProfile, selinuxLabel }: OciProcess): LabelPlan | undefined {
   if (selinuxLabel != null && selinuxLabel !== "") {
+    if (hasSelinux()) return { module: "selinux", text: selinuxLabel };
     throw new Error(
-      `cannot confine the process by process.selinuxLabel ${selinuxLabel} because SELinux labels are not supported: leave it out`,
+      `cannot confine the process by process.selinuxLabel ${selinuxLabel} because this host has no SELinux: leave it out`,
     );
   }
+  if (apparmorProfile == null || apparmorProfile === "") return undefined;
+  return planLabel({ apparmor: apparmorProfile });
 }
 
 /** SECCOMP_FILTER_FLAG_* of seccomp(2). A new thread group needs no TSYNC. */

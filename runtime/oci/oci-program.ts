@@ -12,7 +12,7 @@ import {
 } from "../mounts-program.ts";
 import { cloneFlags, enterNamespaces } from "../namespaces-program.ts";
 import type { Slot } from "../operation-list.ts";
-import { finishProcess } from "../process-program.ts";
+import { finishProcess, openLabel } from "../process-program.ts";
 import { Program } from "../program.ts";
 import type { ProcessPlan, StartPlan } from "../start-plan.ts";
 import type { CgroupDirs } from "./cgroup-path.ts";
@@ -49,6 +49,7 @@ export function compileOciContainer(
   const { user } = plan.namespaces;
   if (user.kind === "new") program.idMap(mapText(user.uids), mapText(user.gids));
   if (plan.process.oomScoreAdj !== undefined) program.childOomScore(plan.process.oomScoreAdj);
+  const label = openLabel(program, plan.process);
   program.passFds();
   runHooks(program, hooks.createRuntime);
   program.notify().initBegin();
@@ -77,7 +78,14 @@ export function compileOciContainer(
   const { holds: hold } = handoff;
   // A hook of this kind is a program of the root: it may do no more than the container.
   const beforeExec = () => runHooks(program, hooks.startContainer);
-  finishProcess(program, process, { first: true, init: false, hold, entered: true, beforeExec });
+  finishProcess(program, process, {
+    first: true,
+    init: false,
+    hold,
+    label,
+    entered: true,
+    beforeExec,
+  });
   return program.finish();
 }
 
@@ -98,11 +106,12 @@ export function compileOciExec(
     .container(container.process.pid, container.process.startTime)
     .join(container.joins, cgroup.unified);
   if (process.oomScoreAdj !== undefined) program.childOomScore(process.oomScoreAdj);
+  const label = openLabel(program, process);
   program.passFds().initBegin().takeFds();
   for (const slot of cgroup.tasks) program.cgroupEnter(slot);
   program.chdir(process.workingDir, false);
   const { holds: hold } = handoff;
-  finishProcess(program, process, { first: false, init: false, hold, entered: true });
+  finishProcess(program, process, { first: false, init: false, hold, label, entered: true });
   return program.finish();
 }
 

@@ -1,5 +1,6 @@
 import { readFileSync } from "node:fs";
 import { capabilityBits } from "../capabilities.ts";
+import { hasApparmor, hasSelinux } from "../plan-label.ts";
 
 /** The version of the runtime specification that is followed. */
 export const ociVersion = "1.2.0";
@@ -109,8 +110,8 @@ export function runtimeFeatures(version: string): unknown {
         archs: ["SCMP_ARCH_AARCH64", "SCMP_ARCH_X86_64"],
         knownFlags: ["SECCOMP_FILTER_FLAG_LOG", "SECCOMP_FILTER_FLAG_SPEC_ALLOW"],
       },
-      apparmor: { enabled: false },
-      selinux: { enabled: false },
+      apparmor: { enabled: hasApparmor() },
+      selinux: { enabled: hasSelinux() },
       intelRdt: { enabled: false },
       mountExtensions: { idmap: { enabled: true } },
     },

@@ -31,7 +31,7 @@ const impossible: readonly (readonly [name: string, changes: ConfigChanges, name
     { linux: { namespaces: own, sysctl: { "net.core.somaxconn": "9" } } },
     /network namespace is the host's/,
   ],
-  ["an AppArmor profile", { process: { apparmorProfile: "strict" } }, /apparmorProfile/],
+  ["an AppArmor profile", { process: { apparmorProfile: "strict" } }, /AppArmor profile "strict"/],
   ["an SELinux label", { process: { selinuxLabel: "a:b:c" } }, /selinuxLabel/],
   [
     "a limit that does not exist",
