@@ -20,7 +20,13 @@ export type AppSource = {
 /** In Compose's order of precedence. */
 const composeNames = ["compose.yaml", "compose.yml", "docker-compose.yml", "docker-compose.yaml"];
 
-const overrideName = /^(?:docker-)?compose\.override\.ya?ml$/;
+/** Merged over the file beside them; in Compose's order of precedence. */
+const overrideNames = [
+  "compose.override.yml",
+  "compose.override.yaml",
+  "docker-compose.override.yml",
+  "docker-compose.override.yaml",
+];
 
 /** Directory -> the names in it that are of interest here. */
 export type ComposeDirectories = ReadonlyMap<string, ReadonlySet<string>>;
@@ -32,7 +38,7 @@ export function composeDirectories(files: Iterable<string>): ComposeDirectories 
     const slash = file.lastIndexOf("/");
     const directory = slash === -1 ? "." : file.slice(0, slash);
     const name = file.slice(slash + 1);
-    if (name !== ".env" && !composeNames.includes(name) && !overrideName.test(name)) continue;
+    if (![".env", ...composeNames, ...overrideNames].includes(name)) continue;
     const names = directories.get(directory) ?? new Set();
     directories.set(directory, names.add(name));
   }
@@ -103,14 +109,14 @@ function appOf({
       `passed over, because ${prefix}${chosen} comes first: keep one of them`,
     );
   }
-  for (const name of names) {
-    if (!overrideName.test(name)) continue;
-    report.error(
-      { file: prefix + name, line: 1, column: 1 },
-      `not supported by berth: ${name}: merge it into ${chosen}`,
+  const [override, ...passed] = overrideNames.filter((name) => names.has(name));
+  for (const other of passed) {
+    report.warn(
+      { file: prefix + other, line: 1, column: 1 },
+      `passed over, because ${prefix}${override} comes first: keep one of them`,
     );
   }
-  const file = prefix + chosen;
-  const found = { directory, files: [file] };
+  const files = [chosen, ...(override === undefined ? [] : [override])];
+  const found = { directory, files: files.map((name) => prefix + name) };
   return names.has(".env") ? { ...found, envFile: `${prefix}.env` } : found;
 }

@@ -1,9 +1,10 @@
 import type { App, FileReader } from "../desired-state.ts";
 import type { Report } from "../diagnostics.ts";
 import type { AppSource } from "../find-apps.ts";
+import { readComposeFiles } from "../merge/compose-files.ts";
+import { DocumentReader } from "../merge/load-documents.ts";
 import type { TreeReader } from "../trees/tree-reader.ts";
 import type { Node, Position } from "../yaml/node.ts";
-import { parseYaml, yamlBytesMax } from "../yaml/parse-yaml.ts";
 import { AppName } from "./app-name.ts";
 import { buildApp } from "./build-app.ts";
 import { checkModel } from "./check-model.ts";
@@ -42,27 +43,28 @@ type LoadRequest = {
 export async function loadApp(request: LoadRequest): Promise<LoadedApp | undefined> {
   const { source, reader, budget, host, trees, report } = request;
   const environment = await loadEnvironment(request);
-  const limits = { bytesMax: yamlBytesMax, budget };
-  const [first = "", second] = source.files;
-  if (second !== undefined) {
-    const message = "not supported by berth: a second Compose file: merge it into the first";
-    report.error({ file: second, line: 1, column: 1 }, message);
-    return undefined;
-  }
-  const bytes = await readBounded({ file: first, ...limits, reader, report });
-  if (bytes === undefined) return undefined;
-  const parsed = parseYaml({ file: first, bytes, report });
-  if (parsed === undefined) return undefined;
+  const { directory } = source;
+  const documents = new DocumentReader({ directory, reader, budget }, report);
+  const at = { file: source.files[0] ?? directory, line: 1, column: 1 };
+  const roots: Node[] = [];
+  for (const path of source.files) roots.push(...((await documents.parse(path, at)) ?? []));
   const own: Lookup = (name) => source.variables?.get(name) ?? environment.get(name);
-  const named = nameApp({ root: parsed, source, lookup: own, report });
+  const named = nameApp({ roots, source, lookup: own, report });
   const lookup: Lookup = (name) =>
     own(name) ?? (name === projectVariable ? named?.name : undefined);
-  const root = interpolate({ root: parsed, lookup, report });
+  const place = { directory, trail: [] };
+  const root = await readComposeFiles({
+    reader: documents,
+    paths: source.files,
+    place,
+    lookup,
+    at,
+  });
+  if (root === undefined) return undefined;
   const file = readFile({ root, report });
   if (file === undefined || named === undefined) return undefined;
   const profiles = new Set([...(source.profiles ?? []), ...profilesOf(environment)]);
   const enabled = enabledServices({ file, profiles, host, report });
-  const { directory } = source;
   const files = await readServiceFiles({
     file,
     files: { directory, reader, budget },
@@ -155,19 +157,23 @@ async function readBounded({
  * Compose does.
  */
 function nameApp({
-  root,
+  roots,
   source,
   lookup,
   report,
 }: {
-  readonly root: Node;
+  /** The documents; the last one that says a name counts. */
+  readonly roots: readonly Node[];
   readonly source: AppSource;
   readonly lookup: Lookup;
   readonly report: Report;
 }): { readonly name: string; readonly at: Position } | undefined {
-  if (source.name !== undefined) return { name: source.name, at: root.at };
-  const entry = root.kind === "mapping" ? root.entries.get("name") : undefined;
-  if (entry !== undefined) {
+  const [first] = roots;
+  if (first === undefined) return undefined;
+  if (source.name !== undefined) return { name: source.name, at: first.at };
+  const root = roots.findLast((each) => each.kind === "mapping" && each.entries.has("name"));
+  const entry = root?.kind === "mapping" ? root.entries.get("name") : undefined;
+  if (root !== undefined && entry !== undefined) {
     const node = interpolate({ root: entry.value, lookup, report });
     const path = ["name"];
     const values = node.kind === "scalar" ? node.value : node.kind === "sequence" ? [] : {};
@@ -184,8 +190,8 @@ function nameApp({
     .toLowerCase()
     .replaceAll(/[^a-z0-9_-]/g, "")
     .replace(/^[_-]+/, "");
-  if (name !== "" && name.length <= 63) return { name, at: root.at };
+  if (name !== "" && name.length <= 63) return { name, at: first.at };
   const message = "the app has no name: set name, because the directory gives none";
-  report.error(root.at, message);
+  report.error(first.at, message);
   return undefined;
 }

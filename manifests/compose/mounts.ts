@@ -1,7 +1,7 @@
-import { posix } from "node:path";
 import { z } from "zod";
 import { quoteValue } from "../diagnostics.ts";
 import { byKind, grammar, unsupported } from "./by-kind.ts";
+import { cleanPath } from "./clean-path.ts";
 import type { MountIssue, MountWish } from "./mount-wish.ts";
 import { parseShortMount } from "./short-mount.ts";
 import { parseMode, parseTmpfsOptions } from "./tmpfs-options.ts";
@@ -151,11 +151,6 @@ function parseTmpfs(text: string): MountWish | MountIssue {
 
 function isBelow(path: string): boolean {
   return path.split("/").every((step) => step !== "" && step !== "." && step !== "..");
-}
-
-function cleanPath(path: string): string {
-  const clean = posix.normalize(path);
-  return clean.length > 1 && clean.endsWith("/") ? clean.slice(0, -1) : clean;
 }
 
 function wrong(message: string): MountIssue {

@@ -3,17 +3,10 @@ import { z } from "zod";
 import type { PublishedPort } from "../desired-state.ts";
 import { quoteValue } from "../diagnostics.ts";
 import { byKind, unsupported } from "./by-kind.ts";
+import { type PortRequest, parsePort, parseRange } from "./port-grammar.ts";
 import { wholeNumber } from "./values.ts";
 
 type PortIssue = { readonly code: "custom"; readonly message: string };
-type PortRange = { readonly first: number; readonly last: number };
-type PortRequest = {
-  readonly hostIp: string;
-  readonly published: string;
-  readonly target: string;
-  readonly protocol: string;
-};
-
 const PortNumber = wholeNumber({ min: 1, max: 65_535 });
 
 const LongPort = z.strictObject({
@@ -33,7 +26,7 @@ export const PortEntry = byKind({
     return z.NEVER;
   }),
   string: z.string().transform((text, context): readonly PublishedPort[] => {
-    const request = parseShort(text);
+    const request = parsePort(text);
     const ports = request === undefined ? badShort(text) : publish(request);
     if (!("code" in ports)) return ports;
     context.addIssue(ports);
@@ -54,21 +47,6 @@ export const PortEntry = byKind({
 export type PortEntry = z.infer<typeof PortEntry>;
 
 const portsOfEntryMax = 4096;
-
-/** `[[IP:]HOST:]CONTAINER[/PROTOCOL]`, an IPv6 address in brackets. */
-function parseShort(text: string): PortRequest | undefined {
-  const parts =
-    /^(?:(?:(?<ip>\[[^\]]*\]|[^:[\]]*):)?(?<published>[^:]*):)?(?<target>[^:/]+)(?:\/(?<protocol>[^/]*))?$/.exec(
-      text,
-    )?.groups;
-  if (parts === undefined) return undefined;
-  return {
-    hostIp: (parts.ip ?? "").replace(/^\[(.*)\]$/, "$1"),
-    published: parts.published ?? "",
-    target: parts.target ?? "",
-    protocol: parts.protocol ?? "tcp",
-  };
-}
 
 function publish(request: PortRequest): readonly PublishedPort[] | PortIssue {
   const protocol = request.protocol.toLowerCase();
@@ -99,14 +77,6 @@ function publish(request: PortRequest): readonly PublishedPort[] | PortIssue {
     containerPort: target.first + index,
     protocol,
   }));
-}
-
-function parseRange(text: string): PortRange | undefined {
-  const parts = /^([0-9]{1,5})(?:-([0-9]{1,5}))?$/.exec(text);
-  if (parts === null) return undefined;
-  const first = Number(parts[1]);
-  const last = Number(parts[2] ?? parts[1]);
-  return first >= 1 && last <= 65_535 && first <= last ? { first, last } : undefined;
 }
 
 function badShort(text: string): PortIssue {

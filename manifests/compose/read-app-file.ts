@@ -45,7 +45,7 @@ export async function readAppFile(
 }
 
 /** `../shared/web.env` seen from `apps/web` is `apps/shared/web.env`; undefined outside of the repository. */
-function repositoryPath(directory: string, name: string): string | undefined {
+export function repositoryPath(directory: string, name: string): string | undefined {
   if (name === "" || name.startsWith("/") || name.startsWith("~")) return undefined;
   const path = posix.join(directory, name);
   return path === ".." || path.startsWith("../") ? undefined : path;

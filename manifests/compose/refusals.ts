@@ -4,7 +4,6 @@
  */
 export const topLevelRefusals: Readonly<Record<string, string>> = {
   configs: "put the content into the image or a volume",
-  include: "copy the services into this file",
   models: "",
   secrets: "put the secret into a file on the host and bind-mount it by its absolute path",
 };
@@ -17,7 +16,6 @@ export const serviceRefusals: Readonly<Record<string, string>> = {
   cpu_rt_period: "",
   cpu_rt_runtime: "",
   credential_spec: "",
-  extends: "use a YAML anchor and a merge key",
   external_links: "",
   gpus: "",
   isolation: "",

@@ -171,6 +171,7 @@ export const service = section(
     depends_on: { mapOf: dependency },
     deploy: { one: deploy },
     entrypoint: "value",
+    extends: "value",
     environment: "texts",
     healthcheck: { one: healthcheck },
     hostname: "value",
@@ -231,6 +232,7 @@ const network = section({
 
 export const composeFile = section(
   {
+    include: "value",
     name: "value",
     networks: { mapOf: network },
     services: { mapOf: service },

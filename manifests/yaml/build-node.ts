@@ -1,5 +1,12 @@
 import { isAlias, isMap, isScalar, isSeq, type ParsedNode, type Scalar, type YAMLMap } from "yaml";
-import { describeNode, type Entry, type Node, type Position, type ScalarNode } from "./node.ts";
+import {
+  describeNode,
+  type Entry,
+  type Mark,
+  type Node,
+  type Position,
+  type ScalarNode,
+} from "./node.ts";
 import { resolvePlainScalar } from "./scalar.ts";
 
 /** What is wrong with a document, and where in its text. */
@@ -50,7 +57,9 @@ class Builder {
 
   build(node: ParsedNode): Node {
     if (isAlias(node)) return this.resolveAlias(node.source, node.range[0]);
-    const built = this.buildOwn(node);
+    const mark = marks.get(node.tag ?? "");
+    const own = this.buildOwn(node);
+    const built = mark === undefined ? own : { ...own, mark };
     this.measure(built, node.range[0]);
     if (node.anchor !== undefined) this.anchors.set(node.anchor, built);
     return built;
@@ -151,6 +160,12 @@ function isAnchored(node: ParsedNode): boolean {
   return !isAlias(node) && node.anchor !== undefined;
 }
 
+/** Tags by which Compose steers the merging of files. */
+const marks = new Map<string, Mark>([
+  ["!reset", "reset"],
+  ["!override", "override"],
+]);
+
 const stringTag = "tag:yaml.org,2002:str";
 
 const tagOfKind: Readonly<Record<string, readonly string[]>> = {
@@ -161,7 +176,8 @@ const tagOfKind: Readonly<Record<string, readonly string[]>> = {
 };
 
 function checkScalarTag(node: Scalar.Parsed, value: unknown): void {
-  if (node.tag === undefined || tagOfKind[typeof value]?.includes(node.tag)) return;
+  if (node.tag === undefined || marks.has(node.tag)) return;
+  if (tagOfKind[typeof value]?.includes(node.tag)) return;
   const known = Object.values(tagOfKind).some((tags) => tags.includes(node.tag ?? ""));
   if (known) throw new YamlProblem(node.range[0], `the value does not fit its tag ${node.tag}`);
   throw unknownTag(node.tag, node.range[0]);
@@ -169,15 +185,11 @@ function checkScalarTag(node: Scalar.Parsed, value: unknown): void {
 
 function checkTag(node: ParsedNode, expected: string): void {
   if (node.tag === undefined || node.tag === expected || node.tag === "!") return;
+  if (marks.has(node.tag)) return;
   throw unknownTag(node.tag, node.range[0]);
 }
 
 function unknownTag(tag: string, offset: number): YamlProblem {
-  if (tag === "!reset" || tag === "!override")
-    return new YamlProblem(
-      offset,
-      `not supported by berth: the tag ${tag}: there is only one file here`,
-    );
   return new YamlProblem(offset, `the tag ${tag} is unknown: leave it out`);
 }
 

@@ -5,6 +5,9 @@ export type Position = { readonly file: string; readonly line: number; readonly 
 
 export type ScalarValue = string | number | boolean | null;
 
+/** What a value does to the one that it is merged over: takes it away (`!reset`), or stands for all of it. */
+export type Mark = "reset" | "override";
+
 export type ScalarNode = {
   readonly kind: "scalar";
   readonly value: ScalarValue;
@@ -21,12 +24,14 @@ export type ScalarNode = {
    * of it.
    */
   readonly broken?: true;
+  readonly mark?: Mark;
 };
 
 export type SequenceNode = {
   readonly kind: "sequence";
   readonly items: readonly Node[];
   readonly at: Position;
+  readonly mark?: Mark;
 };
 
 export type Entry = { readonly key: string; readonly keyAt: Position; readonly value: Node };
@@ -35,6 +40,7 @@ export type MappingNode = {
   readonly kind: "mapping";
   readonly entries: ReadonlyMap<string, Entry>;
   readonly at: Position;
+  readonly mark?: Mark;
 };
 
 export type Node = ScalarNode | SequenceNode | MappingNode;

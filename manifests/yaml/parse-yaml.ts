@@ -7,20 +7,26 @@ import type { Node, Position } from "./node.ts";
 /** Bytes that one YAML file may have. */
 export const yamlBytesMax = 1024 * 1024;
 
-/**
- * Parses one YAML 1.2 document. Reports what is wrong and returns undefined then. Never throws:
- * the input is bounded in bytes, depth, documents, aliases and in the nodes that the aliases
- * stand for.
- */
-export function parseYaml({
-  file,
-  bytes,
-  report,
-}: {
+type ParseRequest = {
   readonly file: string;
   readonly bytes: Uint8Array;
   readonly report: Report;
-}): Node | undefined {
+};
+
+/** Parses a file of one YAML 1.2 document, as `parseDocuments` does. */
+export function parseYaml(request: ParseRequest): Node | undefined {
+  const [first, second] = parseDocuments(request) ?? [];
+  if (second === undefined) return first;
+  request.report.error(second.at, "a second YAML document: one is expected");
+  return undefined;
+}
+
+/**
+ * Parses YAML 1.2 documents; at least one is there. Reports what is wrong and returns undefined then. Never throws:
+ * the input is bounded in bytes, depth, documents, aliases and in the nodes that the aliases
+ * stand for.
+ */
+export function parseDocuments({ file, bytes, report }: ParseRequest): readonly Node[] | undefined {
   const source = decode({ file, bytes, report });
   if (source === undefined) return undefined;
   const lines = new LineCounter();
@@ -29,15 +35,17 @@ export function parseYaml({
     return { file, line: Math.max(line, 1), column: Math.max(col, 1) };
   };
   try {
-    const document = onlyDocument(composeDocuments(source, lines));
-    const [first, ...more] = document.errors;
-    if (first !== undefined) {
-      for (const error of [first, ...more.slice(0, errorsMax - 1)])
-        report.error(positionAt(error.pos[0]), `not valid YAML: ${error.message}`);
-      return undefined;
-    }
-    if (document.contents === null) throw new YamlProblem(0, emptyMessage);
-    return buildNode({ root: document.contents, source, positionAt });
+    const documents = composeDocuments(source, lines);
+    const errors = documents.flatMap((document) => document.errors);
+    for (const error of errors.slice(0, errorsMax))
+      report.error(positionAt(error.pos[0]), `not valid YAML: ${error.message}`);
+    if (errors.length > 0) return undefined;
+    const roots = documents.flatMap(({ contents }) => (isWritten(contents) ? [contents] : []));
+    const nodes = roots.map((root) => buildNode({ root, source, positionAt }));
+    if (nodes.length > 0) return nodes;
+    const [empty] = documents.flatMap(({ contents }) => contents ?? []);
+    if (empty === undefined) throw new YamlProblem(0, emptyMessage);
+    return [buildNode({ root: empty, source, positionAt })];
   } catch (error) {
     if (error instanceof YamlProblem) {
       report.error(positionAt(error.offset), error.message);
@@ -111,18 +119,7 @@ function composeDocuments(source: string, lines: LineCounter): readonly Document
   return [...composer.compose(tokens, true, source.length)] as Document.Parsed[]; // forceDoc: one at least
 }
 
-/** Compose merges further documents over the first; that comes with merging of files. */
-function onlyDocument(documents: readonly Document.Parsed[]): Document.Parsed {
-  const [first, ...others] = documents;
-  if (first === undefined) throw new YamlProblem(0, emptyMessage);
-  for (const other of others) {
-    if (other.errors.length > 0) return other;
-    const at = other.contents?.range[0] ?? other.range[0];
-    if (other.contents !== null && other.contents.range[1] > at)
-      throw new YamlProblem(
-        at,
-        "not supported by berth: a second YAML document: merge it into the first",
-      );
-  }
-  return first;
+/** An empty document beside others says nothing. */
+function isWritten(contents: ParsedNode | null): contents is ParsedNode {
+  return contents !== null && contents.range[1] > contents.range[0];
 }

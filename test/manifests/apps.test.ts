@@ -43,9 +43,17 @@ test("the first of several Compose files in Compose's order counts, with a warni
     ]);
 });
 
-test("an override file is refused, not passed over", async (t) => {
-  t.deepEqual(await errorsOf({ "a/compose.yaml": web, "a/compose.override.yaml": web }), [
-    "a/compose.override.yaml:1:1: not supported by berth: compose.override.yaml: merge it into compose.yaml",
+test("the first of several override files in Compose's order counts, with a warning", async (t) => {
+  const result = await compile({
+    "a/compose.yaml": web,
+    "a/compose.override.yaml": "]",
+    "a/compose.override.yml": "services: {web: {tty: true}}",
+  });
+  t.true(result.ok);
+  if (!result.ok) return;
+  t.true(result.desired.apps[0]?.services[0]?.tty);
+  t.deepEqual(result.warnings.map(formatDiagnostic), [
+    "a/compose.override.yaml:1:1: passed over, because a/compose.override.yml comes first: keep one of them",
   ]);
 });
 
@@ -202,7 +210,7 @@ test("variables that steer Compose are refused", async (t) => {
 
 test("a file that the reader finds too large is an error of the commit", async (t) => {
   t.deepEqual(await errorsOf({ "a/compose.yaml": "#".repeat(1024 * 1024 + 1) }), [
-    "a/compose.yaml:1:1: the file is too large: at most 1048576 bytes are allowed",
+    'a/compose.yaml:1:1: the file "a/compose.yaml" is too large: at most 1048576 bytes are allowed',
   ]);
 });
 

@@ -1,0 +1,155 @@
+import type { Entry, Node, Path, ScalarNode } from "../yaml/node.ts";
+import { longMount } from "./long-mounts.ts";
+import { longPorts } from "./long-ports.ts";
+import { patternTable } from "./path-pattern.ts";
+import { plainMapping } from "./plain-mapping.ts";
+
+/**
+ * A document with every short form written out, so that documents can be merged and compared. What is not written as
+ * Compose wants it stays as it is: it is reported later, where it stands.
+ */
+export function longForm(root: Node): Node {
+  return rewrite(root, []);
+}
+
+type Rewrite = (node: Node) => Node;
+
+function rewrite(node: Node, path: Path): Node {
+  if (path.length > depthMax) return node;
+  const own = rewriteOf(path)?.(node) ?? node;
+  const result = own.mark === node.mark ? own : { ...own, ...(node.mark && { mark: node.mark }) };
+  if (result.kind === "mapping") {
+    const entries = new Map<string, Entry>();
+    for (const [key, entry] of result.entries)
+      entries.set(key, { ...entry, value: rewrite(entry.value, [...path, key]) });
+    return { ...result, entries };
+  }
+  if (result.kind === "sequence" && itemsMatter(path))
+    return { ...result, items: result.items.map((item) => rewrite(item, [...path, 0])) };
+  return result;
+}
+
+/** No short form lies deeper. */
+const depthMax = 6;
+
+function itemsMatter(path: Path): boolean {
+  return path.length <= 5;
+}
+
+/** `[A=1, B]` -> `{A: "1", B: null}`; the last one of a name counts. */
+const pairs: Rewrite = (node) => {
+  const texts = textsOf(node);
+  if (texts === undefined) return node;
+  const entries = new Map<string, Entry>();
+  for (const item of texts) {
+    const equals = item.text.indexOf("=");
+    const key = equals === -1 ? item.text : item.text.slice(0, equals);
+    const value = equals === -1 ? null : item.text.slice(equals + 1);
+    const { at } = item;
+    entries.set(key, { key, keyAt: at, value: { kind: "scalar", value, text: value ?? "", at } });
+  }
+  return { kind: "mapping", entries, at: node.at };
+};
+
+/** `[a, b]` -> `{a: VALUE, b: VALUE}` */
+const names =
+  (value: (item: ScalarNode) => Node): Rewrite =>
+  (node) => {
+    const texts = textsOf(node);
+    if (texts === undefined) return node;
+    const entries = new Map<string, Entry>();
+    for (const item of texts)
+      entries.set(item.text, { key: item.text, keyAt: item.at, value: value(item) });
+    return { kind: "mapping", entries, at: node.at };
+  };
+
+const nothing = names(({ at }) => ({ kind: "scalar", value: null, text: "", at }));
+
+const started = names(({ at }) =>
+  plainMapping(at, { condition: "service_started", required: true }),
+);
+
+const list: Rewrite = (node) =>
+  isText(node) ? { kind: "sequence", items: [node], at: node.at } : node;
+
+/** `x` -> `{KEY: x}` */
+const under =
+  (key: string): Rewrite =>
+  (node) =>
+    isText(node)
+      ? {
+          kind: "mapping",
+          entries: new Map([[key, { key, keyAt: node.at, value: node }]]),
+          at: node.at,
+        }
+      : node;
+
+/** `{NAME: ADDRESS}` -> `[NAME=ADDRESS]` */
+const hosts: Rewrite = (node) => {
+  if (node.kind !== "mapping") return node;
+  const items: Node[] = [];
+  for (const [key, { value, keyAt }] of node.entries) {
+    const addresses = value.kind === "sequence" ? value.items : [value];
+    for (const address of addresses) {
+      if (!isText(address)) return node;
+      const text = `${key}=${address.text}`;
+      items.push({ kind: "scalar", value: text, text, at: keyAt });
+    }
+  }
+  return { kind: "sequence", items, at: node.at };
+};
+
+const envFiles: Rewrite = (node) => {
+  const files = list(node);
+  if (files.kind !== "sequence") return files;
+  return { ...files, items: files.items.map(under("path")) };
+};
+
+const sources: Rewrite = (node) =>
+  node.kind === "sequence" ? { ...node, items: node.items.map(under("source")) } : node;
+
+const rewriteOf: (path: Path) => Rewrite | undefined = patternTable<Rewrite>([
+  ["services.*.annotations", pairs],
+  ["services.*.build", under("context")],
+  ["services.*.build.additional_contexts", pairs],
+  ["services.*.build.args", pairs],
+  ["services.*.build.extra_hosts", hosts],
+  ["services.*.build.labels", pairs],
+  ["services.*.build.secrets", sources],
+  ["services.*.configs", sources],
+  ["services.*.depends_on", started],
+  ["services.*.deploy.labels", pairs],
+  ["services.*.dns", list],
+  ["services.*.dns_search", list],
+  ["services.*.env_file", envFiles],
+  ["services.*.environment", pairs],
+  ["services.*.extends", under("service")],
+  ["services.*.extra_hosts", hosts],
+  ["services.*.label_file", list],
+  ["services.*.labels", pairs],
+  ["services.*.networks", nothing],
+  ["services.*.ports", longPorts],
+  ["services.*.secrets", sources],
+  ["services.*.sysctls", pairs],
+  ["services.*.tmpfs", list],
+  ["services.*.volumes.*", longMount],
+  ["configs.*.labels", pairs],
+  ["networks.*.labels", pairs],
+  ["secrets.*.labels", pairs],
+  ["volumes.*.labels", pairs],
+]);
+
+/** The elements of a list of texts; undefined for everything else. */
+function textsOf(node: Node): readonly ScalarNode[] | undefined {
+  if (node.kind !== "sequence" || !node.items.every(isText)) return undefined;
+  return node.items.filter(isText);
+}
+
+function isText(node: Node): node is ScalarNode {
+  return (
+    node.kind === "scalar" &&
+    node.broken !== true &&
+    node.mark === undefined &&
+    typeof node.value === "string"
+  );
+}
