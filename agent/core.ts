@@ -16,6 +16,7 @@ import { neededImages } from "./needed-images.ts";
 import type { PreflightHost } from "./preflight.ts";
 import { RestartSupervisor } from "./restart-supervisor.ts";
 import { RolloutLog } from "./rollout-log.ts";
+import type { SecretKeeper } from "./secrets/secret-keeper.ts";
 import type { Settings } from "./settings.ts";
 import type { StepTrace } from "./step-trace.ts";
 import type { EventLog, NewEvent } from "./store/event-log.ts";
@@ -36,6 +37,7 @@ export type CoreOptions = {
   readonly newContainerId: () => string;
   readonly host: PreflightHost;
   readonly trees: TreeStore;
+  readonly secrets: Pick<SecretKeeper, "resolve">;
   readonly log: Log;
   readonly meters: Meters;
   readonly settings: () => Settings;

@@ -24,6 +24,7 @@ import { admitsBind } from "./policy/admit-bind.ts";
 import type { Policy } from "./policy/policy.ts";
 import { ReconcileLoop } from "./reconcile.ts";
 import { recover } from "./recover.ts";
+import { SecretKeeper } from "./secrets/secret-keeper.ts";
 import { createServiceManager } from "./service-manager.ts";
 import { loadSettings, type Settings } from "./settings.ts";
 import { SourceLoop } from "./source-loop.ts";
@@ -44,6 +45,7 @@ export async function runAgent(
 ): Promise<void> {
   const settings = await loadSettings(options);
   const policy = { current: settings.policy };
+  const identityFile = { current: settings.identityFile };
   const log = createLog({
     ...settings.log,
     write: (line) => process.stderr.write(line),
@@ -55,9 +57,15 @@ export async function runAgent(
     const stores = openStores({ ...options, now: Date.now });
     closers.add(() => stores.close());
     await requireFeatures(options.libDir);
-    const runtime = await openAgentRuntime({ options, settings, policy, stores, log });
+    const secrets = new SecretKeeper({
+      libDir: options.libDir,
+      identityFile: () => identityFile.current,
+      state: stores.state,
+    });
+    const opened = { options, settings, policy, secrets, stores, log };
+    const runtime = await openAgentRuntime(opened);
     closers.add(() => runtime.close());
-    await serve({ options, settings, policy, stores, runtime, log, closers, abort, observers });
+    await serve({ ...opened, identityFile, runtime, closers, abort, observers });
   } finally {
     await closers.close();
     log.info("agent ended");
@@ -72,6 +80,8 @@ type Parts = {
   readonly settings: Settings;
   /** The policy as it is now; the runtime is older than the watch over the settings. */
   readonly policy: { current: Policy };
+  readonly identityFile: { current: string };
+  readonly secrets: SecretKeeper;
   readonly stores: Stores;
   readonly runtime: Runtime;
   readonly log: Log;
@@ -90,6 +100,7 @@ async function serve(parts: Parts): Promise<void> {
     log,
     onChange: (now, before) => {
       parts.policy.current = now.policy;
+      parts.identityFile.current = now.identityFile;
       void sourceWatch.changed(now, before);
       if (changedFields(before, now).includes("notifications")) {
         void notifier.retarget(now.notifications);
@@ -200,6 +211,7 @@ function createAgentCore(parts: Parts, metrics: AgentMetrics, watched: WatchedSe
         ),
     },
     trees: createTreeStore(parts.options.libDir),
+    secrets: parts.secrets,
     meters: createMeters(metrics),
     settings: () => watched.current(),
     trace: parts.observers.trace,
@@ -210,9 +222,13 @@ function openAgentRuntime({
   options,
   settings,
   policy,
+  secrets,
   stores,
   log,
-}: Pick<Parts, "options" | "settings" | "policy" | "stores" | "log">): Promise<Runtime> {
+}: Pick<
+  Parts,
+  "options" | "settings" | "policy" | "secrets" | "stores" | "log"
+>): Promise<Runtime> {
   const { libDir, runDir, instance } = options;
   return openRuntime({
     libDir,
@@ -223,6 +239,7 @@ function openAgentRuntime({
     live: stores.liveDatabase,
     addressPool: settings.addressPool,
     admitBind: (mount) => admitsBind(policy.current, mount),
+    secretContent: (digest) => secrets.content(digest),
     metadataAddress: () => policy.current.metadataAddress,
     registries: settings.registries,
     imageTrust: () => policy.current.trust,

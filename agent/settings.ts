@@ -18,6 +18,8 @@ import {
 import type { GitTransport } from "./source/git-environment.ts";
 import { type CommitTrust, noCommitTrust } from "./source/trust/distrust.ts";
 
+export const identityFileDefault = "/etc/berth/identity.txt";
+
 const configBytesMax = 1_048_576;
 
 const PlainPath = z
@@ -93,6 +95,7 @@ const ConfigFile = z.strictObject({
   webhook: z.strictObject({ secretFile: PlainPath }).optional(),
   notifications: z.array(NotificationTarget).max(32).optional(),
   policy: Policy.optional(),
+  identityFile: z.string().regex(/^\//, "expected an absolute path").optional(),
   addressPool: z
     .string()
     .regex(/^\d{1,3}(\.\d{1,3}){3}\/\d{1,2}$/, "expected a network such as 10.210.0.0/16")
@@ -140,6 +143,8 @@ export type Settings = {
   readonly notifications: readonly NotificationTarget[];
   /** What manifests may ask this host for. */
   readonly policy: Policy;
+  /** age identities that secrets are decrypted with. */
+  readonly identityFile: string;
   readonly log: {
     readonly level: "debug" | "info" | "warn" | "error";
     readonly format: "logfmt" | "json";
@@ -175,6 +180,7 @@ export async function loadSettings(options: AgentOptions): Promise<Settings> {
     addressPool: file.addressPool ?? "10.210.0.0/16",
     webhook: file.webhook ?? null,
     notifications: file.notifications ?? [],
+    identityFile: file.identityFile ?? identityFileDefault,
     policy: await choosePolicy(options.policyFile, file.policy),
     log: { level: file.log?.level ?? "info", format: file.log?.format ?? "logfmt" },
   };

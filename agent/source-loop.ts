@@ -127,15 +127,17 @@ export class SourceLoop {
   }
 
   async #maintain(abort: AbortSignal): Promise<void> {
-    const { log, trees } = this.#core;
+    const { log, state, trees } = this.#core;
     const warn = (message: string) => (error: unknown) => {
       if (!abort.aborted) log.warn(message, { error: describeError(error) });
     };
     await this.#source.maintain(abort).catch(warn("cannot tidy the mirror"));
     // Not beside a refresh: what it brings is not needed by anyone yet.
-    await this.#alone(async () => trees.keepOnly(await neededTrees(this.#core))).catch(
-      warn("cannot remove files that nothing mounts any more"),
-    );
+    await this.#alone(async () => {
+      const needed = await neededTrees(this.#core);
+      state.forgetSecretsBut(needed);
+      await trees.keepOnly(needed);
+    }).catch(warn("cannot remove files that nothing mounts any more"));
   }
 
   #reachable(fetchedAtMs: number): void {
@@ -144,7 +146,7 @@ export class SourceLoop {
   }
 
   async #look(sha: CommitSha, wish: RefreshWish, abort: AbortSignal): Promise<void> {
-    const { settings, enforcement, clock, events, log, puller, trees } = this.#core;
+    const { settings, enforcement, clock, events, log, puller, trees, secrets } = this.#core;
     const allowRewrite = wish.allowRewrite === true;
     const distrust = await this.#source.distrust(sha, { allowRewrite }, abort);
     if (distrust !== undefined) {
@@ -180,25 +182,37 @@ export class SourceLoop {
     for (const warning of result.warnings) {
       log.warn("manifest", { warning: describeDiagnostic(warning) });
     }
+    const resolved = await secrets.resolve(result.desired);
+    if (!resolved.ok) {
+      this.#refuse(sha, resolved.errors.slice(0, errorsMax), { again: true });
+      return;
+    }
+    const { desired } = resolved;
     this.#state = { ...this.#state, seen: sha, errors: [] };
     this.#core.meters.refused(false);
     const known = enforcement.desired();
-    if (known !== undefined && JSON.stringify(known) === JSON.stringify(result.desired)) return;
+    if (known !== undefined && JSON.stringify(known) === JSON.stringify(desired)) return;
     const { author, subject } = await this.#source.describe(sha, abort);
-    enforcement.accept(result.desired, clock.now());
+    enforcement.accept(desired, clock.now());
     puller.forgetFailures();
-    log.info("revision accepted", { revision: sha, apps: result.desired.apps.length });
+    log.info("revision accepted", { revision: sha, apps: desired.apps.length });
     const message = `revision ${sha.slice(0, 12)} was accepted: ${subject} (${author})`;
     const fields = { author, subject };
     events.record({ kind: "revision.accepted", target: sha, message, fields });
     this.#core.wake("source moved");
   }
 
-  /** Not looked at again until the ref moves. */
-  #refuse(sha: CommitSha, errors: readonly string[]): void {
+  /** Not looked at again until the ref moves, or with `again` until the next fetch: the host may have been mended. */
+  #refuse(
+    sha: CommitSha,
+    errors: readonly string[],
+    { again = false }: { readonly again?: boolean } = {},
+  ): void {
     const { events, log } = this.#core;
-    this.#state = { ...this.#state, seen: sha, errors };
+    const isKnown = again && errors.join("\n") === this.#state.errors.join("\n");
+    this.#state = { ...this.#state, seen: again ? null : sha, errors };
     this.#core.meters.refused(true);
+    if (isKnown) return;
     log.warn("the newest commit was refused", { revision: sha, errors: errors.length });
     const message = `commit ${sha.slice(0, 12)} was refused: ${errors[0] ?? ""}`;
     events.record({ kind: "revision.refused", target: sha, message, fields: { errors } });

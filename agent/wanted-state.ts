@@ -195,6 +195,11 @@ function optionFields(
 }
 
 function runtimeMount(app: App, mount: ServiceMount): Mount {
+  if (mount.type === "secret") {
+    // The file as git has it is no part: encrypted anew, the same content is the same container.
+    const { type, target, mode, uid, gid, digest = "" } = mount;
+    return { type, secret: digest, target, mode, uid, gid };
+  }
   if (mount.type !== "volume") return mount;
   const volume = app.volumes[mount.volume];
   if (volume === undefined) {

@@ -153,7 +153,7 @@ async function compileForHost({
 /** Those that the apps mount: the reader may have seen others through the eyes of another host. */
 function treesOf(loaded: readonly LoadedApp[], reader: TreeReader): Pick<DesiredState, "trees"> {
   const mounts = loaded.flatMap(({ app }) => app.services.flatMap((service) => service.mounts));
-  const digests = new Set(mounts.flatMap((mount) => (mount.type === "tree" ? [mount.tree] : [])));
+  const digests = new Set(mounts.flatMap((mount) => ("tree" in mount ? [mount.tree] : [])));
   const trees = Object.entries(reader.trees()).filter(([digest]) => digests.has(digest));
   return trees.length === 0 ? {} : { trees: Object.fromEntries(trees) };
 }

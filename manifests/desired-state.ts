@@ -49,7 +49,31 @@ export type ServiceMount =
       /** Key of `DesiredState.trees`. */
       readonly tree: string;
       readonly target: string;
+    }
+  | {
+      /** A file in memory with the plain content of a file of the revision. */
+      readonly type: "secret";
+      /** Key of `DesiredState.trees`: the file as git has it. */
+      readonly tree: string;
+      readonly format: SecretFormat;
+      /** In the repository, for messages. */
+      readonly path: string;
+      readonly target: string;
+      readonly mode: number;
+      readonly uid: number;
+      readonly gid: number;
+      /** Stands for the plain content; the host fills it in, with a key of its own. */
+      readonly digest?: string;
     };
+
+/** How a secret's file is encrypted: not at all, by age, or by SOPS in one of its formats. */
+export type SecretFormat =
+  | "plain"
+  | "age"
+  | "sops-yaml"
+  | "sops-json"
+  | "sops-dotenv"
+  | "sops-binary";
 
 export type MountPropagation = "private" | "rprivate" | "slave" | "rslave" | "shared" | "rshared";
 

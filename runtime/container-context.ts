@@ -23,6 +23,7 @@ export type ContainerContext = {
   readonly launcher: Launcher;
   readonly log: Log;
   readonly admitBind: NonNullable<RuntimeOptions["admitBind"]>;
+  readonly secretContent: NonNullable<RuntimeOptions["secretContent"]>;
   readonly now: () => number;
 };
 

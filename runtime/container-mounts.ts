@@ -29,13 +29,20 @@ export function resolveMounts(
         ids: "store",
       }),
     );
-  const mounts = [...own, ...spec.mounts.map((mount) => plannedMount(context, spec, mount))];
+  const others = spec.mounts.flatMap((mount) =>
+    mount.type === "secret" ? [] : [plannedMount(context, spec, mount)],
+  );
+  const mounts = [...own, ...others];
   return mounts.toSorted((a, b) => depth(a.target) - depth(b.target));
 }
 
 const { readOnly, noSuid, noDev, noExec } = mountAttribute;
 
-function plannedMount(context: ContainerContext, spec: ContainerSpec, mount: Mount): PlannedMount {
+function plannedMount(
+  context: ContainerContext,
+  spec: ContainerSpec,
+  mount: Exclude<Mount, { type: "secret" }>,
+): PlannedMount {
   switch (mount.type) {
     case "tmpfs":
       return tmpfsMount(mount);

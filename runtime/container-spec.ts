@@ -50,6 +50,16 @@ export type Mount =
       /** 64 hex digits. */
       readonly tree: string;
       readonly target: string;
+    }
+  | {
+      /** A file in memory. What it holds is asked for at every start, and kept nowhere else. */
+      readonly type: "secret";
+      /** What to ask for. Another content has another name. */
+      readonly secret: string;
+      readonly target: string;
+      readonly mode: number;
+      readonly uid: number;
+      readonly gid: number;
     };
 
 export type MountPropagation = "private" | "rprivate" | "slave" | "rslave" | "shared" | "rshared";

@@ -12,6 +12,7 @@ import { type InventoryEntry, withoutRun } from "./inventory.ts";
 import { launchOnce } from "./lost-start.ts";
 import { resolveProcess } from "./process-config.ts";
 import type { ContainerState, ContainerStatus, ExitRecord, StopOptions } from "./runtime.ts";
+import { type SpecWithSecrets, withSecrets } from "./secret-mounts.ts";
 import { settledWithin } from "./settled-within.ts";
 import { signalNumber } from "./signals.ts";
 import { prepareStart } from "./start-container.ts";
@@ -126,9 +127,10 @@ export class Containers {
     await this.copies.end(id);
     const oomKillsBefore = oomKills(this.#context.cgroups, cgroupPathOf(this.#context, id));
     try {
+      const start = await withSecrets(this.#context, spec);
       const wayIsFree = networks.conflicts(id, spec.ports);
       // Compiled while the kernel answers.
-      const { request, runAs } = this.#prepare(spec, wayIsFree);
+      const { request, runAs } = this.#prepare(start, wayIsFree);
       await wayIsFree;
       inventory.put({ ...withoutRun(entry), phase: "starting", oomKillsBefore, runAs });
       const started = await launchOnce(this.#context, id, request);
@@ -151,10 +153,10 @@ export class Containers {
     }
   }
 
-  #prepare(spec: ContainerSpec, meanwhile: Promise<void>): ReturnType<typeof prepareStart> {
+  #prepare(start: SpecWithSecrets, meanwhile: Promise<void>): ReturnType<typeof prepareStart> {
     try {
-      this.#hosts.write(spec);
-      return prepareStart(this.#context, spec);
+      this.#hosts.write(start.spec);
+      return prepareStart(this.#context, start);
     } catch (error) {
       meanwhile.catch(() => {});
       throw error;

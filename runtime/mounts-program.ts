@@ -26,8 +26,11 @@ export function prepareMounts(
   const places = plan.mounts.map((mount): PreparedMount => {
     const slot = program.slot();
     if (mount.kind === "bind") prepareBind(program, slot, mount, storeIds);
-    else if (mount.madeBy === "host")
+    if (mount.kind === "filesystem" && mount.madeBy === "host") {
       program.fsopen(slot, mount.type, mount.flags, mount.parameters);
+      for (const file of mount.files ?? []) program.putFile(slot, file);
+      if (mount.sealFlags !== undefined) program.mountSetattr(slot, { set: mount.sealFlags });
+    }
     return { mount, slot };
   });
   makeHostNodes(program, plan, places);
@@ -51,6 +54,10 @@ export function placeMounts(program: Program, { places }: PreparedMounts): void 
   for (const { mount, slot } of places) {
     if (mount.kind === "filesystem" && mount.madeBy === "init") {
       program.fsopen(slot, mount.type, mount.flags, mount.parameters);
+    }
+    if (mount.kind === "inside") {
+      program.bindFromRoot(slot, mount.source, { clone: true }).mount(slot, mount.target, "file");
+      continue;
     }
     const create = mount.kind === "bind" ? mount.fileType : "directory";
     program.mount(slot, mount.target, mount.mustExist === true ? "no" : create);

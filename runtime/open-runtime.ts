@@ -63,6 +63,8 @@ async function openContext(options: RuntimeOptions): Promise<ContainerContext> {
     log,
     now,
     admitBind: options.admitBind ?? (() => true),
+    secretContent:
+      options.secretContent ?? (() => Promise.reject(new Error("there are no secrets"))),
     inventory: new Inventory(options.live),
     idLeases: new IdLeases(state, `${options.instance}\0${libDir}`),
     images: await openImageStore({ ...options, unpacker }),

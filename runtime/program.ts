@@ -1,6 +1,7 @@
 import { HostOperations } from "./host-operations.ts";
 import type { OpOptions, Slot } from "./operation-list.ts";
 import { op } from "./protocol.ts";
+import type { PlannedFile } from "./start-plan.ts";
 import type { WireWriter } from "./wire.ts";
 
 type CopyLimits = {
@@ -11,6 +12,13 @@ type CopyLimits = {
 
 /** Builds a program: the host's operations first, then, after `initBegin`, those of the container's init. */
 export class Program extends HostOperations {
+  /** Host's part: a new file in a directory. `content` is wiped in the helper once it is written. */
+  putFile(directory: Slot, { mode, uid, gid, name, content }: PlannedFile): this {
+    return this.op(op.putFile, {}, (w) => {
+      w.u32(directory).u32(mode).u32(uid).u32(gid).string(name).bytes(content);
+    });
+  }
+
   takeFds(): this {
     return this.op(op.takeFds);
   }
@@ -178,8 +186,14 @@ export class Program extends HostOperations {
     return this.op(op.copyIn, {}, (w) => putCopy(w, flags, copy).string(copy.sourceName));
   }
 
-  bindFromRoot(slot: Slot, path: string): this {
-    return this.op(op.bindFromRoot, {}, (w) => w.u32(slot).u32(0).string(path));
+  /** `clone`: a mount of its own of what lies there, ready to be put elsewhere. */
+  bindFromRoot(slot: Slot, path: string, { clone }: { readonly clone: boolean }): this {
+    return this.op(op.bindFromRoot, {}, (w) =>
+      w
+        .u32(slot)
+        .u32(clone ? 1 : 0)
+        .string(path),
+    );
   }
 
   exec(argv: readonly string[], environment: readonly string[]): this {

@@ -63,6 +63,7 @@ export const op = {
   makeNode: 24,
   treeChanges: 25,
   childLabel: 26,
+  putFile: 27,
   consoleSocket: 28,
   listen: 29,
   container: 30,

@@ -42,6 +42,8 @@ export type RuntimeOptions = {
    * reached. Asked again in every round. Undefined: they do not.
    */
   readonly metadataAddress?: () => boolean;
+  /** What secret mounts hold; the runtime keeps it for the moment of a start. Undefined: there are none. */
+  readonly secretContent?: (secret: string) => Promise<Uint8Array>;
   /** Milliseconds since the epoch. */
   readonly now: () => number;
 };

@@ -21,6 +21,7 @@ import { planNamespaces } from "./plan-namespaces.ts";
 import { hostnameOf, planProcess, type RunAs, resolveRunAs } from "./plan-process.ts";
 import { planSysctls } from "./plan-sysctls.ts";
 import { startFlag } from "./protocol.ts";
+import { type SecretContents, type SpecWithSecrets, secretMounts } from "./secret-mounts.ts";
 import type { StartPlan } from "./start-plan.ts";
 
 /** Docker's default size of /dev/shm. */
@@ -29,11 +30,11 @@ const shmBytesDefault = 64 * 1024 * 1024;
 /** Everything that can be done for a start without asking the kernel: the request that the launcher carries out. */
 export function prepareStart(
   context: ContainerContext,
-  spec: ContainerSpec,
+  { spec, secrets }: SpecWithSecrets,
 ): { readonly request: StartRequest; readonly runAs: RunAs } {
   const paths = pathsOf(context, spec.id);
   const runAs = resolveRunAs(context, spec);
-  const program = compileContainer(planStart(context, spec, runAs));
+  const program = compileContainer(planStart(context, spec, { runAs, secrets }));
   mkdirSync(paths.runDir, { recursive: true, mode: 0o700 });
   rmSync(paths.exitFile, { force: true });
   rmSync(paths.socket, { force: true });
@@ -50,7 +51,11 @@ export function prepareStart(
   return { request, runAs };
 }
 
-function planStart(context: ContainerContext, spec: ContainerSpec, runAs: RunAs): StartPlan {
+function planStart(
+  context: ContainerContext,
+  spec: ContainerSpec,
+  { runAs, secrets }: { readonly runAs: RunAs; readonly secrets: SecretContents },
+): StartPlan {
   const paths = pathsOf(context, spec.id);
   const cgroupPath = cgroupPathOf(context, spec.id);
   const image = requireImage(context, spec);
@@ -87,6 +92,7 @@ function planStart(context: ContainerContext, spec: ContainerSpec, runAs: RunAs)
         cgroup: { ...cgroup, path: cgroupPath },
       }),
       ...resolveMounts(context, spec, networkOf),
+      ...secretMounts(spec, { idBase, secrets }),
     ],
     devices: devices.nodes,
     symlinks: defaultSymlinks,

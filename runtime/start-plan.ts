@@ -116,8 +116,25 @@ export type PlannedMount = {
       /** Set once every mount is in place: read-only, for a directory that others are mounted in. */
       readonly lateFlags?: number;
       readonly mustExist?: boolean;
+      /** Made by the host in what it makes; `sealFlags` are set after them. */
+      readonly files?: readonly PlannedFile[];
+      readonly sealFlags?: number;
+    }
+  | {
+      /** A file of a mount that is in place by then. */
+      readonly kind: "inside";
+      readonly source: string;
     }
 );
+
+/** A file in the root of a file system that the host makes; ids are the host's. */
+export type PlannedFile = {
+  readonly name: string;
+  readonly mode: number;
+  readonly uid: number;
+  readonly gid: number;
+  readonly content: Uint8Array;
+};
 
 /** A node made in the container's /dev, which must be a file system made by the host, or in its root. */
 export type DeviceNode = {

@@ -1,5 +1,5 @@
 import type { DatabaseSync } from "node:sqlite";
-import type { App, DesiredState } from "../../manifests/desired-state.ts";
+import type { App, DesiredState, SecretFormat } from "../../manifests/desired-state.ts";
 import { inTransaction, type Migrations } from "./open-database.ts";
 import { type EnforcedApp, rolloutMethods, rolloutMigration } from "./rollout-store.ts";
 
@@ -35,6 +35,8 @@ export const stateMigrations: Migrations = [
   `CREATE TABLE agent_revision_trees (
      sha TEXT NOT NULL, tree TEXT NOT NULL, PRIMARY KEY (sha, tree)) STRICT;`,
   rolloutMigration,
+  `CREATE TABLE agent_secrets (
+     digest TEXT PRIMARY KEY, tree TEXT NOT NULL, format TEXT NOT NULL) STRICT;`,
 ];
 
 /** Facts kept by name: the last good fetch, the revision that runs. */
@@ -57,6 +59,35 @@ export function createStateStore(database: DatabaseSync) {
     ...previousMethods(database),
     ...markMethods(database),
     ...factMethods(database),
+    ...secretMethods(database),
+  };
+}
+
+/** Where the plain content that a digest stands for can be had again. */
+export type StoredSecret = { readonly tree: string; readonly format: SecretFormat };
+
+function secretMethods(database: DatabaseSync) {
+  const upsert = database.prepare(
+    "INSERT OR REPLACE INTO agent_secrets (digest, tree, format) VALUES (?, ?, ?)",
+  );
+  const select = database.prepare("SELECT tree, format FROM agent_secrets WHERE digest = ?");
+  const trees = database.prepare("SELECT digest, tree FROM agent_secrets");
+  const remove = database.prepare("DELETE FROM agent_secrets WHERE digest = ?");
+  return {
+    rememberSecret: (digest: string, { tree, format }: StoredSecret): void =>
+      void upsert.run(digest, tree, format),
+    secret(digest: string): StoredSecret | undefined {
+      const row = select.get(digest);
+      if (row === undefined) return undefined;
+      // Written by rememberSecret only.
+      return { tree: String(row.tree), format: String(row.format) as SecretFormat };
+    },
+    /** Forgets secrets whose file is not among these. */
+    forgetSecretsBut(kept: ReadonlySet<string>): void {
+      for (const row of trees.all()) {
+        if (!kept.has(String(row.tree))) remove.run(String(row.digest));
+      }
+    },
   };
 }
 

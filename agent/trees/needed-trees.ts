@@ -11,11 +11,16 @@ export async function neededTrees({
   readonly runtime: Pick<Runtime, "observe">;
 }): Promise<ReadonlySet<string>> {
   const { containers } = await runtime.observe();
+  const mounts = containers.flatMap(({ spec }) => spec.mounts);
+  const secrets = mounts.flatMap((mount) =>
+    mount.type === "secret" ? (state.secret(mount.secret)?.tree ?? []) : [],
+  );
   return new Set([
     ...state.revisionTrees(),
     ...state.everyDefinition().flatMap(treesOf),
     ...enforcement.apps().flatMap(({ app }) => treesOf(app)),
-    ...containers.flatMap(({ spec }) => spec.mounts.flatMap(treeOfMount)),
+    ...mounts.flatMap(treeOfMount),
+    ...secrets,
   ]);
 }
 
@@ -24,5 +29,5 @@ function treesOf(app: App): readonly string[] {
 }
 
 function treeOfMount(mount: { readonly type: string; readonly tree?: string }): readonly string[] {
-  return mount.type === "tree" && mount.tree !== undefined ? [mount.tree] : [];
+  return mount.tree === undefined ? [] : [mount.tree];
 }

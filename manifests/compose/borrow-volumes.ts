@@ -31,6 +31,8 @@ export function borrowVolumes({
     for (const { service: name, readOnly } of wishesOf(file, service)) {
       const lender = byName.get(name);
       for (const mount of lender === undefined ? [] : mountsOf(lender)) {
+        // Secrets and configs are granted by name, not lent.
+        if (mount.type === "secret") continue;
         if (mounts.some(({ target }) => target === mount.target)) continue;
         const isReadOnly = mount.type !== "tree" && (mount.readOnly || readOnly);
         mounts.push(mount.type === "tree" ? mount : { ...mount, readOnly: isReadOnly });

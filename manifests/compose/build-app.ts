@@ -8,6 +8,7 @@ import type { ServiceFiles } from "./env-files.ts";
 import { linkServices } from "./links.ts";
 import type { MountedTrees } from "./mounted-trees.ts";
 import type { FileModel } from "./read-file.ts";
+import type { GrantedMounts } from "./read-grants.ts";
 import { resolveVolumes } from "./resolve-volumes.ts";
 import type { Lookup } from "./template.ts";
 
@@ -24,6 +25,7 @@ export function buildApp({
   enabled,
   lookup,
   trees,
+  granted,
   report,
 }: {
   readonly name: string;
@@ -35,6 +37,7 @@ export function buildApp({
   readonly enabled: ReadonlySet<string>;
   readonly lookup: Lookup;
   readonly trees: MountedTrees;
+  readonly granted: GrantedMounts;
   readonly report: Report;
 }): App {
   const services: Service[] = [];
@@ -47,6 +50,7 @@ export function buildApp({
       files: files.get(serviceName),
       lookup,
       trees,
+      granted: granted.get(serviceName) ?? [],
       report,
     });
     checkMounts({ service, model, file, report });

@@ -27,6 +27,7 @@ export function buildService({
   files,
   lookup,
   trees,
+  granted,
   report,
 }: {
   readonly name: string;
@@ -37,6 +38,8 @@ export function buildService({
   /** Values for variables that `environment` names without one. */
   readonly lookup: Lookup;
   readonly trees: MountedTrees;
+  /** What its `configs` and `secrets` come to. */
+  readonly granted: readonly ServiceMount[];
   readonly report: Report;
 }): Service {
   const conflict = (field: string, message: string) =>
@@ -59,9 +62,12 @@ export function buildService({
     ...present("workingDir", model.working_dir),
     ...present("hostname", model.hostname),
     ports: (model.ports ?? []).flat(),
-    mounts: [...(model.volumes ?? []), ...(model.tmpfs ?? [])].map((wish) =>
-      serviceMount({ service: name, wish, trees }),
-    ),
+    mounts: [
+      ...[...(model.volumes ?? []), ...(model.tmpfs ?? [])].map((wish) =>
+        serviceMount({ service: name, wish, trees }),
+      ),
+      ...granted,
+    ],
     ...(hasOwnNetwork(model, conflict) ? networksOf(model, conflict) : { networks: {} }),
     restart: restartOf(model, conflict),
     resources: resourcesOf(model, conflict),

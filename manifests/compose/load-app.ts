@@ -16,6 +16,7 @@ import { readMountedTrees } from "./mounted-trees.ts";
 import type { PlacementHost } from "./placement.ts";
 import type { Budget } from "./read-app-file.ts";
 import { type FileModel, readFile } from "./read-file.ts";
+import { readGrants } from "./read-grants.ts";
 import type { Lookup } from "./template.ts";
 
 /** An app with the document it came from, which later checks need for positions. */
@@ -80,6 +81,7 @@ export async function loadApp(request: LoadRequest): Promise<LoadedApp | undefin
     enabled,
     lookup,
     trees: await readMountedTrees({ file, enabled, directory, trees, report }),
+    granted: await readGrants({ file, enabled, directory, reader, trees, lookup, report }),
     report,
   });
   const after = source.after === undefined ? {} : { after: source.after };

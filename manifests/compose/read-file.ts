@@ -3,6 +3,7 @@ import type { Report } from "../diagnostics.ts";
 import type { MappingNode, Node, Path } from "../yaml/node.ts";
 import { describeNode } from "../yaml/node.ts";
 import { checkModel } from "./check-model.ts";
+import { ConfigModel, SecretModel } from "./grant-model.ts";
 import { NetworkModel } from "./network-model.ts";
 import { readSection } from "./read-section.ts";
 import { composeFile } from "./sections.ts";
@@ -16,6 +17,8 @@ export type FileModel = {
   readonly services: ReadonlyMap<string, ServiceModel | undefined>;
   readonly volumes: ReadonlyMap<string, VolumeModel | undefined>;
   readonly networks: ReadonlyMap<string, NetworkModel | undefined>;
+  readonly configs: ReadonlyMap<string, ConfigModel | undefined>;
+  readonly secrets: ReadonlyMap<string, SecretModel | undefined>;
 };
 
 /**
@@ -44,6 +47,8 @@ export function readFile({
     services: readNamed({ ...read, key: "services", schema: ServiceModel }),
     volumes: readNamed({ ...read, key: "volumes", schema: VolumeModel }),
     networks: readNamed({ ...read, key: "networks", schema: NetworkModel }),
+    configs: readNamed({ ...read, key: "configs", schema: ConfigModel }),
+    secrets: readNamed({ ...read, key: "secrets", schema: SecretModel }),
   };
 }
 

@@ -3,14 +3,11 @@
  * empty text means that nothing but leaving the key out helps.
  */
 export const topLevelRefusals: Readonly<Record<string, string>> = {
-  configs: "put the content into the image or a volume",
   models: "",
-  secrets: "put the secret into a file on the host and bind-mount it by its absolute path",
 };
 
 export const serviceRefusals: Readonly<Record<string, string>> = {
   cgroup_parent: "",
-  configs: "put the content into the image or a volume",
   cpu_count: "it is for Windows, use cpus",
   cpu_percent: "it is for Windows, use cpus",
   cpu_rt_period: "",
@@ -26,7 +23,6 @@ export const serviceRefusals: Readonly<Record<string, string>> = {
   provider: "",
   pull_refresh_after: "",
   runtime: "",
-  secrets: "bind-mount a file of the host by its absolute path",
   storage_opt: "",
   use_api_socket: "",
 };

@@ -162,11 +162,21 @@ const run: Readonly<Record<string, KeyRule>> = {
   pull_policy: "value",
 };
 
+const grant = section({
+  gid: "value",
+  mode: "value",
+  source: "value",
+  target: "value",
+  uid: "value",
+});
+
 export const service = section(
   {
     ...options,
     ...run,
     command: "value",
+    configs: { listOf: grant },
+    secrets: { listOf: grant },
     cpus: "value",
     depends_on: { mapOf: dependency },
     deploy: { one: deploy },
@@ -230,8 +240,27 @@ const network = section({
   name: "value",
 });
 
+const configFile = section(
+  {
+    content: "value",
+    environment: "value",
+    external: "value",
+    file: "value",
+    labels: "texts",
+    name: "value",
+  },
+  { template_driver: "write the content as it is" },
+);
+
+const secretFile = section(
+  { environment: "value", external: "value", file: "value", labels: "texts", name: "value" },
+  { driver: "", driver_opts: "", template_driver: "write the content as it is" },
+);
+
 export const composeFile = section(
   {
+    configs: { mapOf: configFile },
+    secrets: { mapOf: secretFile },
     include: "value",
     name: "value",
     networks: { mapOf: network },

@@ -3,6 +3,7 @@ import { quoteValue } from "../diagnostics.ts";
 import { byKind, grammar, mapOf, unsupported } from "./by-kind.ts";
 import { Command } from "./command.ts";
 import { Deploy, Pids, Replicas } from "./deploy-model.ts";
+import { Grant } from "./grant-model.ts";
 import { Healthcheck } from "./healthcheck.ts";
 import { ImageReference } from "./image-reference.ts";
 import { MountEntry, TmpfsEntry } from "./mounts.ts";
@@ -92,6 +93,8 @@ export const ServiceModel = z.strictObject({
   ...serviceOptions,
   ...runFields,
   command: Command.optional(),
+  configs: z.array(Grant).optional(),
+  secrets: z.array(Grant).optional(),
   cpus: Cpus.optional(),
   depends_on: DependsOn.optional(),
   deploy: Deploy.optional(),

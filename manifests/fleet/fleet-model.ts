@@ -1,6 +1,7 @@
 import { posix } from "node:path";
 import { z } from "zod";
 import { byKind, grammar, mapOf } from "../compose/by-kind.ts";
+import { isRecipient } from "../secrets/age.ts";
 import { parseHostSelector } from "./host-selector.ts";
 import { parseLabelExpression } from "./label-expression.ts";
 
@@ -74,7 +75,16 @@ const AppFields = z.strictObject({
 });
 export type FleetApp = z.infer<typeof AppFields>;
 
-const HostFields = z.strictObject({ labels: Labels.optional(), variables: Variables.optional() });
+const Recipient = grammar({
+  parse: (text) => (isRecipient(text) ? text : undefined),
+  expected: "an age recipient: age1…, as `berth secrets keygen` prints it",
+});
+
+const HostFields = z.strictObject({
+  labels: Labels.optional(),
+  recipient: Recipient.optional(),
+  variables: Variables.optional(),
+});
 const FleetHost = byKind({
   null: z.null().transform((): z.infer<typeof HostFields> => ({})),
   mapping: HostFields,
@@ -96,6 +106,7 @@ export const FleetModel = z.strictObject({
       profiles: layer.profiles,
     })
     .optional(),
+  secrets: z.strictObject({ recipients: z.array(Recipient).max(256).optional() }).optional(),
   rollout: z
     .strictObject({
       atomic: z.enum(["app", "revision"], { error: "app or revision is expected" }).optional(),

@@ -126,6 +126,9 @@ const knownKeys = [
   "labels",
   "path",
   "profiles",
+  "recipient",
+  "recipients",
   "rollout",
+  "secrets",
   "variables",
 ];

@@ -3,13 +3,16 @@
 #include <fcntl.h>
 #include <linux/securebits.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/fsuid.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "cleanup.h"
 #include "copy-tree.h"
 #include "in-root.h"
+#include "kernel-abi.h"
 #include "program.h"
 #include "tree-changes.h"
 
@@ -73,4 +76,41 @@ int op_make_node(struct program *program, struct wire_reader *payload) {
   if (base < 0) return program_fails(program, base, path);
   int error = in_root_make_node(base, path, mode, (dev_t)rdev, uid, gid);
   return error < 0 ? program_fails(program, error, path) : 0;
+}
+
+static int write_all(int fd, const uint8_t *bytes, size_t length) {
+  while (length > 0) {
+    ssize_t written = write(fd, bytes, length);
+    if (written < 0 && errno == EINTR) continue;
+    if (written <= 0) return written < 0 ? -errno : -EIO;
+    bytes += written;
+    length -= (size_t)written;
+  }
+  return 0;
+}
+
+/* The owner comes before the mode: chown(2) takes set-id bits away. */
+static int put_file(int directory, const char *name, const uint8_t *bytes, size_t length, mode_t mode, uid_t uid,
+                    gid_t gid) {
+  uint64_t resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS;
+  OWNED_FD fd = sys_openat2(directory, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600, resolve);
+  if (fd < 0) return -errno;
+  int error = write_all(fd, bytes, length);
+  if (error < 0) return error;
+  return fchown(fd, uid, gid) < 0 || fchmod(fd, mode) < 0 ? -errno : 0;
+}
+
+/* What is put may be a secret, and the supervisor lives as long as the container: its copy of it does not. */
+int op_put_file(struct program *program, struct wire_reader *payload) {
+  int directory = program_slot(program, wire_u32(payload));
+  mode_t mode = wire_u32(payload);
+  uid_t uid = wire_u32(payload);
+  gid_t gid = wire_u32(payload);
+  const char *name = wire_string(payload);
+  uint32_t length;
+  const uint8_t *bytes = wire_bytes(payload, &length);
+  if (directory < 0) return program_fails(program, directory, name);
+  int error = put_file(directory, name, bytes, length, mode, uid, gid);
+  explicit_bzero((uint8_t *)(uintptr_t)bytes, length);
+  return error < 0 ? program_fails(program, error, name) : 0;
 }

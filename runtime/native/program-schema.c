@@ -32,6 +32,7 @@ static const struct operation_schema schemas[] = {
     [BERTH_OP_MAKE_NODE] = {"nwqwws", IN_HOST | IN_INIT, op_make_node},
     [BERTH_OP_TREE_CHANGES] = {"llqw", IN_HOST, op_tree_changes},
     [BERTH_OP_CHILD_LABEL] = {"lw", IN_HOST, op_child_label},
+    [BERTH_OP_PUT_FILE] = {"lwwwsb", IN_HOST, op_put_file},
     [BERTH_OP_CONSOLE_SOCKET] = {"s", IN_HOST, op_console_socket},
     [BERTH_OP_LISTEN] = {"ls", IN_HOST, op_listen},
     [BERTH_OP_CONTAINER] = {"wq", IN_HOST, op_container},

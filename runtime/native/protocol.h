@@ -136,6 +136,8 @@
 #define BERTH_OP_ENTER 23      /* u32 slot of a namespace, u64 its clone flag: the init is made from inside it; before CLONE */
 #define BERTH_OP_MAKE_NODE 24  /* u32 slot of a directory or NONE (then the root), u32 mode with type, u64 rdev,
                                   u32 uid, u32 gid, str path inside; the same device in its place is no error */
+#define BERTH_OP_PUT_FILE 27   /* u32 slot of a directory, u32 mode, u32 uid, u32 gid, str name, bytes: a new file in it;
+                                  the bytes are wiped from the program */
 
 #define BERTH_OP_TREE_CHANGES 25 /* u32 slot of an overlay's upper directory, u32 slot of its lower tree, u64 bytes max,
                                   u32 limit in ms: RUN only; CHANGES say what the one changes of the other */

@@ -150,7 +150,8 @@ function placeWithCopies(
     const { target } = place.mount;
     const copies = copyUps.has(target) && place.mount.kind === "filesystem";
     const below = copies ? program.slot() : undefined;
-    if (below !== undefined) program.makeDir(target, 0o755).bindFromRoot(below, target);
+    if (below !== undefined)
+      program.makeDir(target, 0o755).bindFromRoot(below, target, { clone: false });
     placeMounts(program, { places: [place], nullDevice: mounts.nullDevice });
     if (below !== undefined) program.copyTree(below, place.slot);
   }

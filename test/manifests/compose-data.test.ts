@@ -28,7 +28,7 @@ test("Compose files that people use compile, or are refused for what is not supp
     const result = await compile(files);
     const errors = result.ok ? [] : result.errors.map(formatDiagnostic);
     // The folder holds no files but the Compose files.
-    const other = / there is no "\S+" in the revision: add it to git$/;
+    const other = / there is no "\S+" in the revision: (?:add|encrypt) it /;
     t.deepEqual(
       errors
         .filter((error) => !/^[^:]+:\d+:\d+: not supported by berth: \S+: ./.test(error))

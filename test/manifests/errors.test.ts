@@ -345,12 +345,6 @@ const documents: readonly (readonly [string, readonly string[]])[] = [
     ],
   ],
   [
-    "services: {}\nsecrets: {}",
-    [
-      "2:1: not supported by berth: secrets: put the secret into a file on the host and bind-mount it by its absolute path",
-    ],
-  ],
-  [
     "services: {}\nvolumes: {v: {driver: nfs}}",
     ['2:23: not supported by berth: volumes.v.driver: "nfs": local is the only driver'],
   ],

@@ -50,6 +50,7 @@ export class SimulatedHost {
     webhook: null,
     notifications: [],
     policy: defaultPolicy,
+    identityFile: "/nonexistent",
     log: { level: "info", format: "logfmt" },
   };
   readonly #stateDatabase = migrated(stateMigrations);
@@ -85,6 +86,7 @@ export class SimulatedHost {
         holderOf: async () => "process nginx (pid 812)",
         pathExists: async (path) => !this.missingPaths.has(path),
       },
+      secrets: { resolve: async (state) => ({ ok: true, desired: state }) },
       trees: { put: async () => {}, keepOnly: async () => {} },
       log: silent,
       meters: noMeters,
