@@ -26,6 +26,7 @@ export function readStatus({ core, loop, source, instance }: ControlContext): St
     running: state.fact("revision.running") ?? null,
     quarantined: [...new Set(enforcement.quarantines().map(({ revision }) => revision))],
     errors,
+    pulls: core.puller.progress(),
     apps: (loop.last?.apps ?? []).map(({ name, state, verdict, revision, reason, services }) => ({
       name,
       state,

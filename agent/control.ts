@@ -38,6 +38,17 @@ export type StatusReport = {
   readonly wanted: string | null;
   readonly running: string | null;
   readonly quarantined: readonly string[];
+  /** Images on their way for what is wanted. */
+  readonly pulls: readonly {
+    readonly reference: string;
+    readonly phase: string;
+    readonly bytesDone: number;
+    readonly bytesTotal: number;
+    readonly bytesPerSecond: number;
+    readonly msLeft: number | null;
+    /** The registry asked for a pause until then. */
+    readonly waiting: { readonly host: string; readonly untilMs: number } | null;
+  }[];
   /** Errors of the newest commit when it is not valid: `file:line:column: message`. */
   readonly errors: readonly string[];
   readonly apps: readonly {

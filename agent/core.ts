@@ -146,9 +146,14 @@ function createPuller(options: CoreOptions, core: () => Core): ImagePuller {
     images: runtime.images,
     clock,
     random,
+    onWait: (reference, { host, untilMs }) => {
+      const until = new Date(untilMs).toISOString();
+      const message = `${host} limits the rate of requests: waiting until ${until}`;
+      events.record({ kind: "image.pull-waiting", target: reference, message });
+    },
     onResult: ({ reference, durationMs, bytes, error }) => {
       meters.step("pull-image", error === undefined ? "done" : "retryable", durationMs);
-      meters.pull(error === undefined ? "pulled" : "failed", bytes, durationMs);
+      meters.pull(error === undefined ? "pulled" : "failed", durationMs);
       const kind = error === undefined ? "image.pulled" : "image.pull-failed";
       const message = error === undefined ? `${reference} was pulled` : describeError(error);
       events.record({ kind, target: reference, message, fields: { durationMs, bytes } });

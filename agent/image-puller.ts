@@ -1,16 +1,18 @@
+import { ImageError } from "../runtime/images/image-error.ts";
 import type { ImageStore, PullProgress } from "../runtime/images/image-store.ts";
 import { backoffMs } from "./backoff.ts";
 import type { Clock } from "./clock.ts";
 import { describeError } from "./log.ts";
+import { TransferMeter, type TransferSummary } from "./transfer-meter.ts";
 
 export type PullState =
-  | { readonly kind: "pulling" }
+  | { readonly kind: "pulling"; readonly meter: TransferMeter }
   | { readonly kind: "failed"; readonly error: string; readonly retryAtMs: number };
 
 export type PullResult = {
   readonly reference: string;
   readonly durationMs: number;
-  /** What came over the network. */
+  /** Of the layers, over the network or from the store. */
   readonly bytes: number;
   readonly error?: Error;
 };
@@ -20,10 +22,15 @@ const parallelMax = 3;
 /** Pulls images beside the loop, so that a slow registry holds up only the apps that wait for it. */
 export class ImagePuller {
   readonly #options: {
-    readonly images: ImageStore;
+    readonly images: Pick<ImageStore, "pull">;
     readonly clock: Clock;
     readonly random: () => number;
     readonly onResult: (result: PullResult) => void;
+    /** Called when a registry asked for a pause. */
+    readonly onWait: (
+      reference: string,
+      waiting: { readonly host: string; readonly untilMs: number },
+    ) => void;
   };
   readonly #states = new Map<string, PullState>();
   readonly #failures = new Map<string, number>();
@@ -36,11 +43,16 @@ export class ImagePuller {
   #running = 0;
 
   constructor(options: {
-    readonly images: ImageStore;
+    readonly images: Pick<ImageStore, "pull">;
     readonly clock: Clock;
     readonly random: () => number;
     /** Called after each pull, good or bad. */
     readonly onResult: (result: PullResult) => void;
+    /** Called when a registry asked for a pause. */
+    readonly onWait: (
+      reference: string,
+      waiting: { readonly host: string; readonly untilMs: number },
+    ) => void;
   }) {
     this.#options = options;
   }
@@ -59,7 +71,7 @@ export class ImagePuller {
     const known = this.#states.get(reference);
     if (known?.kind === "pulling") return known;
     if (known?.kind === "failed" && known.retryAtMs > this.#options.clock.now()) return known;
-    const state: PullState = { kind: "pulling" };
+    const state: PullState = { kind: "pulling", meter: new TransferMeter() };
     this.#states.set(reference, state);
     this.#queue.push(reference);
     this.#next();
@@ -69,6 +81,13 @@ export class ImagePuller {
   /** True when it was pulled since the newest revision came, so that its tag is up to date. */
   isFresh(reference: string): boolean {
     return this.#pulled.has(reference);
+  }
+
+  /** The pulls under way. */
+  progress(): readonly (TransferSummary & { readonly reference: string })[] {
+    return [...this.#states].flatMap(([reference, state]) =>
+      state.kind === "pulling" ? [{ reference, ...state.meter.summary() }] : [],
+    );
   }
 
   /** When the first failed pull of this round may be tried again; undefined when none failed. */
@@ -106,13 +125,16 @@ export class ImagePuller {
   }
 
   async #pull(reference: string): Promise<void> {
-    const { images, clock, random, onResult } = this.#options;
+    const { images, clock, random, onResult, onWait } = this.#options;
     const startedAtMs = clock.now();
-    const byLayer = new Map<string, number>();
-    const onProgress = ({ layer, phase, bytesDone }: PullProgress) => {
-      if (phase === "download" && layer !== undefined) byLayer.set(layer, bytesDone);
+    const known = this.#states.get(reference);
+    const meter = known?.kind === "pulling" ? known.meter : new TransferMeter();
+    const onProgress = (progress: PullProgress) => {
+      const isNew = progress.waiting?.untilMs !== meter.summary().waiting?.untilMs;
+      meter.note(progress, clock.now());
+      if (progress.waiting !== undefined && isNew) onWait(reference, progress.waiting);
     };
-    const bytes = () => [...byLayer.values()].reduce((sum, count) => sum + count, 0);
+    const bytes = () => meter.summary().bytesDone;
     try {
       await images.pull(reference, { abort: this.#close.signal, onProgress });
       this.#states.delete(reference);
@@ -125,7 +147,9 @@ export class ImagePuller {
       this.#failures.set(reference, failures);
       const delay = backoffMs({ failures, firstMs: 5_000, maxMs: 300_000, random: random() });
       const error = cause instanceof Error ? cause : new Error(String(cause));
-      const retryAtMs = clock.now() + delay;
+      // A registry that limits the rate says when it wants to be asked again.
+      const askedMs = cause instanceof ImageError ? (cause.retryAtMs ?? 0) : 0;
+      const retryAtMs = Math.max(clock.now() + delay, askedMs);
       this.#states.set(reference, { kind: "failed", error: describeError(error), retryAtMs });
       onResult({ reference, durationMs: clock.now() - startedAtMs, bytes: bytes(), error });
     }

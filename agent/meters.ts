@@ -6,7 +6,7 @@ import type { StepKind } from "./step.ts";
 /** What the loop tells its metrics. */
 export type Meters = {
   step(kind: StepKind, outcome: StepOutcome, durationMs: number): void;
-  pull(result: "pulled" | "failed", bytes: number, durationMs: number): void;
+  pull(result: "pulled" | "failed", durationMs: number): void;
   round(result: "changed" | "unchanged" | "failed", durationMs: number): void;
   fetched(result: "ok" | "failed"): void;
   verdict(verdict: Verdict, durationMs: number): void;
@@ -35,7 +35,7 @@ export function createMeters(metrics: AgentMetrics): Meters {
       if (outcome === "waiting" || outcome === "skipped") return;
       metrics.stepped({ kind, result: outcome === "done" ? "ok" : "failed", durationMs });
     },
-    pull: (result, bytes, durationMs) => metrics.pulled({ result, bytes, durationMs }),
+    pull: (result, durationMs) => metrics.pulled({ result, durationMs }),
     round: (result, durationMs) => metrics.reconciled({ result, durationMs }),
     fetched: (result) => metrics.fetched(result),
     drift: (kind) => metrics.drifted(kind),

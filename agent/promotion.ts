@@ -162,6 +162,13 @@ export function candidateApp(options: {
   };
 }
 
+/** What a registry that limits the rate asked for. */
+function pauseOf(state: PullState): string {
+  const waiting = state.kind === "pulling" ? state.meter.summary().waiting : null;
+  if (waiting === null) return "";
+  return ` (${waiting.host} limits the rate of requests until ${new Date(waiting.untilMs).toISOString()})`;
+}
+
 async function gateOf(
   input: PromotionInput,
   candidate: Candidate,
@@ -180,7 +187,8 @@ async function gateOf(
   }
   if (pulls.length > 0) {
     const names = pulls.map(({ reference }) => reference).join(", ");
-    return { kind: "waiting", reason: `waiting for the image ${names} to be pulled` };
+    const pause = pulls.map(({ state }) => pauseOf(state)).join("");
+    return { kind: "waiting", reason: `waiting for the image ${names} to be pulled${pause}` };
   }
   const problems = await hostProblems(wantedApp(candidate.enforced), input.actual, input.host);
   if (problems.length > 0) return { kind: "stalled", reason: problems.join("; ") };

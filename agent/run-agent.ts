@@ -62,7 +62,8 @@ export async function runAgent(
       identityFile: () => identityFile.current,
       state: stores.state,
     });
-    const opened = { options, settings, policy, secrets, stores, log };
+    const metrics = createAgentMetrics({ version: readVersion() });
+    const opened = { options, settings, policy, secrets, stores, log, metrics };
     const runtime = await openAgentRuntime(opened);
     closers.add(() => runtime.close());
     await serve({ ...opened, identityFile, runtime, closers, abort, observers });
@@ -88,11 +89,11 @@ type Parts = {
   readonly closers: Closers;
   readonly abort: AbortSignal;
   readonly observers: Observers;
+  readonly metrics: AgentMetrics;
 };
 
 async function serve(parts: Parts): Promise<void> {
-  const { options, settings, stores, runtime, log, closers, abort } = parts;
-  const metrics = createAgentMetrics({ version: readVersion() });
+  const { options, settings, stores, runtime, log, closers, abort, metrics } = parts;
   const mirror = openSource(settings, options.libDir);
   const watched = watchSettings({
     agentOptions: options,
@@ -134,7 +135,10 @@ async function serve(parts: Parts): Promise<void> {
     end,
     instance: options.instance,
     cgroups: detectCgroups(),
-    renderAgentMetrics: () => metrics.render(),
+    renderAgentMetrics: async () => {
+      metrics.setDisk(await runtime.images.disk());
+      return metrics.render();
+    },
   });
   const { listen, allowedHosts } = settings;
   const hook = createHook({ settings, core, source, metrics });
@@ -225,9 +229,10 @@ function openAgentRuntime({
   secrets,
   stores,
   log,
+  metrics,
 }: Pick<
   Parts,
-  "options" | "settings" | "policy" | "secrets" | "stores" | "log"
+  "options" | "settings" | "policy" | "secrets" | "stores" | "log" | "metrics"
 >): Promise<Runtime> {
   const { libDir, runDir, instance } = options;
   return openRuntime({
@@ -242,6 +247,7 @@ function openAgentRuntime({
     secretContent: (digest) => secrets.content(digest),
     metadataAddress: () => policy.current.metadataAddress,
     registries: settings.registries,
+    imageMeters: metrics,
     imageTrust: () => policy.current.trust,
     now: Date.now,
   });

@@ -1,19 +1,17 @@
 /** The agent's metrics of itself, in a registry of their own. */
 import { readdirSync, statSync } from "node:fs";
 import { counter, durationBucketsSeconds, histogram } from "./agent-series.ts";
-import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from "./prometheus-client.ts";
+import { type ImageMetrics, imageMetrics } from "./image-metrics.ts";
+import { collectDefaultMetrics, Gauge, Histogram, Registry } from "./prometheus-client.ts";
 import { type RolloutMetrics, rolloutMetrics } from "./rollout-metrics.ts";
 
 const reconcileResults = ["changed", "unchanged", "failed"] as const;
 const outcomes = ["ok", "failed"] as const;
 const hookResults = ["accepted", "refused"] as const;
-const pullResults = ["pulled", "present", "failed"] as const;
 
 export type ReconcileResult = (typeof reconcileResults)[number];
 export type Outcome = (typeof outcomes)[number];
-/** `present`: every layer was here already. */
 export type HookResult = (typeof hookResults)[number];
-export type PullResult = (typeof pullResults)[number];
 
 export type AgentMetricsOptions = {
   readonly version: string;
@@ -21,28 +19,23 @@ export type AgentMetricsOptions = {
   readonly now?: () => number;
 };
 
-export type AgentMetrics = RolloutMetrics & {
-  reconciled(event: { readonly result: ReconcileResult; readonly durationMs: number }): void;
-  fetched(result: Outcome): void;
-  hooked(result: HookResult): void;
-  /** The revision that each app runs now: app -> commit. Apps that are not in it lose their series. */
-  setRevisions(revisions: ReadonlyMap<string, string>): void;
-  setContainers(count: { readonly wanted: number; readonly running: number }): void;
-  drifted(kind: string): void;
-  stepped(event: {
-    readonly kind: string;
-    readonly result: Outcome;
-    readonly durationMs: number;
-  }): void;
-  /** `bytes`: what came over the network. */
-  pulled(event: {
-    readonly result: PullResult;
-    readonly bytes: number;
-    readonly durationMs: number;
-  }): void;
-  /** Prometheus text exposition format 0.0.4. */
-  render(): Promise<string>;
-};
+export type AgentMetrics = ImageMetrics &
+  RolloutMetrics & {
+    reconciled(event: { readonly result: ReconcileResult; readonly durationMs: number }): void;
+    fetched(result: Outcome): void;
+    hooked(result: HookResult): void;
+    /** The revision that each app runs now: app -> commit. Apps that are not in it lose their series. */
+    setRevisions(revisions: ReadonlyMap<string, string>): void;
+    setContainers(count: { readonly wanted: number; readonly running: number }): void;
+    drifted(kind: string): void;
+    stepped(event: {
+      readonly kind: string;
+      readonly result: Outcome;
+      readonly durationMs: number;
+    }): void;
+    /** Prometheus text exposition format 0.0.4. */
+    render(): Promise<string>;
+  };
 
 /** The delay of the event loop is looked at this often: an idle agent should be idle. */
 const eventLoopPrecisionMs = 100;
@@ -207,31 +200,6 @@ function stepMetrics(registry: Registry): Pick<AgentMetrics, "stepped"> {
     stepped({ kind, result, durationMs }) {
       total.inc({ kind, result });
       duration.observe({ kind }, durationMs / 1000);
-    },
-  };
-}
-
-function imageMetrics(registry: Registry): Pick<AgentMetrics, "pulled"> {
-  const total = counter(registry, {
-    name: "berth_image_pull_total",
-    help: "Pulls of images by result.",
-    labels: { result: pullResults },
-  });
-  const bytesTotal = new Counter({
-    name: "berth_image_pull_bytes_total",
-    help: "Bytes of images that came over the network.",
-    registers: [registry],
-  });
-  const duration = histogram(
-    registry,
-    "berth_image_pull_duration_seconds",
-    "Time of a pull, unpacking included.",
-  );
-  return {
-    pulled({ result, bytes, durationMs }) {
-      total.inc({ result });
-      bytesTotal.inc(bytes);
-      duration.observe(durationMs / 1000);
     },
   };
 }

@@ -3,7 +3,7 @@ import type { DatabaseSync } from "node:sqlite";
 import type { ContainerSpec, ExecSpec, PortBinding } from "./container-spec.ts";
 import type { CopySpec } from "./copy-spec.ts";
 import type { HostFeature } from "./host-features.ts";
-import type { Image, ImageStore, MadeImage } from "./images/image-store.ts";
+import type { Image, ImageMeters, ImageStore, MadeImage } from "./images/image-store.ts";
 import type { RegistrySettings } from "./registry/registry-settings.ts";
 import type { TrustPolicy } from "./trust/trust-policy.ts";
 
@@ -32,6 +32,7 @@ export type RuntimeOptions = {
   readonly registries?: RegistrySettings;
   /** Which images may be pulled, as it is now; undefined: all. */
   readonly imageTrust?: () => TrustPolicy;
+  readonly imageMeters?: ImageMeters;
   /**
    * Asked for every path of the host that a container mounts, links resolved, right before it is mounted. Undefined:
    * every path is granted.

@@ -1,19 +1,26 @@
+import type { TransferStep } from "../transfer-meter.ts";
 import { lineOfError, openLineStream } from "./line-stream.ts";
 import type { Call } from "./route.ts";
 
 /** Lines `{progress}` as they come, then the result or `{error, kind}`. */
 export async function streamTransfer(
   { response, abort }: Pick<Call, "response" | "abort">,
-  transfer: (onProgress: (progress: unknown) => void) => Promise<unknown>,
+  transfer: (onProgress: (progress: TransferStep) => void) => Promise<unknown>,
 ): Promise<void> {
   const send = openLineStream(response, abort);
-  // At most one progress line is under way: what comes meanwhile is superseded by the newest.
+  // A reader that is slower than the transfer gets the newest of each layer.
+  const waiting = new Map<string, TransferStep>();
   let sending: Promise<void> | undefined;
-  const onProgress = (progress: unknown): void => {
-    if (sending !== undefined) return;
-    sending = send({ progress }).finally(() => {
-      sending = undefined;
-    });
+  const sendAll = async (): Promise<void> => {
+    for (const [layer, progress] of waiting) {
+      waiting.delete(layer);
+      await send({ progress });
+    }
+    sending = undefined;
+  };
+  const onProgress = (progress: TransferStep): void => {
+    waiting.set(progress.layer ?? "", progress);
+    sending ??= sendAll();
   };
   const last = await transfer(onProgress).catch((error: unknown) => lineOfError(error));
   await sending;

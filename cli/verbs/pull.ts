@@ -1,18 +1,19 @@
 import type { Command } from "commander";
 import type { ImageReport } from "../../agent/image-control.ts";
+import type { TransferStep } from "../../agent/transfer-meter.ts";
 import { readLines } from "../agent-client.ts";
 import { CliError } from "../cli-error.ts";
 import type { Context } from "../context.ts";
 import { createProgressLine } from "../progress-line.ts";
 import { print, printJson } from "../terminal.ts";
-import { TransferProgress, type TransferStep } from "../transfer-progress.ts";
+import { TransferProgress } from "../transfer-progress.ts";
 import { describeImage } from "./images.ts";
 
 type PullLine = { readonly progress: TransferStep } | { readonly image: ImageReport };
 
 export async function runPull(context: Context, command: Command): Promise<undefined> {
   const line = createProgressLine();
-  const progress = new TransferProgress(performance.now());
+  const progress = new TransferProgress();
   let image: ImageReport | undefined;
   try {
     for await (const step of readLines<PullLine>(context, "POST /v1/pull", {

@@ -1,10 +1,11 @@
 import type { Command } from "commander";
+import type { TransferStep } from "../../agent/transfer-meter.ts";
 import { readLines } from "../agent-client.ts";
 import { CliError } from "../cli-error.ts";
 import type { Context } from "../context.ts";
 import { createProgressLine } from "../progress-line.ts";
 import { print, printable, printJson } from "../terminal.ts";
-import { TransferProgress, type TransferStep } from "../transfer-progress.ts";
+import { TransferProgress } from "../transfer-progress.ts";
 
 type Sent = { readonly reference: string; readonly digest: string };
 type Line =
@@ -29,7 +30,7 @@ async function transfer(
   input: Readonly<Record<string, string | boolean | undefined>>,
 ): Promise<void> {
   const line = createProgressLine();
-  const progress = new TransferProgress(performance.now());
+  const progress = new TransferProgress();
   let sent: Sent | undefined;
   try {
     for await (const step of readLines<Line>(context, route, input)) {

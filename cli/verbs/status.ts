@@ -4,6 +4,7 @@ import type { Context } from "../context.ts";
 import { formatShort, formatSince } from "../figures.ts";
 import { type Cell, formatTable } from "../table.ts";
 import { print, printable, printJson } from "../terminal.ts";
+import { describeTransfer } from "../transfer-progress.ts";
 
 export async function runStatus(context: Context): Promise<undefined> {
   const status = await call<StatusReport>(context, "GET /v1/status");
@@ -12,6 +13,9 @@ export async function runStatus(context: Context): Promise<undefined> {
     return;
   }
   printFacts(status);
+  for (const pull of status.pulls) {
+    print(`pulling      ${printable(`${pull.reference} ${describeTransfer(pull)}`)}`);
+  }
   for (const error of status.errors) print(`error        ${printable(error)}`);
   print("");
   print(

@@ -124,7 +124,19 @@ export type PullProgress = {
   readonly layer?: string;
   readonly bytesDone: number;
   readonly bytesTotal: number;
-  readonly phase: "resolve" | "download" | "unpack" | "done";
+  /** `wait`: the registry asked for a pause, see `waiting`. */
+  readonly phase: "resolve" | "wait" | "download" | "unpack" | "done";
+  readonly waiting?: { readonly host: string; readonly untilMs: number };
+};
+
+/** What is counted of images as they come. */
+export type ImageMeters = {
+  /** Bytes of layers that came over the network. */
+  received(bytes: number): void;
+  /** A layer that an image needs: `hit` when it lay here unpacked. */
+  layer(result: "hit" | "unpacked"): void;
+  /** Time from the first byte of a layer until it lay here unpacked and durable. */
+  unpacked(durationMs: number): void;
 };
 
 export type ImageStore = {

@@ -177,6 +177,10 @@ async function bringLayers(
   const abort = AbortSignal.any([order.abort, siblings.signal]);
   const started: Promise<string>[] = [];
   let below: Promise<readonly string[]> = Promise.resolve([]);
+  // All of them first: what is left to do is known from the beginning.
+  for (const { digest, size } of layers) {
+    order.onProgress({ layer: digest, bytesDone: 0, bytesTotal: size, phase: "download" });
+  }
   for (const layer of layers) {
     const lower = below;
     const made = store.ensure({

@@ -8,6 +8,7 @@ import { syncDirectory } from "./durable-files.ts";
 import { ImageError } from "./image-error.ts";
 import { LAYER_BYTES_MAX, LAYER_ENTRIES_MAX, LAYERS_AT_ONCE } from "./image-limits.ts";
 import type { ImageRecords } from "./image-records.ts";
+import type { ImageMeters } from "./image-store.ts";
 import { restoreImpliedDirectories } from "./implied-directories.ts";
 import { LAYER_ID_BASE } from "./layer-ids.ts";
 import { SharedJobs } from "./shared-jobs.ts";
@@ -43,6 +44,7 @@ export class LayerStore {
   readonly #blobs: BlobStore;
   readonly #records: ImageRecords;
   readonly #unpacker: Unpacker;
+  readonly #meters: ImageMeters;
   readonly #jobs = new SharedJobs<string, LayerProgress>();
   readonly #slots = new Slots(LAYERS_AT_ONCE);
 
@@ -51,11 +53,13 @@ export class LayerStore {
     blobs: BlobStore;
     records: ImageRecords;
     unpacker: Unpacker;
+    meters: ImageMeters;
   }) {
     this.#layout = parts.layout;
     this.#blobs = parts.blobs;
     this.#records = parts.records;
     this.#unpacker = parts.unpacker;
+    this.#meters = parts.meters;
   }
 
   path(chainId: Digest): string {
@@ -65,6 +69,7 @@ export class LayerStore {
   /** The layer's directory; unpacks it when it is not there. Callers that want the same layer share the work. */
   async ensure(order: LayerOrder): Promise<string> {
     if (this.#records.hasLayer(order.chainId)) {
+      this.#meters.layer("hit");
       order.onProgress({ phase: "done", bytesDone: order.size });
       return this.path(order.chainId);
     }
@@ -77,18 +82,26 @@ export class LayerStore {
     const temporary = join(this.#layout.incoming, `layer-${randomUUID()}`);
     try {
       // The slot is given up before the wait for the layers below, which may still need one.
-      const outcome = await this.#slots.use(order.abort, () => this.#unpack(order, temporary));
+      const outcome = await this.#slots.use(order.abort, () => this.#timed(order, temporary));
       const below = await order.below;
       order.abort.throwIfAborted();
       await restoreImpliedDirectories(temporary, outcome.impliedDirectories, below);
       await this.#place(order.chainId, temporary);
       this.#records.addLayer(order.chainId, outcome.contentBytes);
+      this.#meters.layer("unpacked");
       order.onProgress({ phase: "done", bytesDone: order.size });
       return this.path(order.chainId);
     } catch (error) {
       await this.#unpacker.removeTree(temporary);
       throw error;
     }
+  }
+
+  async #timed(order: LayerOrder, destination: string): Promise<UnpackOutcome> {
+    const startedMs = performance.now();
+    const outcome = await this.#unpack(order, destination);
+    this.#meters.unpacked(performance.now() - startedMs);
+    return outcome;
   }
 
   async #unpack(order: LayerOrder, destination: string): Promise<UnpackOutcome> {

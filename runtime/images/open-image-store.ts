@@ -11,7 +11,7 @@ import { ContentPins } from "./content-pins.ts";
 import { digestHex } from "./digest.ts";
 import { DiskSpace } from "./disk-space.ts";
 import { ImageRecords } from "./image-records.ts";
-import type { ImageStore } from "./image-store.ts";
+import type { ImageMeters, ImageStore } from "./image-store.ts";
 import { LayerStore } from "./layer-store.ts";
 import { hostPlatform } from "./platform.ts";
 import { makeStoreLayout, type StoreLayout } from "./store-layout.ts";
@@ -28,12 +28,15 @@ export type ImageStoreOptions = {
   readonly registries?: RegistrySettings;
   /** Which images may be pulled, as it is now; undefined: all. */
   readonly imageTrust?: () => TrustPolicy;
+  readonly imageMeters?: ImageMeters;
   /** Milliseconds since the epoch. */
   readonly now: () => number;
   readonly unpacker: Unpacker;
   /** Sees every change of a collection before it is made. */
   readonly trace?: (step: string) => void;
 };
+
+const noMeters: ImageMeters = { received() {}, layer() {}, unpacked() {} };
 
 /** Opens the store and removes what an interrupted pull, load or removal left behind. */
 export async function openImageStore(options: ImageStoreOptions): Promise<ImageStore> {
@@ -46,7 +49,8 @@ export async function openImageStore(options: ImageStoreOptions): Promise<ImageS
   const bytes = await collectContent({ layout, records, pins, unpacker, log });
   if (leftovers > 0 || bytes > 0) log.info("image store tidied", { leftovers, bytes });
   const blobs = new BlobStore(layout);
-  const layers = new LayerStore({ layout, blobs, records, unpacker });
+  const meters = options.imageMeters ?? noMeters;
+  const layers = new LayerStore({ layout, blobs, records, unpacker, meters });
   const settings = options.registries ?? noRegistrySettings;
   const registry = new RegistryClient({ settings, now, log });
   const platform = hostPlatform();
@@ -63,6 +67,7 @@ export async function openImageStore(options: ImageStoreOptions): Promise<ImageS
     log,
     trace: options.trace,
     registry,
+    meters,
     trust: new ImageTrust(options.imageTrust ?? (() => acceptAll)),
   });
 }

@@ -23,6 +23,7 @@ export const sampleStatus: StatusReport = {
   running: sha,
   quarantined: [],
   errors: [],
+  pulls: [],
   apps: [
     {
       name: "shop",

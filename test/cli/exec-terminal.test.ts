@@ -71,7 +71,10 @@ test("logs on a terminal carry nothing that the terminal would obey", async (t) 
 test("colour and progress appear on a terminal, and NO_COLOR forbids the colour", async (t) => {
   const { root } = await startTestAgent(t, {
     pull: async (reference, { onProgress }) => {
-      onProgress({ reference, bytesDone: 1_048_576, bytesTotal: 2_097_152, phase: "download" });
+      const step = { reference, layer: "sha256:1", bytesTotal: 2_097_152, phase: "download" };
+      onProgress({ ...step, bytesDone: 0 });
+      await pause(200);
+      onProgress({ ...step, bytesDone: 1_048_576 });
       await pause(50);
       return {
         digest: "sha256:1",
@@ -90,7 +93,7 @@ test("colour and progress appear on a terminal, and NO_COLOR forbids the colour"
   t.false(plain.seen().includes("\u001b["));
   const pulling = openTerminal(t, `${berth} pull web:2 --root ${root}`);
   t.is(await pulling.code, 0);
-  t.regex(pulling.seen(), /download 1\.0 MiB of 2\.0 MiB/);
+  t.regex(pulling.seen(), /download 1\.0 MiB of 2\.0 MiB, \d+\.\d [KM]iB\/s, \d+s left/);
 });
 
 test("login asks for user and password, and shows the first only", async (t) => {

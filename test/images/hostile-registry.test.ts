@@ -1,4 +1,5 @@
 import { randomBytes } from "node:crypto";
+import type { PullProgress } from "../../runtime/images/image-store.ts";
 import { kernelTest } from "../kernel/kernel-test.ts";
 import {
   type BuiltImage,
@@ -273,6 +274,40 @@ kernelTest("server errors are tried again, and a rate limit waits as long as it 
       await store.pull(`${registry.host}/app:1`, { abort: soon() });
       t.is(times.length, 4);
       t.true((times[2] ?? 0) - (times[1] ?? 0) >= 990);
+    }),
+  ),
+);
+
+kernelTest("a pause that a registry asks for is told and kept by every request to it", (t) =>
+  withRegistry((registry) =>
+    withStore(async ({ store }) => {
+      const image = buildImage([fileLayer("a", "1"), fileLayer("b", "2"), fileLayer("c", "3")]);
+      registry.add("app", "1", image);
+      let limitedAtMs = 0;
+      let firstAfterMs = 0;
+      registry.intercept = (request, response) => {
+        if (request.url?.includes("/blobs/") !== true) return false;
+        if (limitedAtMs === 0) {
+          limitedAtMs = performance.now();
+          response.writeHead(429, { "retry-after": "2" }).end();
+          return true;
+        }
+        // Requests that were on their way already are none that came in spite of it.
+        if (firstAfterMs === 0 && request.url.endsWith(image.configDigest)) {
+          firstAfterMs = performance.now();
+        }
+        return false;
+      };
+      const waits: PullProgress[] = [];
+      await store.pull(`${registry.host}/app:1`, {
+        abort: soon(),
+        onProgress: (progress) => {
+          if (progress.phase === "wait") waits.push(progress);
+        },
+      });
+      t.is(waits[0]?.waiting?.host, registry.host);
+      t.true((waits[0]?.waiting?.untilMs ?? 0) > Date.now() - 60_000);
+      t.true(firstAfterMs - limitedAtMs >= 1990);
     }),
   ),
 );

@@ -116,6 +116,56 @@ kernelTest("a second pull asks for the digest alone, and a moved tag moves the n
   ),
 );
 
+kernelTest("what comes is counted: bytes of the network, layers that were here, unpacking", (t) =>
+  withRegistry((registry) => {
+    const base = fileLayer("base", "b".repeat(5000), "none");
+    const [first, second] = ["1", "2"].map((text) => buildImage([base, fileLayer("a", text)]));
+    let bytes = 0;
+    const layers: string[] = [];
+    let unpacked = 0;
+    const meters = {
+      received: (count: number) => {
+        bytes += count;
+      },
+      layer: (result: string) => layers.push(result),
+      unpacked: () => {
+        unpacked += 1;
+      },
+    };
+    return withStore(
+      async ({ store }) => {
+        if (first === undefined || second === undefined) throw new Error("two images were built");
+        registry.add("app", "1", first);
+        registry.add("app", "2", second);
+        const totals: number[] = [];
+        await store.pull(`${registry.host}/app:1`, {
+          abort: soon(),
+          onProgress: ({ layer, bytesDone, bytesTotal }) => {
+            if (layer !== undefined && bytesDone === 0) totals.push(bytesTotal);
+          },
+        });
+        const sizes = (built: typeof first) =>
+          built.layerDigests.map((digest) => built.blobs.get(digest)?.length ?? 0);
+        const [baseBytes = 0, topBytes = 0] = sizes(first);
+        // All layers are announced before the first byte of any.
+        t.deepEqual(totals.slice(0, 2), [baseBytes, topBytes]);
+        const configBytes = first.config.length;
+        t.is(bytes, baseBytes + topBytes + configBytes);
+        t.deepEqual(layers, ["unpacked", "unpacked"]);
+        bytes = 0;
+        await store.pull(`${registry.host}/app:2`, { abort: soon() });
+        t.is(bytes, (sizes(second)[1] ?? 0) + second.config.length);
+        t.deepEqual(layers.slice(2).toSorted(), ["hit", "unpacked"]);
+        t.is(unpacked, 3);
+      },
+      undefined,
+      undefined,
+      undefined,
+      meters,
+    );
+  }),
+);
+
 kernelTest("two pulls of the same reference share one download, and one may give up", (t) =>
   withRegistry((registry) =>
     withStore(async ({ store }) => {

@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { helperPath } from "../../runtime/helper-path.ts";
-import type { ImageStore } from "../../runtime/images/image-store.ts";
+import type { ImageMeters, ImageStore } from "../../runtime/images/image-store.ts";
 import { openImageStore } from "../../runtime/images/open-image-store.ts";
 import { Launcher } from "../../runtime/launcher.ts";
 import { LayerUnpacker } from "../../runtime/layer-unpacker.ts";
@@ -32,6 +32,7 @@ export async function withStore(
   root: string = mkdtempSync(join(tmpdir(), "bt-images-")),
   registries: RegistrySettings = noRegistrySettings,
   imageTrust: () => TrustPolicy = () => acceptAll,
+  imageMeters?: ImageMeters,
 ): Promise<void> {
   const launcher = new Launcher({ helperPath, log: silent });
   const state = new DatabaseSync(join(root, "state.db"));
@@ -45,6 +46,7 @@ export async function withStore(
       log: silent,
       registries,
       imageTrust,
+      ...(imageMeters === undefined ? {} : { imageMeters }),
       now: () => Date.now(),
       unpacker,
     });

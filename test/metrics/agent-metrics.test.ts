@@ -20,7 +20,11 @@ test("events are counted by their labels, and known results begin at zero", asyn
   metrics.fetched("failed");
   metrics.drifted("port-missing");
   metrics.stepped({ kind: "start-container", result: "failed", durationMs: 5 });
-  metrics.pulled({ result: "pulled", bytes: 1000, durationMs: 100 });
+  metrics.pulled({ result: "pulled", durationMs: 100 });
+  metrics.received(1000);
+  metrics.layer("hit");
+  metrics.unpacked(20);
+  metrics.setDisk({ totalBytes: 100, freeBytes: 30 });
   metrics.setContainers({ wanted: 3, running: 2 });
   const found = async (name: string): Promise<unknown[]> =>
     (await samplesOf(metrics, name)).map(({ labels, value }) => [
