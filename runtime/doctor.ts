@@ -18,6 +18,7 @@ import type { HostFeature } from "./host-features.ts";
 import { LAYER_ID_BASE } from "./images/layer-ids.ts";
 import { Launcher } from "./launcher.ts";
 import { networkFeatures } from "./network/network-features.ts";
+import { hasApparmor, hasSelinux } from "./plan-label.ts";
 import { Program } from "./program.ts";
 import { prepareOverlay } from "./rootfs-program.ts";
 import type { Log } from "./runtime.ts";
@@ -43,6 +44,7 @@ export async function hostFeatures(options: {
     ),
     userNamespaces(),
     seccomp(),
+    securityModules(),
     await gitVersion(),
     ...cgroupFeatures(),
   ];
@@ -70,6 +72,16 @@ function seccomp(): HostFeature {
     actions === "" ? "not in this kernel" : "system call filters work",
     "use a kernel with CONFIG_SECCOMP_FILTER",
   );
+}
+
+/** Containers do without: what asks for one is refused where it is missing. */
+function securityModules(): HostFeature {
+  const found = [hasApparmor() ? ["AppArmor"] : [], hasSelinux() ? ["SELinux"] : []].flat();
+  const detail =
+    found.length === 0
+      ? "none; apparmor and label of security_opt are refused"
+      : `${found.join(" and ")}, for who asks for it by security_opt`;
+  return { name: "security modules", ok: true, required: false, detail };
 }
 
 async function gitVersion(): Promise<HostFeature> {

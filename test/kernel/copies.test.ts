@@ -208,3 +208,24 @@ kernelTest("what is copied belongs to the container's root, whom the host does n
     t.regex((await runToEnd(runtime, spec)).stdout, /\b0\b/);
   }),
 );
+
+kernelTest("containers with the host's ids or processes give and take copies like others", (t) =>
+  withRuntime(async ({ runtime }) => {
+    const kinds: readonly Partial<ContainerSpec>[] = [
+      { security: { privileged: true } },
+      { namespaces: { user: "host" } },
+      { namespaces: { pid: "host" } },
+      { namespaces: { network: "host", ipc: "host", uts: "host" } },
+    ];
+    for (const kind of kinds) {
+      const spec = probeSpec(runtime, sleeper, kind);
+      await runtime.createContainer(spec);
+      for (const name of ["resting", "running"]) {
+        if (name === "running") await runtime.startContainer(spec.id);
+        const put = await copyIn(runtime, spec.id, "/tmp", buildTar([file(name, name)]));
+        t.deepEqual(put, { code: 0, stderr: "" }, JSON.stringify(kind));
+        t.is((await copyOut(runtime, spec.id, `/tmp/${name}`)).content, name);
+      }
+    }
+  }),
+);
