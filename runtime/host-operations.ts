@@ -170,6 +170,11 @@ export class HostOperations extends OperationList {
     );
   }
 
+  /** `directory` gets owner, mode, times and extended attributes of `model`. */
+  dress(model: Slot, directory: Slot): this {
+    return this.op(op.dress, {}, (w) => w.u32(model).u32(directory));
+  }
+
   fileSystemIds(uid: number, gid: number): this {
     return this.op(op.fsIds, {}, (w) => w.u32(uid).u32(gid));
   }

@@ -1,10 +1,11 @@
 import { randomBytes } from "node:crypto";
-import { mkdirSync } from "node:fs";
+import { constants, mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { Readable } from "node:stream";
 import { HelperError } from "./helper-error.ts";
-import type { Unpacker, UnpackOrder, UnpackOutcome } from "./images/unpacker.ts";
+import type { DressedDirectory, Unpacker, UnpackOrder, UnpackOutcome } from "./images/unpacker.ts";
 import type { Launcher } from "./launcher.ts";
+import { Program } from "./program.ts";
 
 /** Unpacks layers in a child of the launcher: no tar byte is interpreted in this process. */
 export class LayerUnpacker implements Unpacker {
@@ -28,6 +29,20 @@ export class LayerUnpacker implements Unpacker {
     );
   }
 
+  async dressLike(pairs: readonly DressedDirectory[]): Promise<void> {
+    for (let from = 0; from < pairs.length; from += pairsAtOnce) {
+      const program = new Program();
+      for (const { directory, model } of pairs.slice(from, from + pairsAtOnce)) {
+        const [source, destination] = [program.slot(), program.slot()];
+        program
+          .open(source, null, openDirectory, model)
+          .open(destination, null, openDirectory, directory);
+        program.dress(source, destination);
+      }
+      await this.#launcher.run(program.finish());
+    }
+  }
+
   async removeTree(path: string): Promise<void> {
     try {
       await this.#launcher.removeTree(path);
@@ -37,3 +52,7 @@ export class LayerUnpacker implements Unpacker {
     }
   }
 }
+
+/** Two of the helper's slots each. */
+const pairsAtOnce = 64;
+const openDirectory = constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW;

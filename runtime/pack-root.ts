@@ -1,6 +1,6 @@
 import { randomBytes } from "node:crypto";
 import { once } from "node:events";
-import { mkdirSync } from "node:fs";
+import { constants, mkdirSync } from "node:fs";
 import { rm } from "node:fs/promises";
 import { createServer, type Server, type Socket } from "node:net";
 import { join } from "node:path";
@@ -102,4 +102,4 @@ function firstConnection(server: Server): Promise<Socket> {
   });
 }
 
-const openReadDirectory = 0o200_000;
+const openReadDirectory = constants.O_RDONLY | constants.O_DIRECTORY;

@@ -104,6 +104,7 @@ export const op = {
   copyOut: 74,
   copyIn: 75,
   pack: 76,
+  dress: 77,
 } as const;
 
 /** Flags of an operation. */

@@ -85,7 +85,8 @@ export class LayerStore {
       const outcome = await this.#slots.use(order.abort, () => this.#timed(order, temporary));
       const below = await order.below;
       order.abort.throwIfAborted();
-      await restoreImpliedDirectories(temporary, outcome.impliedDirectories, below);
+      const layer = { directory: temporary, implied: outcome.impliedDirectories };
+      await restoreImpliedDirectories(this.#unpacker, layer, below);
       await this.#place(order.chainId, temporary);
       this.#records.addLayer(order.chainId, outcome.contentBytes);
       this.#meters.layer("unpacked");

@@ -19,6 +19,8 @@ export type UnpackOutcome = {
   readonly impliedDirectories: readonly string[];
 };
 
+export type DressedDirectory = { readonly directory: string; readonly model: string };
+
 /** What the image store needs of the helper: it writes and removes trees whose content it does not trust. */
 export type Unpacker = {
   /**
@@ -27,6 +29,8 @@ export type Unpacker = {
    * `code` is the errno's name (`ENOSPC`) when the kernel refused. What it leaves after a failure, the caller removes.
    */
   unpack(order: UnpackOrder, tar: AsyncIterable<Uint8Array> | Readable): Promise<UnpackOutcome>;
+  /** Each directory gets owner, mode, times and extended attributes of its model. No link is followed at their ends. */
+  dressLike(pairs: readonly DressedDirectory[]): Promise<void>;
   /** Removes whatever the path names, following no symbolic link; what is gone already is no error. */
   removeTree(path: string): Promise<void>;
 };

@@ -255,3 +255,9 @@ int copy_tree(int source, int destination, uint32_t limit_ms, char *object, size
   copied_links_free(&copy.links);
   return error;
 }
+
+int copy_directory_attributes(int source, int destination) {
+  struct stat status;
+  if (fstat(source, &status) < 0) return -errno;
+  return copy_attributes(source, destination, &status);
+}

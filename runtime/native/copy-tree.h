@@ -12,4 +12,7 @@
  * Returns 0 or -errno and names the entry in `object`. */
 int copy_tree(int source, int destination, uint32_t limit_ms, char *object, size_t object_size);
 
+/* Owner, mode, attributes and times of one directory for another. 0 or -errno. */
+int copy_directory_attributes(int source, int destination);
+
 #endif

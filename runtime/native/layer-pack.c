@@ -16,6 +16,7 @@
 #include "cleanup.h"
 #include "copied-links.h"
 #include "layer-tree.h"
+#include "layer-xattr.h"
 #include "name-list.h"
 #include "tar-writer.h"
 
@@ -82,7 +83,7 @@ static size_t restore_capability(uint8_t *value, size_t size, uint32_t id_base) 
   return XATTR_CAPS_SZ_2;
 }
 
-/* What unpacking gives back: a user's attributes and the capabilities of programs. */
+/* What unpacking gives back: a user's attributes, access lists and the capabilities of programs. */
 static int read_xattrs(struct packer *packer, int fd, size_t *count) {
   size_t used = 0;
   *count = 0;
@@ -92,7 +93,8 @@ static int read_xattrs(struct packer *packer, int fd, size_t *count) {
     bool is_capability = strcmp(name, "security.capability") == 0;
     if (strcmp(name, "trusted.overlay.redirect") == 0 || strcmp(name, "trusted.overlay.metacopy") == 0)
       return fail(packer, EOPNOTSUPP, "overlay keeps a part of it elsewhere (redirect_dir or metacopy is on)");
-    if (!is_capability && strncmp(name, "user.", 5) != 0) continue;
+    bool is_acl = layer_is_acl(name);
+    if (!is_capability && !is_acl && strncmp(name, "user.", 5) != 0) continue;
     if (*count == TAR_XATTRS_MAX) return fail(packer, E2BIG, "it has more than 256 attributes");
     uint8_t *value = packer->values + used;
     ssize_t size = fgetxattr(fd, name, value, sizeof packer->values - used);
@@ -100,6 +102,8 @@ static int read_xattrs(struct packer *packer, int fd, size_t *count) {
     if (size < 0) return fail(packer, errno, "an attribute cannot be read");
     size_t kept = is_capability ? restore_capability(value, (size_t)size, packer->request->id_base) : (size_t)size;
     if (is_capability && kept == 0) continue;
+    if (is_acl && layer_shift_acl(value, kept, packer->request->id_base, 0) < 0)
+      return fail(packer, EOVERFLOW, "its access list names none of the container's ids");
     packer->xattrs[(*count)++] = (struct tar_xattr){name, value, kept};
     used += kept;
   }
@@ -180,10 +184,18 @@ static int pack_file(struct packer *packer, int fd) {
 }
 
 static int pack_symlink(struct packer *packer, int parent, const char *name, const struct stat *status) {
+  int packed = pack_further_name(packer, status);
+  if (packed != 0) return packed < 0 ? -1 : 0;
   ssize_t length = readlinkat(parent, name, packer->target, sizeof packer->target - 1);
   if (length < 0) return is_gone(errno) || errno == EINVAL ? 0 : fail(packer, errno, "the link cannot be read");
   packer->target[length] = '\0';
   return pack_entry(packer, status, TAR_SYMLINK, -1);
+}
+
+/* What has neither content nor a descriptor. */
+static int pack_node(struct packer *packer, const struct stat *status, enum tar_kind kind) {
+  int packed = pack_further_name(packer, status);
+  return packed != 0 ? (packed < 0 ? -1 : 0) : pack_entry(packer, status, kind, -1);
 }
 
 static int pack_opened(struct packer *packer, int parent, const char *name, bool is_directory, int depth) {
@@ -201,9 +213,9 @@ static int pack_named(struct packer *packer, int parent, size_t parent_length, c
     case S_IFLNK: return pack_symlink(packer, parent, name, &status);
     case S_IFCHR:
       if (status.st_rdev == 0) return packer->request->is_changes ? pack_whiteout(packer, parent_length, name) : 0;
-      return pack_entry(packer, &status, TAR_CHARACTER_DEVICE, -1);
-    case S_IFBLK: return pack_entry(packer, &status, TAR_BLOCK_DEVICE, -1);
-    case S_IFIFO: return pack_entry(packer, &status, TAR_FIFO, -1);
+      return pack_node(packer, &status, TAR_CHARACTER_DEVICE);
+    case S_IFBLK: return pack_node(packer, &status, TAR_BLOCK_DEVICE);
+    case S_IFIFO: return pack_node(packer, &status, TAR_FIFO);
     case S_IFDIR: return pack_opened(packer, parent, name, true, depth);
     case S_IFREG: return pack_opened(packer, parent, name, false, depth);
     default: return 0;

@@ -47,7 +47,7 @@ int name_list_read(struct name_list *list, int directory) {
   }
   closedir(entries);
   if (error < 0) name_list_free(list);
-  else qsort(list->names, list->count, sizeof *list->names, compare);
+  else if (list->count > 1) qsort(list->names, list->count, sizeof *list->names, compare);
   return error;
 }
 

@@ -50,6 +50,15 @@ int op_tree_changes(struct program *program, struct wire_reader *payload) {
   return error < 0 ? program_fails(program, error, object) : 0;
 }
 
+int op_dress(struct program *program, struct wire_reader *payload) {
+  int source = program_slot(program, wire_u32(payload));
+  int destination = program_slot(program, wire_u32(payload));
+  if (source < 0) return program_fails(program, source, "source");
+  if (destination < 0) return program_fails(program, destination, "destination");
+  int error = copy_directory_attributes(source, destination);
+  return error < 0 ? program_fails(program, error, "attributes of a directory") : 0;
+}
+
 /* Overlay makes directories with the ids of whoever mounts it, and on an idmapped mount an id without a mapping
  * cannot own anything. Leaving id 0 must not cost the capabilities that follow the file system id. */
 int op_fs_ids(struct program *program, struct wire_reader *payload) {

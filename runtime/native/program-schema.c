@@ -68,6 +68,7 @@ static const struct operation_schema schemas[] = {
     [BERTH_OP_PROC] = {"l", IN_INIT, op_proc},
     [BERTH_OP_BIND_FROM_ROOT] = {"lws", IN_INIT, op_bind_from_root},
     [BERTH_OP_HOLD_UNTIL] = {"l", IN_INIT, op_hold_until},
+    [BERTH_OP_DRESS] = {"ll", IN_HOST, op_dress},
     [BERTH_OP_PACK] = {"lwwqws", IN_HOST, op_pack},
     [BERTH_OP_LABEL] = {"ls", IN_INIT, op_label},
     [BERTH_OP_FIND] = {"(s)(s)", IN_INIT, op_find},

@@ -111,7 +111,7 @@ typedef int operation_function(struct program *program, struct wire_reader *payl
 
 operation_function op_mkdir, op_write_file, op_open, op_unlink, op_cgroup_attach, op_cgroup_devices;
 operation_function op_child_oom_score, op_child_rlimit, op_id_map, op_child_namespace;
-operation_function op_child_label, op_copy_tree, op_tree_changes, op_fs_ids, op_enter, op_make_node, op_put_file, op_pack;
+operation_function op_child_label, op_copy_tree, op_tree_changes, op_fs_ids, op_enter, op_make_node, op_put_file, op_pack, op_dress;
 operation_function op_open_tree, op_mount_setattr, op_fsopen;
 operation_function op_user_namespace, op_clone, op_join, op_pass_fds, op_notify;
 operation_function op_netlink;

@@ -206,6 +206,8 @@
                                   a stream socket that somebody listens on: the tree goes there as a tar archive. Its
                                   owners are counted from the first id. In a RUN */
 
+#define BERTH_OP_DRESS 77      /* u32 slot of a directory, u32 slot of another, which gets its owner, mode, times and attributes */
+
 /* Kinds of an FSOPEN parameter. */
 #define BERTH_FS_FLAG 0
 #define BERTH_FS_STRING 1

@@ -1,6 +1,9 @@
 # Archives of GNU tar come out as GNU tar itself unpacks them; what the formats allow is understood.
 # Sourced by run.
 
+# user::rw- user:1234:r-- group::r-- mask::rw- other::r--
+acl='\x02\0\0\0\x01\0\x06\0\xff\xff\xff\xff\x02\0\x04\0\xd2\x04\0\0\x04\0\x04\0\xff\xff\xff\xff\x10\0\x06\0\xff\xff\xff\xff\x20\0\x04\0\xff\xff\xff\xff'
+acl_shown='\\002\\000\\000\\000\\001\\000\\006\\000\\377\\377\\377\\377\\002\\000\\004\\000\\322\\004\\000\\000\\004\\000\\004\\000\\377\\377\\377\\377\\020\\000\\006\\000\\377\\377\\377\\377\\040\\000\\004\\000\\377\\377\\377\\377'
 make_tree() {
   mkdir -p "$1"/{bin,etc/deep/er,var/empty,"a name with spaces",sparse} && cd "$1" || return
   echo hello >etc/hosts; printf 'x%.0s' {1..100000} >bin/large; : >etc/empty
@@ -91,8 +94,15 @@ accepts 'file capabilities belong to the root of the container' '^f' \
   "f - 0755 0:0 $z 0 cbf29ce484222325 - security.capability=\\001\\000\\000\\003\\000\\004\\000\\000\\000\\000\\000\\000\\000\\000\\000\\000\\000\\000\\000\\000\\240\\206\\001\\000" -- \
   pax 'SCHILY.xattr.security.capability=\x01\0\0\x02\0\x04\0\0\0\0\0\0\0\0\0\0\0\0\0\0' entry name=f mode=493 $t end
 accepts 'attributes that are not for an image to set are passed over' '^d' "d d 0755 0:0 $z -" -- \
-  pax SCHILY.xattr.trusted.overlay.redirect=/x SCHILY.xattr.trusted.overlay.opaque=y SCHILY.xattr.security.selinux=x \
-  SCHILY.xattr.system.posix_acl_access=x entry name=d type=5 mode=493 $t end
+  pax SCHILY.xattr.trusted.overlay.redirect=/x SCHILY.xattr.trusted.overlay.opaque=x SCHILY.xattr.security.selinux=x \
+  entry name=d type=5 mode=493 $t end
+accepts "overlay's mark of an opaque directory counts on directories" '^[df]' \
+  "$(printf '%s\n' "d d 0755 0:0 $z - trusted.overlay.opaque=y" "f - 0644 0:0 $z 0 cbf29ce484222325 -")" -- \
+  pax SCHILY.xattr.trusted.overlay.opaque=y entry name=d type=5 mode=493 $t \
+  pax SCHILY.xattr.trusted.overlay.opaque=y entry name=f $t end
+accepts 'ids of access lists are those of the container' '^f' \
+  "f - 0664 0:0 $z 0 cbf29ce484222325 - system.posix_acl_access=$(printf %b "$acl_shown")" -- \
+  pax "SCHILY.xattr.system.posix_acl_access=$acl" entry name=f mode=436 $t end
 accepts 'set-id bits survive the change of owner' '^f' "f - 6755 5:6 $z 0 cbf29ce484222325 -" -- entry name=f mode=3565 uid=5 gid=6 $t end
 
 accepts 'a later entry takes the place of an earlier one' '^(a|b|c|d)' \
@@ -135,3 +145,28 @@ implies 'a parent behind a link is listed where it is' 'usr usr/n ' -- entry nam
 fresh; "$work/make-tar" entry name=a/b/f end | unpack >/dev/null
 if [ "$(stat -c '%F %u:%g %a' "$work/layer/a" "$work/layer/a/b" | sort -u)" = 'directory 100000:100000 755' ]
 then ok; else no 'an implied directory is of root and 0755'; fi
+
+# A tree that is packed and unpacked again is the same; so are the changes of an upper directory.
+packs() {
+  local name=$1 before said; shift
+  before=$(plain_list)
+  said=$("$driver" pack "$work/layer" 100000 "$@" 2>&1 >"$work/packed.tar") || { no "$name" "$said"; return; }
+  "$driver" pack "$work/layer" 100000 "$@" >"$work/again.tar"
+  fresh; said=$(unpack <"$work/packed.tar") || { no "$name" "$said"; return; }
+  if [ "$before" = "$(plain_list)" ] && cmp -s "$work/packed.tar" "$work/again.tar"
+  then ok; else no "$name" "$(diff <(echo "$before") <(plain_list) | head -20)"; fi
+}
+# Without the root, and whiteouts without owner and time, which say nothing.
+plain_list() { list "$work/layer" 100000 | grep -v '^\. ' | sed 's/ c 0000 .* 0,0 -$/ whiteout/'; }
+fresh; unpack <"$work/corpus/posix.tar" >/dev/null; touch -d @7 "$work/layer"
+"$driver" pack "$work/layer" 100000 >"$work/packed.tar"; mkdir "$work/gnu"
+tar -C "$work/gnu" --xattrs --xattrs-include='*' -xpf "$work/packed.tar" 2>/dev/null; touch -d @7 "$work/gnu"
+if [ "$(list "$work/layer" 100000)" = "$(list "$work/gnu")" ]
+then ok; else no 'GNU tar unpacks what is packed' "$(diff <(list "$work/layer" 100000) <(list "$work/gnu") | head)"; fi
+fresh; "$work/make-tar" pax "SCHILY.xattr.system.posix_acl_access=$acl" 'SCHILY.xattr.user.b=\0\n=\xff' entry name=d/f mode=436 uid=7 $t \
+  pax 'SCHILY.xattr.security.capability=\x01\0\0\x02\0\x04\0\0\0\0\0\0\0\0\0\0\0\0\0\0' entry name=c mode=493 $t \
+  entry name=h type=1 link=d/f entry name=d/.wh.gone entry name=o type=5 mode=488 $t entry name=o/.wh..wh..opq end | unpack >/dev/null
+touch -d @0 "$work/layer/d" "$work/layer"
+packs 'whiteouts, opaque directories, access lists, capabilities and links come back from a packed layer' changes
+fresh; : >"$work/layer/f"; said=$("$driver" pack "$work/layer" 100000 2>&1 >/dev/null)
+if [[ $said == *'error EOVERFLOW [f] its owner is none of the container'* ]]; then ok; else no 'an owner of the host is refused' "$said"; fi

@@ -2,6 +2,7 @@
  *
  *     driver unpack DIR ID_BASE BYTES_MAX ENTRIES_MAX    the archive comes on stdin
  *     driver serve DIR ID_BASE BYTES_MAX ENTRIES_MAX     the same through the service and its socket
+ *     driver pack DIR ID_BASE [changes]                  the archive goes to stdout
  *     driver remove PATH
  *     driver deep PATH N                                 makes directories in each other, a file in each
  *     driver mutate DIR SEED COUNT FILE...               unpacks damaged copies of the archives
@@ -18,6 +19,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "../../../runtime/native/layer-pack.h"
 #include "../../../runtime/native/layer-writer.h"
 #include "../../../runtime/native/protocol.h"
 #include "../../../runtime/native/remove-tree.h"
@@ -211,6 +213,19 @@ static int mutate(int argc, char **argv) {
   return 0;
 }
 
+static int pack(const char *directory, const char *id_base, bool is_changes) {
+  struct failure failure = {0};
+  struct layer_pack_request request = {.root = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC),
+                                       .is_changes = is_changes,
+                                       .id_base = (uint32_t)strtoul(id_base, NULL, 10),
+                                       .bytes_max = 1u << 30,
+                                       .entries_max = 100000};
+  int result = layer_pack(&request, STDOUT_FILENO, &failure);
+  if (result < 0) fprintf(stderr, "error %s [%s] %s\n", strerrorname_np(failure.error), failure.object, failure.detail);
+  close(request.root);
+  return result < 0 ? 1 : 0;
+}
+
 int main(int argc, char **argv) {
   setvbuf(stdout, NULL, _IOLBF, 0);
   if (argc == 6 && strcmp(argv[1], "unpack") == 0) {
@@ -218,6 +233,7 @@ int main(int argc, char **argv) {
     return unpack_from(STDIN_FILENO, argv[2], &limits, 0);
   }
   if (argc == 6 && strcmp(argv[1], "serve") == 0) return serve(argv + 2);
+  if ((argc == 4 || argc == 5) && strcmp(argv[1], "pack") == 0) return pack(argv[2], argv[3], argc == 5);
   if (argc == 3 && strcmp(argv[1], "remove") == 0) return remove_path(argv[2]);
   if (argc == 4 && strcmp(argv[1], "deep") == 0) return make_deep(argv[2], atol(argv[3]));
   if (argc > 5 && strcmp(argv[1], "mutate") == 0) return mutate(argc - 2, argv + 2);

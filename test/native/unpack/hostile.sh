@@ -79,6 +79,9 @@ refuses 'attributes without end' 'more than 256 xattrs' -- pax $(printf 'SCHILY.
 refuses 'an attribute that is too large' '64 KiB' -- pax "SCHILY.xattr.user.a=$(printf 'x%.0s' {1..65537})" entry name=f end
 refuses 'an attribute without a name' 'name of an xattr' -- pax SCHILY.xattr.=x entry name=f end
 
+refuses 'an access list that is none' 'EINVAL .*posix_acl_access' -- pax SCHILY.xattr.system.posix_acl_access=x entry name=f end
+refuses 'an access list of an id that a container has not' 'EINVAL .*posix_acl_access' -- \
+  pax 'SCHILY.xattr.system.posix_acl_access=\x02\0\0\0\x02\0\x04\0\0\0\x01\0' entry name=f end
 refuses 'no archive at all' 'truncated' -- raw ''
 refuses 'an archive without its end' 'truncated' -- entry name=f data=abc
 refuses 'an archive cut in its content' 'truncated' -- entry name=f size=5000 data=abc

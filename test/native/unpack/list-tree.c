@@ -37,6 +37,18 @@ static int compare(const void *left, const void *right) {
   return strcmp(*(char *const *)left, *(char *const *)right);
 }
 
+/* Ids in an access list are printed less ID_BASE too: entries of 8 bytes behind 4, a tag, rights and an id each. */
+static void shift_acl(const char *name, char *bytes, ssize_t size) {
+  if (strncmp(name, "system.posix_acl_", 17) != 0) return;
+  for (ssize_t at = 4; at + 8 <= size; at += 8) {
+    uint32_t id;
+    if (bytes[at] != 2 && bytes[at] != 8) continue;
+    memcpy(&id, bytes + at + 4, sizeof id);
+    id -= id_base;
+    memcpy(bytes + at + 4, &id, sizeof id);
+  }
+}
+
 static void print_xattrs(const char *path) {
   static char names[65536], value[65536];
   char *sorted[256];
@@ -46,6 +58,7 @@ static void print_xattrs(const char *path) {
   qsort(sorted, count, sizeof *sorted, compare);
   for (size_t i = 0; i < count; i++) {
     ssize_t size = lgetxattr(path, sorted[i], value, sizeof value);
+    shift_acl(sorted[i], value, size);
     printf(" %s=", sorted[i]);
     print_bytes(value, size > 0 ? (size_t)size : 0);
   }
