@@ -12,8 +12,10 @@ export function isConditionMet(
 ): boolean {
   return replicas.every((wanted) => {
     if (condition === "service_completed_successfully" && isCompleted(wanted, actual)) return true;
-    const container = actual.containers.find(({ name }) => name === wanted.name);
-    if (container === undefined || container.specDigest !== wanted.specDigest) return false;
+    const container = actual.containers.find(
+      ({ name, specDigest }) => name === wanted.name && specDigest === wanted.specDigest,
+    );
+    if (container === undefined || container.status.isHeldBack === true) return false;
     const { state, exit } = container.status;
     if (condition === "service_healthy") {
       return state === "running" && (container.health === "healthy" || container.health === "none");

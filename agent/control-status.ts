@@ -95,7 +95,7 @@ export async function planNow({ core }: ControlContext): Promise<PlanReport> {
     candidateApp({ app, desired, held: enforcement.app(app.name), images: runtime.images }),
   );
   const wanted = { apps: candidates.map(({ enforced }) => wantedApp(enforced)) };
-  const difference = diffState(wanted, actual);
+  const difference = diffState(wanted, actual, core.clock.now());
   const pulls = [...new Set(candidates.flatMap(({ unresolved }) => unresolved))].map(
     (reference) => ({
       kind: "pull-image",

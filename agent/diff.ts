@@ -1,32 +1,14 @@
 import { canonicalJson } from "../manifests/canonical-json.ts";
 import type { KernelDrift, NetworkSpec, VolumeSpec } from "../runtime/runtime.ts";
+import type { ContainerChange, Reason } from "./container-change.ts";
 import type { FieldChange } from "./control.ts";
+import { dependentRestarts } from "./dependent-restarts.ts";
 import { specChanges } from "./field-changes.ts";
+import { type MatchReplica, matchReplicas } from "./match-replicas.ts";
 import type { ActualContainer, ActualNetwork, ActualState } from "./observe.ts";
+import { paceUpdates } from "./pace-updates.ts";
 import { decideRestart } from "./restart-policy.ts";
 import type { WantedApp, WantedContainer, WantedState } from "./wanted-state.ts";
-
-type Reason = { readonly reason: readonly FieldChange[] };
-
-export type ContainerChange =
-  | ({
-      readonly kind: "create";
-      readonly wanted: WantedContainer;
-      /** false: an operator had stopped it. */
-      readonly start: boolean;
-    } & Reason)
-  | ({
-      readonly kind: "recreate";
-      readonly wanted: WantedContainer;
-      readonly actual: ActualContainer;
-    } & Reason)
-  | ({
-      /** `restart` stops it first. */
-      readonly kind: "start" | "restart";
-      readonly wanted: WantedContainer;
-      readonly actual: ActualContainer;
-    } & Reason)
-  | ({ readonly kind: "remove"; readonly actual: ActualContainer } & Reason);
 
 export type NetworkChange = {
   readonly kind: "create" | "recreate" | "remove";
@@ -40,27 +22,31 @@ export type Difference = {
   readonly networks: readonly NetworkChange[];
   readonly volumes: readonly ({ readonly app: string; readonly volume: VolumeSpec } & Reason)[];
   readonly drift: readonly KernelDrift[];
+  /** When more of it may be looked at, where only time keeps it back. */
+  readonly heldUntilMs: number | undefined;
 };
 
 /** Pure. Volumes are only ever added: data outlives the service that wrote it. */
-export function diffState(wanted: WantedState, actual: ActualState): Difference {
+export function diffState(wanted: WantedState, actual: ActualState, nowMs: number): Difference {
   const networks = diffNetworks(wanted, actual);
   const changedNetworks = new Set(
     networks.filter(({ kind }) => kind === "recreate").map(({ network }) => network.name),
   );
-  const byName = new Map(actual.containers.map((container) => [container.name, container]));
+  const match = matchReplicas(actual);
   const containers: ContainerChange[] = [];
-  const kept = new Set<string>();
+  const names = new Set<string>();
+  let heldUntilMs: number | undefined;
   for (const app of wanted.apps) {
-    const changes = diffApp({ app, actual, byName, changedNetworks });
-    for (const container of app.containers) {
-      const id = byName.get(container.name)?.id;
-      if (id !== undefined) kept.add(id);
+    const changes = diffApp({ app, actual, match, changedNetworks });
+    const paced = paceUpdates({ app, changes, match, nowMs });
+    containers.push(...paced.changes);
+    if (paced.heldUntilMs !== undefined) {
+      heldUntilMs = Math.min(heldUntilMs ?? Infinity, paced.heldUntilMs);
     }
-    containers.push(...changes);
+    for (const { name } of app.containers) names.add(name);
   }
   for (const container of actual.containers) {
-    if (kept.has(container.id)) continue;
+    if (names.has(container.name)) continue;
     const reason = [{ field: "container", from: container.name, to: null }];
     containers.push({ kind: "remove", actual: container, reason });
   }
@@ -74,7 +60,7 @@ export function diffState(wanted: WantedState, actual: ActualState): Difference 
         reason: [{ field: "volume", from: null, to: volume.name }],
       })),
   );
-  return { containers, networks, volumes, drift: actual.drift };
+  return { containers, networks, volumes, drift: actual.drift, heldUntilMs };
 }
 
 /** What the operator did by hand is valid for as long as the service stays the same. */
@@ -90,20 +76,66 @@ export function isStoppedByHand(wanted: WantedContainer, byHand: ActualState["by
 function diffApp(options: {
   readonly app: WantedApp;
   readonly actual: ActualState;
-  readonly byName: ReadonlyMap<string, ActualContainer>;
+  readonly match: MatchReplica;
   readonly changedNetworks: ReadonlySet<string>;
 }): ContainerChange[] {
-  const { app, actual, byName, changedNetworks } = options;
+  const { app, actual, match, changedNetworks } = options;
   const changes: ContainerChange[] = [];
   for (const wanted of app.containers) {
-    const container = byName.get(wanted.name);
+    const { current, others } = match(wanted);
+    if (others.length > 0) {
+      changes.push(...diffOthers({ wanted, current, others, actual }));
+      continue;
+    }
     const change =
-      container === undefined
+      current === undefined
         ? diffMissing(wanted, actual)
-        : diffPresent({ wanted, container, actual, changedNetworks });
+        : diffPresent({ wanted, container: current, actual, changedNetworks });
     if (change !== undefined) changes.push(change);
   }
-  return [...changes, ...dependentRestarts({ app, changes, byName })];
+  return [...changes, ...dependentRestarts({ app, changes, match })];
+}
+
+/** Some container of its name is another than is wanted. */
+function diffOthers(options: {
+  readonly wanted: WantedContainer;
+  readonly current: ActualContainer | undefined;
+  readonly others: readonly ActualContainer[];
+  readonly actual: ActualState;
+}): ContainerChange[] {
+  const { wanted, current, others, actual } = options;
+  const [first, ...rest] = others;
+  if (first === undefined) return [];
+  const reason = changesOf(wanted, first);
+  if (current !== undefined) {
+    const start = diffLife({ wanted, container: current, actual })?.kind === "start";
+    return [{ kind: "replace", wanted, actual: current, start, others, reason }];
+  }
+  if (startsFirst(wanted, first)) {
+    return [{ kind: "replace", wanted, actual: undefined, start: true, others, reason }];
+  }
+  const surplus = rest.map((other): ContainerChange => ({ kind: "remove", actual: other, reason }));
+  return [{ kind: "recreate", wanted, actual: first, reason }, ...surplus];
+}
+
+function changesOf(wanted: WantedContainer, container: ActualContainer): readonly FieldChange[] {
+  const found = specChanges(container.status.spec, wanted.spec);
+  const digests = { field: "specDigest", from: container.specDigest, to: wanted.specDigest };
+  return found.length === 0 ? [digests] : found;
+}
+
+/** Not where the two would need the same fixed thing: an address, or a namespace with ports of its own. */
+function startsFirst(wanted: WantedContainer, container: ActualContainer): boolean {
+  const { service, spec } = wanted;
+  const isFixed = Object.values(service.endpoints ?? {}).some(
+    ({ ipv4Address, macAddress }) => ipv4Address !== undefined || macAddress !== undefined,
+  );
+  return (
+    service.deploy?.update?.order === "start-first" &&
+    container.status.state === "running" &&
+    !isFixed &&
+    (spec.namespaces?.network ?? "private") === "private"
+  );
 }
 
 function diffMissing(wanted: WantedContainer, actual: ActualState): ContainerChange | undefined {
@@ -120,11 +152,10 @@ function diffPresent(options: {
   readonly changedNetworks: ReadonlySet<string>;
 }): ContainerChange | undefined {
   const { wanted, container, actual, changedNetworks } = options;
-  if (container.specDigest !== wanted.specDigest) {
-    const found = specChanges(container.status.spec, wanted.spec);
-    const digests = { field: "specDigest", from: container.specDigest, to: wanted.specDigest };
-    const reason = found.length === 0 ? [digests] : found;
-    return { kind: "recreate", wanted, actual: container, reason };
+  if (container.status.isHeldBack === true) {
+    const reason = [{ field: "isHeldBack", from: true, to: false }];
+    const start = diffLife({ wanted, container, actual })?.kind === "start";
+    return { kind: "replace", wanted, actual: container, start, others: [], reason };
   }
   const moved = wanted.spec.networks.filter(({ network }) => changedNetworks.has(network));
   if (moved.length > 0) {
@@ -163,58 +194,6 @@ function diffLife(options: {
   return restart ? { kind: "start", wanted, actual: container, reason } : undefined;
 }
 
-/**
- * `depends_on: {x: {restart: true}}`: whoever started before its dependency was made anew is started again. Read
- * from times rather than from this plan's changes, so that a crash in between forgets nothing.
- */
-function dependentRestarts(options: {
-  readonly app: WantedApp;
-  readonly changes: readonly ContainerChange[];
-  readonly byName: ReadonlyMap<string, ActualContainer>;
-}): ContainerChange[] {
-  const { app, changes, byName } = options;
-  const changed = new Set(
-    changes.map((change) => (change.kind === "remove" ? change.actual.name : change.wanted.name)),
-  );
-  const restarts: ContainerChange[] = [];
-  for (const wanted of app.containers) {
-    const container = byName.get(wanted.name);
-    if (container?.status.state !== "running" || changed.has(wanted.name)) continue;
-    const startedAtMs = container.status.startedAtMs ?? 0;
-    const newer = Object.entries(wanted.service.dependsOn)
-      .filter(([, dependency]) => dependency.restart)
-      .map(([service]) => service)
-      .filter((service) =>
-        app.containers.some(
-          (other) =>
-            other.service.name === service &&
-            (changes.some((change) => change.kind === "recreate" && change.wanted === other) ||
-              (byName.get(other.name)?.status.createdAtMs ?? 0) > startedAtMs),
-        ),
-      );
-    if (newer.length === 0) continue;
-    const reason = newer.map((service) => ({
-      field: `depends_on.${service}`,
-      from: "earlier container",
-      to: "recreated",
-    }));
-    restarts.push({ kind: "restart", wanted, actual: container, reason });
-  }
-  return restarts;
-}
-
-function reservesOther(found: NetworkSpec, wanted: NetworkSpec): boolean {
-  return canonicalJson(found.ipam?.reserved ?? []) !== canonicalJson(wanted.ipam?.reserved ?? []);
-}
-
-/** What is reserved is taken over as it is; the rest makes another network. */
-function addressChanges(found: NetworkSpec, wanted: NetworkSpec): FieldChange[] {
-  return (["subnet", "gateway", "range"] as const).flatMap((field) => {
-    const [from = null, to = null] = [found.ipam?.[field], wanted.ipam?.[field]];
-    return from === to ? [] : [{ field: `ipam.${field}`, from, to }];
-  });
-}
-
 function diffNetworks(wanted: WantedState, actual: ActualState): NetworkChange[] {
   const changes: NetworkChange[] = [];
   const present = new Map<string, ActualNetwork>(actual.networks.map((item) => [item.name, item]));
@@ -244,4 +223,16 @@ function diffNetworks(wanted: WantedState, actual: ActualState): NetworkChange[]
     changes.push({ kind: "remove", app: network.app, network, reason });
   }
   return changes;
+}
+
+function reservesOther(found: NetworkSpec, wanted: NetworkSpec): boolean {
+  return canonicalJson(found.ipam?.reserved ?? []) !== canonicalJson(wanted.ipam?.reserved ?? []);
+}
+
+/** What is reserved is taken over as it is; the rest makes another network. */
+function addressChanges(found: NetworkSpec, wanted: NetworkSpec): FieldChange[] {
+  return (["subnet", "gateway", "range"] as const).flatMap((field) => {
+    const [from = null, to = null] = [found.ipam?.[field], wanted.ipam?.[field]];
+    return from === to ? [] : [{ field: `ipam.${field}`, from, to }];
+  });
 }

@@ -35,7 +35,7 @@ export async function takeDown(options: {
     completed: new Map(),
   });
   const wanted = { apps: [] };
-  const difference = { ...diffState(wanted, actual), drift: [] };
+  const difference = { ...diffState(wanted, actual, systemClock.now()), drift: [] };
   await applySteps({
     steps: planSteps({ difference, wanted, actual, newContainerId }),
     executors: removingExecutors(runtime),
@@ -104,6 +104,9 @@ function removingExecutors(runtime: Runtime): Executors {
     "await-condition": never,
     "create-container": never,
     "start-container": never,
+    "await-ready": never,
+    "hand-over": never,
+    "drain-container": never,
     repair: never,
     "remove-network": ({ network }) => runtime.removeNetwork(network),
     "stop-container": async ({ id, graceMs }, { abort }) => {

@@ -1,3 +1,4 @@
+import type { Service } from "../manifests/desired-state.ts";
 import type { ActualContainer, ActualState } from "./observe.ts";
 import type { RolloutRecord } from "./store/rollout-store.ts";
 import { type AppEvaluation, type AppTrouble, isFinal } from "./verdict.ts";
@@ -24,18 +25,30 @@ export function findEvidence(watched: Watched): string | undefined {
   const { app, actual, evaluation, trouble, rollout, readyAtMs } = watched;
   const lines: string[] = [];
   if (trouble !== undefined && isFinal(trouble)) lines.push(trouble.reason);
-  const digests = new Map(app.containers.map(({ name, specDigest }) => [name, specDigest]));
+  const wanted = new Map(app.containers.map((container) => [container.name, container]));
+  const failed = new Map<Service, string[]>();
   for (const container of actual.containers) {
-    if (digests.get(container.name) !== container.specDigest) continue;
+    const { service, specDigest } = wanted.get(container.name) ?? {};
+    if (service === undefined || specDigest !== container.specDigest) continue;
     const isNew = container.status.createdAtMs >= rollout.startedAtMs;
     if (!isNew && readyAtMs === null) continue;
     const line =
       (isNew ? outOfMemory(container, watched) : undefined) ??
       endedWhenReady(container, readyAtMs) ??
       evaluation.failing.find(({ name }) => name === container.name)?.reason;
-    if (line !== undefined) lines.push(line);
+    if (line !== undefined) failed.set(service, [...(failed.get(service) ?? []), line]);
+  }
+  for (const [service, ofService] of failed) {
+    if (countsAsFailed(service, ofService.length)) lines.push(...ofService);
   }
   return lines.length === 0 ? undefined : lines.join("; ");
+}
+
+/** `deploy.update_config`: what is done about failures, and how many replicas may have one. */
+function countsAsFailed({ deploy, replicas }: Service, failures: number): boolean {
+  const update = deploy?.update;
+  if (update === undefined) return true;
+  return update.failureAction === "rollback" && failures / replicas > update.failureRatioMax;
 }
 
 function outOfMemory(container: ActualContainer, { oomKills }: Watched): string | undefined {

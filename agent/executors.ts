@@ -2,6 +2,7 @@ import type { Executors } from "./apply.ts";
 import { isConditionMet } from "./conditions.ts";
 import type { Core } from "./core.ts";
 import { isStoppedByHand } from "./diff.ts";
+import { createHandOverExecutors } from "./hand-over.ts";
 import type { StepOf } from "./step.ts";
 import { StepError } from "./step-error.ts";
 import type { WantedContainer } from "./wanted-state.ts";
@@ -24,6 +25,7 @@ export function createExecutors(core: Core): Executors {
     "create-container": (step, { planned }) =>
       core.locks.run(step.wanted.name, () => createContainer(core, step, planned.reason)),
     "start-container": (step) => core.locks.run(step.name, () => startContainer(core, step)),
+    ...createHandOverExecutors(core),
     "stop-container": (step, { abort }) =>
       core.locks.run(step.name, () => stopContainer(core, step, abort)),
     "remove-container": (step) => core.locks.run(step.name, () => removeContainer(core, step)),
@@ -47,10 +49,10 @@ async function createContainer(
   reason: Parameters<Core["live"]["setReason"]>[1]["reason"],
 ): Promise<void> {
   const { runtime, index, live, clock, events } = core;
-  const { id, app, wanted } = step;
+  const { id, app, wanted, heldBack = false } = step;
   requireImage(core, wanted);
   forgetMarks(core, wanted);
-  await runtime.createContainer({ ...wanted.spec, id });
+  await runtime.createContainer({ ...wanted.spec, id }, { heldBack });
   const { name, specDigest, service } = wanted;
   index.put({ id, name, app, service: service.name, specDigest, startedAtMs: undefined });
   const revision = core.enforcement.app(app)?.revision ?? "";

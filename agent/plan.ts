@@ -1,7 +1,9 @@
 import type { PortBinding } from "../runtime/container-spec.ts";
 import { isConditionMet } from "./conditions.ts";
-import type { ContainerChange, Difference } from "./diff.ts";
-import type { ActualState } from "./observe.ts";
+import type { ContainerChange } from "./container-change.ts";
+import type { Difference } from "./diff.ts";
+import type { ActualContainer, ActualState } from "./observe.ts";
+import { push, sortByNeeds } from "./sort-steps.ts";
 import type { AwaitedCondition, PlannedStep, Step } from "./step.ts";
 import { stepTarget } from "./step.ts";
 import type { WantedContainer, WantedState } from "./wanted-state.ts";
@@ -20,6 +22,8 @@ export type PlanInput = {
  * `eager` stops first and orders the starts. `unordered` is left when labels of several revisions contradict.
  */
 type Ordering = "lazy" | "eager" | "unordered";
+
+type Replacement = Extract<ContainerChange, { kind: "replace" }>;
 
 /** Pure. Steps in an order in which they can run; `needs` says which of them could run side by side. */
 export function planSteps(input: PlanInput): PlannedStep[] {
@@ -88,39 +92,113 @@ class PlanBuilder {
 
   /** stop -> remove -> create -> start, as far as the change goes. */
   #addChain(change: ContainerChange): void {
+    if (change.kind === "replace") {
+      this.#addReplacement(change);
+      return;
+    }
     const { reason } = change;
     if (change.kind !== "create") {
       const { id, name, app, status } = change.actual;
       const target = { id, name, app };
+      let stop: string | undefined;
       if (change.kind !== "start" && (status.state === "running" || status.state === "paused")) {
         const graceMs =
           change.kind === "remove" ? change.actual.stopGraceMs : change.wanted.service.stopGraceMs;
         const key = this.#add({ kind: "stop-container", graceMs, ...target }, reason);
         for (const port of status.spec.ports) push(this.#releases, portKey(port), key);
+        stop = key;
       }
       if (change.kind === "recreate" || change.kind === "remove") {
-        const key = this.#add({ kind: "remove-container", ...target }, reason);
-        this.#need(key, `stop-container ${name}`);
-        for (const { network } of status.spec.networks) {
-          this.#need(`remove-network ${network}`, key);
-        }
+        this.#addRemoval(change.actual, stop, reason);
       }
     }
     if (change.kind !== "remove") this.#addCreateAndStart(change);
   }
 
-  #addCreateAndStart(change: Exclude<ContainerChange, { kind: "remove" }>): void {
+  #addRemoval(
+    { id, name, app, status }: ActualContainer,
+    stop: string | undefined,
+    reason: PlannedStep["reason"],
+  ): void {
+    const key = this.#add({ kind: "remove-container", id, name, app }, reason);
+    if (stop !== undefined) this.#need(key, stop);
+    for (const { network } of status.spec.networks) this.#need(`remove-network ${network}`, key);
+  }
+
+  /** create -> start -> ready -> hand over -> drain -> stop -> remove. */
+  #addReplacement(change: Replacement): void {
+    const { wanted, actual, others, reason } = change;
+    const { name, app } = wanted;
+    const id = actual?.id ?? this.#input.newContainerId();
+    const target = { id, name, app };
+    if (actual === undefined) this.#addCreation({ id, wanted, heldBack: true, reason });
+    if (change.start) {
+      const key = this.#add({ kind: "start-container", ...target }, reason);
+      this.#need(key, `create-container ${name}`);
+    }
+    const living = others.filter(({ status }) => isAlive(status.state));
+    // Where nobody serves there is nothing to wait for.
+    if (living.length > 0) {
+      const key = this.#add({ kind: "await-ready", ...target }, reason);
+      this.#need(key, `start-container ${name}`);
+    }
+    const from = others[0]?.id;
+    const handOver = this.#add({ kind: "hand-over", from, ...target }, reason);
+    this.#need(handOver, `start-container ${name}`);
+    this.#need(handOver, `await-ready ${name}`);
+    push(this.#starts, serviceKey(app, wanted.service.name), handOver);
+    for (const other of others) this.#addRetirement(other, wanted, handOver, reason);
+  }
+
+  #addRetirement(
+    other: ActualContainer,
+    { service, spec }: WantedContainer,
+    handOver: string,
+    reason: PlannedStep["reason"],
+  ): void {
+    const { id, name, app, status } = other;
+    const target = { id, name, app };
+    if (!isAlive(status.state)) {
+      this.#addRemoval(other, handOver, reason);
+      return;
+    }
+    const timeoutMs = service.stopGraceMs;
+    const drain = this.#add({ kind: "drain-container", timeoutMs, ...target }, reason);
+    this.#need(drain, handOver);
+    const graceMs = other.stopGraceMs;
+    const stop = this.#add({ kind: "stop-container", graceMs, ...target }, reason);
+    this.#need(stop, drain);
+    const kept = new Set(spec.ports.map(portKey));
+    for (const port of status.spec.ports) {
+      if (!kept.has(portKey(port))) push(this.#releases, portKey(port), stop);
+    }
+    this.#addRemoval(other, stop, reason);
+  }
+
+  #addCreation(options: {
+    readonly id: string;
+    readonly wanted: WantedContainer;
+    readonly heldBack: boolean;
+    readonly reason: PlannedStep["reason"];
+  }): string {
+    const { id, wanted, heldBack, reason } = options;
+    const { app } = wanted;
+    const key = this.#add({ kind: "create-container", app, id, wanted, heldBack }, reason);
+    for (const { network } of wanted.spec.networks) this.#need(key, `create-network ${network}`);
+    for (const mount of wanted.spec.mounts) {
+      if (mount.type === "volume") this.#need(key, `create-volume ${mount.volume}`);
+    }
+    return key;
+  }
+
+  #addCreateAndStart(change: Exclude<ContainerChange, { kind: "remove" | "replace" }>): void {
     const { wanted, reason } = change;
     const { name, app } = wanted;
     const makes = change.kind === "create" || change.kind === "recreate";
     const id = makes ? this.#input.newContainerId() : change.actual.id;
     if (makes) {
-      const key = this.#add({ kind: "create-container", app, id, wanted }, reason);
+      const key = this.#addCreation({ id, wanted, heldBack: false, reason });
       this.#need(key, `remove-container ${name}`);
-      for (const { network } of wanted.spec.networks) this.#need(key, `create-network ${network}`);
-      for (const mount of wanted.spec.mounts) {
-        if (mount.type === "volume") this.#need(key, `create-volume ${mount.volume}`);
-      }
     }
     if (change.kind === "create" && !change.start) return;
     const key = this.#add({ kind: "start-container", id, name, app }, reason);
@@ -137,8 +215,9 @@ class PlanBuilder {
     const { wanted } = change;
     const start = `start-container ${wanted.name}`;
     const stop = `stop-container ${wanted.name}`;
+    const takes = change.kind === "replace" ? `hand-over ${wanted.name}` : start;
     for (const port of wanted.spec.ports) {
-      for (const release of this.#releases.get(portKey(port)) ?? []) this.#need(start, release);
+      for (const release of this.#releases.get(portKey(port)) ?? []) this.#need(takes, release);
     }
     if (this.#ordering === "unordered" || !this.#steps.has(start)) return;
     for (const key of this.#dependencies(wanted, change)) {
@@ -189,7 +268,13 @@ class PlanBuilder {
   }
 
   #add(step: Step, reason: PlannedStep["reason"]): string {
-    const key = `${step.kind} ${stepTarget(step)}`;
+    const plain = `${step.kind} ${stepTarget(step)}`;
+    const id = "id" in step ? step.id : undefined;
+    // Two containers of one name may both be stopped.
+    const isOther = [this.#steps.get(plain)?.planned.step].some(
+      (other) => other !== undefined && "id" in other && other.id !== id,
+    );
+    const key = isOther ? `${plain} ${id?.slice(0, 12)}` : plain;
     const known = this.#steps.get(key);
     const needs = known?.needs ?? new Set<string>();
     this.#steps.set(key, { needs, planned: { key, needs: [], step, reason } });
@@ -202,22 +287,8 @@ class PlanBuilder {
   }
 }
 
-/** Stable topological order; undefined when steps need each other. */
-function sortByNeeds(steps: readonly PlannedStep[]): PlannedStep[] | undefined {
-  const open = new Map(steps.map((planned) => [planned.key, planned.needs.length]));
-  const dependents = new Map<string, string[]>();
-  for (const { key, needs } of steps) for (const needed of needs) push(dependents, needed, key);
-  const byKey = new Map(steps.map((planned) => [planned.key, planned]));
-  const ready = steps.filter(({ needs }) => needs.length === 0);
-  for (const planned of ready) {
-    for (const key of dependents.get(planned.key) ?? []) {
-      const left = (open.get(key) ?? 0) - 1;
-      open.set(key, left);
-      const next = byKey.get(key);
-      if (left === 0 && next !== undefined) ready.push(next);
-    }
-  }
-  return ready.length === steps.length ? ready : undefined;
+function isAlive(state: string): boolean {
+  return state === "running" || state === "paused";
 }
 
 function serviceKey(app: string, service: string): string {
@@ -226,10 +297,4 @@ function serviceKey(app: string, service: string): string {
 
 function portKey(port: PortBinding): string {
   return `${port.hostPort}/${port.protocol}`;
-}
-
-function push<K, V>(map: Map<K, V[]>, key: K, value: V): void {
-  const list = map.get(key);
-  if (list === undefined) map.set(key, [value]);
-  else list.push(value);
 }

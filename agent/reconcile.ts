@@ -9,10 +9,10 @@ import type { ActualState } from "./observe.ts";
 import { Pacing } from "./pacing.ts";
 import { planSteps } from "./plan.ts";
 import { type Gate, type Promotion, promoteApps } from "./promotion.ts";
+import { settlesInMs } from "./readiness.ts";
 import { type Applied, isTrouble, Rollouts } from "./rollouts.ts";
 import { withinScope } from "./scope.ts";
 import { splitPlan } from "./split-plan.ts";
-import { settlesInMs } from "./verdict.ts";
 import { VerdictLog } from "./verdict-log.ts";
 import type { WantedState } from "./wanted-state.ts";
 
@@ -45,6 +45,8 @@ export class ReconcileLoop {
   readonly #outcomes = new Set<StepOutcome>();
   #hasEnded = false;
   #wake: () => void = () => {};
+  /** When a difference may be looked at again that only time keeps from being closed. */
+  #heldUntilMs: number | undefined;
   #failures = 0;
   #round: Round | undefined;
   #number = 0;
@@ -165,6 +167,9 @@ export class ReconcileLoop {
     const settling = (this.#round?.actual.containers ?? [])
       .map((container) => settlesInMs(container, nowMs))
       .filter((ms) => ms > 0);
+    if (this.#heldUntilMs !== undefined && this.#heldUntilMs > nowMs) {
+      waits.push(this.#heldUntilMs - nowMs);
+    }
     const watchedForMs = this.#judge.settlesInMs();
     if (watchedForMs !== undefined) waits.push(watchedForMs);
     return Math.min(...waits, ...settling);
@@ -243,12 +248,13 @@ export class ReconcileLoop {
       return isWished(app) && this.#pacing.mayTry(app);
     };
     const inScope = new Set(appsOf(wanted, actual).filter(isInScope));
-    const whole = diffState(wanted, actual);
+    const whole = diffState(wanted, actual, this.#core.clock.now());
     const { difference, blocked } = withinScope({
       difference: whole,
       actual,
       isInScope: (app) => inScope.has(app),
     });
+    this.#heldUntilMs = whole.heldUntilMs;
     for (const { kind } of difference.drift) meters.drift(kind);
     const parts = splitPlan(planSteps({ difference, wanted, actual, newContainerId }));
     const busy = new Set(parts.flatMap(({ apps }) => [...apps]));

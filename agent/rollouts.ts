@@ -16,7 +16,12 @@ type UnderWay = { readonly cancel: AbortController; readonly done: Promise<void>
 
 /** Steps of one part that run side by side at most, and steps of the host that keep it busy. */
 const parallelMax = 8;
-const waitingKinds: ReadonlySet<StepKind> = new Set(["stop-container", "await-condition"]);
+const waitingKinds: ReadonlySet<StepKind> = new Set([
+  "stop-container",
+  "drain-container",
+  "await-condition",
+  "await-ready",
+]);
 
 /**
  * Parts of plans that are being applied, side by side: an app is in one of them at most, so that the slow stop of one app

@@ -1,5 +1,6 @@
 import type { PortBinding } from "../runtime/container-spec.ts";
-import type { ContainerChange, Difference } from "./diff.ts";
+import type { ContainerChange } from "./container-change.ts";
+import type { Difference } from "./diff.ts";
 import type { ActualState } from "./observe.ts";
 import { overlaps } from "./port-overlap.ts";
 
@@ -31,6 +32,7 @@ export function withinScope(options: {
   return {
     blocked,
     difference: {
+      heldUntilMs: difference.heldUntilMs,
       containers: difference.containers.filter((change) => isFree(appOf(change))),
       networks: difference.networks.filter(({ app }) => isFree(app)),
       volumes: difference.volumes.filter(({ app }) => isFree(app)),

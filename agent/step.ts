@@ -24,8 +24,17 @@ export type Step =
       /** The id that it gets. */
       readonly id: string;
       readonly wanted: WantedContainer;
+      /** Another one of its name serves until it is told to take over. */
+      readonly heldBack?: boolean;
     }
   | ({ readonly kind: "start-container" } & ContainerTarget)
+  | ({ readonly kind: "await-ready" } & ContainerTarget)
+  | ({
+      /** Others find it from now on, and `from` no more. */
+      readonly kind: "hand-over";
+      readonly from: string | undefined;
+    } & ContainerTarget)
+  | ({ readonly kind: "drain-container"; readonly timeoutMs: number } & ContainerTarget)
   | ({ readonly kind: "stop-container"; readonly graceMs: number } & ContainerTarget)
   | ({ readonly kind: "remove-container" } & ContainerTarget)
   | { readonly kind: "repair"; readonly app: null; readonly drift: readonly KernelDrift[] };
@@ -59,6 +68,9 @@ export function stepTarget(step: Step): string {
     case "create-container":
       return step.wanted.name;
     case "start-container":
+    case "await-ready":
+    case "hand-over":
+    case "drain-container":
     case "stop-container":
     case "remove-container":
       return step.name;

@@ -1,7 +1,9 @@
 import type { AppState, Verdict } from "./control.ts";
 import { isStoppedByHand } from "./diff.ts";
+import { matchReplicas, type Replica } from "./match-replicas.ts";
 import type { ActualContainer, ActualState } from "./observe.ts";
 import type { Gate } from "./promotion.ts";
+import { settlesInMs } from "./readiness.ts";
 import { decideRestart, describeExit, healthyWhileMs, isCompletion } from "./restart-policy.ts";
 import type { WantedApp, WantedContainer } from "./wanted-state.ts";
 
@@ -34,8 +36,6 @@ type ReplicaState = {
 
 /** Restarts in a row after which a container that does not stay up has failed. */
 const crashLoopRestarts = 3;
-/** A container without a healthcheck counts as up once it has stayed up this long. */
-const settleMs = 1_000;
 const retriesTolerated = 1;
 
 /** Pure: how an app fares against what is held of it. */
@@ -51,10 +51,10 @@ export function evaluateApp(options: {
   readonly wasHealthy: boolean;
 }): AppEvaluation {
   const { app, actual, gate, trouble, isUnderWay, nowMs, wasHealthy } = options;
-  const byName = new Map(actual.containers.map((container) => [container.name, container]));
+  const match = matchReplicas(actual);
   const states = app.containers.map((wanted) => ({
     wanted,
-    state: replicaState({ wanted, container: byName.get(wanted.name), actual, nowMs }),
+    state: replicaState({ wanted, container: shownOf(match(wanted)), actual, nowMs }),
   }));
   const services = new Map<string, { name: string; replicas: number; ready: number }>();
   for (const { wanted, state } of states) {
@@ -83,15 +83,6 @@ export function evaluateApp(options: {
       .map((entry) => ({ name: entry.wanted.name, reason: entry.state.reason })),
     services: [...services.values()],
   };
-}
-
-/** Milliseconds until a running container without a healthcheck counts as up; 0: it does, or health decides. */
-export function settlesInMs(container: ActualContainer, nowMs: number): number {
-  const { health, status } = container;
-  if (status.state !== "running" || health !== "none") return 0;
-  const upMs = nowMs - (status.startedAtMs ?? 0);
-  // Below 0 after the clock was set back.
-  return upMs < 0 ? 0 : Math.max(0, settleMs - upMs);
 }
 
 function judge(found: {
@@ -131,6 +122,10 @@ function appState(verdict: Verdict, byHand: boolean, wasHealthy: boolean): AppSt
   return verdict === "failed" ? "failed" : "progressing";
 }
 
+function shownOf({ current, others }: Replica): ActualContainer | undefined {
+  return current ?? others[0];
+}
+
 function replicaState(options: {
   readonly wanted: WantedContainer;
   readonly container: ActualContainer | undefined;
@@ -168,6 +163,9 @@ function runningState(name: string, container: ActualContainer, nowMs: number): 
   }
   if (settlesInMs(container, nowMs) > 0) {
     return { kind: "pending", reason: `${name} was started just now` };
+  }
+  if (status.isHeldBack === true) {
+    return { kind: "pending", reason: `${name} is about to take over` };
   }
   return { kind: "ready", reason: "" };
 }

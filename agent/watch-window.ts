@@ -2,7 +2,7 @@ import type { WantedApp } from "./wanted-state.ts";
 
 /** How long a rollout is watched for signs of failure once all of it is ready. */
 export type WatchWindow = {
-  /** The verdict waits for so long. */
+  /** The verdict waits for so long: the longest `deploy.update_config.monitor` of the app. */
   readonly beforeVerdictMs: number;
   /** A good verdict is still taken back for so long. */
   readonly afterVerdictMs: number;
@@ -11,6 +11,7 @@ export type WatchWindow = {
 /** Where the manifest says nothing the verdict does not wait, but is taken back for this long. */
 const afterVerdictMs = 10_000;
 
-export function monitorOf(_app: WantedApp): WatchWindow {
-  return { beforeVerdictMs: 0, afterVerdictMs };
+export function monitorOf({ containers }: WantedApp): WatchWindow {
+  const monitors = containers.map(({ service }) => service.deploy?.update?.monitorMs ?? 0);
+  return { beforeVerdictMs: Math.max(0, ...monitors), afterVerdictMs };
 }

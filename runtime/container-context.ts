@@ -1,5 +1,6 @@
 import type { CgroupHost } from "./cgroups/cgroup-host.ts";
 import { type ContainerPaths, containerPaths } from "./container-paths.ts";
+import type { HeldBack } from "./held-back.ts";
 import type { IdLeases } from "./id-leases.ts";
 import type { ImageStore } from "./images/image-store.ts";
 import type { Inventory } from "./inventory.ts";
@@ -16,6 +17,7 @@ export type ContainerContext = {
   readonly cgroupParent: string;
   readonly cgroups: CgroupHost;
   readonly inventory: Inventory;
+  readonly heldBack: HeldBack;
   readonly idLeases: IdLeases;
   readonly images: ImageStore;
   readonly networks: Networks;

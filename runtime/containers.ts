@@ -7,11 +7,13 @@ import { ContainerCopies } from "./container-copy.ts";
 import type { ContainerSpec, PortBinding } from "./container-spec.ts";
 import { ContainerWatch, killOrphan, removeCgroupSoon } from "./container-watch.ts";
 import { createContainer } from "./create-container.ts";
+import { handOver } from "./hand-over.ts";
 import { HostsFiles } from "./hosts-files.ts";
 import { type InventoryEntry, withoutRun } from "./inventory.ts";
 import { launchOnce } from "./lost-start.ts";
 import { resolveProcess } from "./process-config.ts";
-import type { ContainerState, ContainerStatus, ExitRecord, StopOptions } from "./runtime.ts";
+import { publishPorts } from "./publish-ports.ts";
+import type { ContainerStatus, ExitRecord, HandOver, StopOptions } from "./runtime.ts";
 import { type SpecWithSecrets, withSecrets } from "./secret-mounts.ts";
 import { settledWithin } from "./settled-within.ts";
 import { signalNumber } from "./signals.ts";
@@ -43,7 +45,7 @@ export class Containers {
     await this.copies.endLeftovers();
     await adoptContainers(this.#context, {
       watch: (id) => this.#watch.watch(id),
-      publish: (spec) => this.#publish(spec),
+      publish: (spec) => publishPorts(this.#context, spec),
       remove: (id) => this.remove(id),
       ended: (id, exit) => this.#ended(id, exit),
     });
@@ -54,8 +56,9 @@ export class Containers {
     for (const { id, exit } of this.#unreported.splice(0)) this.#tell(id, exit);
   }
 
-  create(spec: ContainerSpec): Promise<void> {
+  create(spec: ContainerSpec, options?: { readonly heldBack?: boolean }): Promise<void> {
     return this.#turns.take(spec.id, async () => {
+      if (options?.heldBack === true) this.#context.heldBack.add(spec.id);
       await createContainer(this.#context, spec).catch((error) => this.#undoCreate(spec.id, error));
       this.#hosts.write(spec);
       this.#hosts.changed(spec);
@@ -64,6 +67,12 @@ export class Containers {
 
   start(id: string): Promise<{ readonly pid: number; readonly startedAtMs: number }> {
     return this.#turns.take(id, () => this.#start(id));
+  }
+
+  handOver(pair: HandOver): Promise<void> {
+    const { to } = pair;
+    const work = () => handOver(this.#context, this.#hosts, pair, this.isRunning(to));
+    return this.#turns.take(to, work);
   }
 
   stop(id: string, options: StopOptions): Promise<ExitRecord> {
@@ -118,7 +127,7 @@ export class Containers {
   }
 
   async #start(id: string): Promise<{ readonly pid: number; readonly startedAtMs: number }> {
-    const { inventory, networks } = this.#context;
+    const { inventory, networks, heldBack } = this.#context;
     const entry = inventory.require(id);
     if (this.isRunning(id) && entry.process !== undefined) {
       return { pid: entry.process.pid, startedAtMs: entry.startedAtMs ?? 0 };
@@ -128,7 +137,7 @@ export class Containers {
     const oomKillsBefore = oomKills(this.#context.cgroups, cgroupPathOf(this.#context, id));
     try {
       const start = await withSecrets(this.#context, spec);
-      const wayIsFree = networks.conflicts(id, spec.ports);
+      const wayIsFree = networks.conflicts(id, heldBack.has(id) ? [] : spec.ports);
       // Compiled while the kernel answers.
       const { request, runAs } = this.#prepare(start, wayIsFree);
       await wayIsFree;
@@ -145,7 +154,7 @@ export class Containers {
         oomKillsBefore,
         runAs,
       });
-      await Promise.all([this.#watch.watch(id), this.#publish(spec)]);
+      await Promise.all([this.#watch.watch(id), publishPorts(this.#context, spec)]);
       return { pid: process.pid, startedAtMs };
     } catch (error) {
       await this.#undoStart(entry);
@@ -161,21 +170,6 @@ export class Containers {
       meanwhile.catch(() => {});
       throw error;
     }
-  }
-
-  async #publish(spec: ContainerSpec): Promise<void> {
-    if (spec.ports.length === 0) return;
-    const { networks } = this.#context;
-    const internal = new Set(
-      networks.list().flatMap(({ name, internal }) => (internal ? [name] : [])),
-    );
-    const network = spec.networks.find((attached) => !internal.has(attached.network))?.network;
-    if (network === undefined) {
-      throw new Error(
-        `cannot publish ports of ${spec.name} because it has no network that reaches outside: attach one that is not internal`,
-      );
-    }
-    await networks.publish(spec.id, spec.ports, networks.leaseAddress(spec.id, network));
   }
 
   async #undoStart(entry: InventoryEntry): Promise<void> {
@@ -229,6 +223,7 @@ export class Containers {
     networks.releaseAddresses(id);
     idLeases.release(id);
     inventory.delete(id);
+    this.#context.heldBack.delete(id);
     this.#hosts.forget(id);
     this.#hosts.changed(entry.spec);
   }
@@ -280,6 +275,7 @@ export class Containers {
       hostInterfaces,
       logPath: pathsOf(this.#context, spec.id).log,
       oomKillsBefore: entry.oomKillsBefore ?? 0,
+      ...(this.#context.heldBack.has(spec.id) ? { isHeldBack: true } : {}),
       ...(isRunning && entry.process !== undefined ? { pid: entry.process.pid } : {}),
       ...(entry.startedAtMs === undefined ? {} : { startedAtMs: entry.startedAtMs }),
       ...(entry.exit === undefined || isRunning ? {} : { exit: entry.exit }),
@@ -287,7 +283,11 @@ export class Containers {
   }
 }
 
-function stateOf(entry: InventoryEntry, isRunning: boolean, frozen: () => boolean): ContainerState {
+function stateOf(
+  entry: InventoryEntry,
+  isRunning: boolean,
+  frozen: () => boolean,
+): ContainerStatus["state"] {
   if (isRunning) return frozen() ? "paused" : "running";
   // Its removal is under way, or failed and is to be tried again.
   if (entry.phase === "removing") return "dead";

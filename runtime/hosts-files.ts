@@ -54,6 +54,7 @@ export class HostsFiles {
     const own = new Set(spec.networks.map(({ network }) => network));
     const peers = [...this.#context.inventory.all()]
       .filter((entry) => entry.spec.id !== spec.id && entry.phase !== "removing")
+      .filter((entry) => !this.#context.heldBack.has(entry.spec.id))
       .flatMap((entry) => this.#names(entry.spec, own));
     return hostsFile({
       hostname: hostnameOf(spec),

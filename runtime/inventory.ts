@@ -39,7 +39,8 @@ export class Inventory {
   constructor(db: DatabaseSync) {
     this.#db = db;
     db.exec(`create table if not exists runtime_containers (
-      id text primary key, name text not null unique, entry text not null) strict`);
+      id text primary key, name text not null, entry text not null) strict`);
+    dropUniqueNames(db);
     for (const row of db.prepare("select id, entry from runtime_containers").all()) {
       this.#entries.set(String(row.id), decodeEntry(String(row.entry)));
     }
@@ -76,6 +77,19 @@ export class Inventory {
     this.#db.prepare("delete from runtime_containers where id = ?").run(id);
     this.#entries.delete(id);
   }
+}
+
+/** An earlier version let no two containers have one name, which a successor beside its predecessor needs. */
+function dropUniqueNames(db: DatabaseSync): void {
+  const table = db.prepare("select sql from sqlite_schema where name = 'runtime_containers'").get();
+  if (!String(table?.sql).includes("unique")) return;
+  db.exec(`begin immediate;
+    create table runtime_containers_next (
+      id text primary key, name text not null, entry text not null) strict;
+    insert into runtime_containers_next select id, name, entry from runtime_containers;
+    drop table runtime_containers;
+    alter table runtime_containers_next rename to runtime_containers;
+    commit`);
 }
 
 function encodeEntry(entry: InventoryEntry): string {

@@ -12,6 +12,8 @@ import { readLog } from "./container-logs.ts";
 import { outOfMemoryKills } from "./container-watch.ts";
 import { Containers } from "./containers.ts";
 import { hostFeatures } from "./doctor.ts";
+import { openConnections } from "./hand-over.ts";
+import { HeldBack } from "./held-back.ts";
 import { helperPath } from "./helper-path.ts";
 import { IdLeases } from "./id-leases.ts";
 import { openImageStore } from "./images/open-image-store.ts";
@@ -66,6 +68,7 @@ async function openContext(options: RuntimeOptions): Promise<ContainerContext> {
     secretContent:
       options.secretContent ?? (() => Promise.reject(new Error("there are no secrets"))),
     inventory: new Inventory(options.live),
+    heldBack: new HeldBack(options.live),
     idLeases: new IdLeases(state, `${options.instance}\0${libDir}`),
     images: await openImageStore({ ...options, unpacker }),
     networks: await openNetworks({ ...options, transact: (request) => launcher.netlink(request) }),
@@ -89,7 +92,9 @@ function runtimeOf(
     images,
     features: () => hostFeatures({ libDir: options.libDir }),
     observe: () => observe(context, containers),
-    createContainer: (spec) => containers.create(spec),
+    createContainer: (spec, create) => containers.create(spec, create),
+    handOver: (pair) => containers.handOver(pair),
+    openConnections: (id) => openConnections(context, id),
     startContainer: (id) => containers.start(id),
     stopContainer: (id, stop) => containers.stop(id, stop),
     signalContainer: (id, signal) => containers.signal(id, signal),

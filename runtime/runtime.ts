@@ -74,6 +74,8 @@ export type ContainerStatus = {
   readonly addresses: Readonly<Record<string, string>>;
   /** Ports that the nft table sends to this container at this moment. */
   readonly publishedPorts: readonly PortBinding[];
+  /** Others do not find it: another container of its name is there, or it was handed over from. */
+  readonly isHeldBack?: boolean;
   /** OOM kills that the cgroup counted before this run: it may serve several. */
   readonly oomKillsBefore?: number;
   /** cgroup path below each hierarchy's mount, e.g. `/berth/3f…`. */
@@ -159,6 +161,9 @@ export type ProcessSession = {
   close(): void;
 };
 
+/** Ids of two containers that stand for the same replica. */
+export type HandOver = { readonly from?: string; readonly to: string };
+
 export type StopOptions = {
   /** Defaults to the spec's, the image's, then SIGTERM. */
   readonly signal?: string;
@@ -187,8 +192,18 @@ export type Runtime = {
   /** The kernel's truth. Spawns nothing; cost grows with the number of containers only. */
   observe(): Promise<Observation>;
 
-  /** Idempotent: same spec, no change. Refuses (before anything is made) what the host cannot do. */
-  createContainer(spec: ContainerSpec): Promise<void>;
+  /**
+   * Idempotent: same spec, no change. Refuses (before anything is made) what the host cannot do. With `heldBack` it will
+   * run beside another one of its name: its ports are not published, and no name leads to it, before `handOver`.
+   */
+  createContainer(spec: ContainerSpec, options?: { readonly heldBack?: boolean }): Promise<void>;
+  /**
+   * From now on others find `to` and not `from`: published ports and names go over, the ports in one transaction.
+   * Connections that are open stay where they are. Idempotent.
+   */
+  handOver(containers: HandOver): Promise<void>;
+  /** TCP connections through published ports that are open, or being opened, to a container. */
+  openConnections(id: string): Promise<number>;
   /** Starts a created or exited container; resolves when its program has been exec'ed. Publishes its ports. */
   startContainer(id: string): Promise<{ readonly pid: number; readonly startedAtMs: number }>;
   /** Sends the stop signal, then SIGKILL after the grace period. Withdraws its ports first. Idempotent. */

@@ -27,14 +27,20 @@ const Order = z.enum(["stop-first", "start-first"], {
   error: "stop-first or start-first is expected",
 });
 
-/** Fields of `update_config` and `rollback_config`; what is not written has swarm's default. */
-function policyOf<const Action extends readonly string[]>(actions: Action) {
+/**
+ * Fields of `update_config` and `rollback_config`; what is not written has swarm's default, save that an update that fails
+ * is rolled back, as it is where nothing is written at all.
+ */
+function policyOf<const Action extends readonly string[]>(
+  actions: Action,
+  failureAction: Action[number],
+) {
   return z
     .strictObject({
       delay: Duration.default(0),
       failure_action: z
         .enum(actions, { error: `${actions.join(" or ")} is expected` })
-        .default("pause" as Action[number]),
+        .default(failureAction),
       max_failure_ratio: Ratio.default(0),
       monitor: Duration.default(5000),
       order: Order.default("stop-first"),
@@ -105,8 +111,8 @@ export const Deploy = byKind({
       })
       .optional(),
     restart_policy: RestartPolicy.optional(),
-    rollback_config: policyOf(["pause", "continue"]).optional(),
-    update_config: policyOf(failureActions).optional(),
+    rollback_config: policyOf(["pause", "continue"], "pause").optional(),
+    update_config: policyOf(failureActions, "rollback").optional(),
   }),
 });
 export type Deploy = z.infer<typeof Deploy>;

@@ -1,3 +1,10 @@
+import {
+  attribute,
+  beginConntrack,
+  conntrackMessage,
+  readTuple,
+  tuplePart,
+} from "./conntrack-message.ts";
 import { addressBytes, formatAddress } from "./ipv4.ts";
 import {
   errnoOf,
@@ -12,14 +19,10 @@ import { dumpAddresses } from "./rtnetlink.ts";
 import { readAddresses } from "./rtnetlink-dump.ts";
 
 /** Numbers of linux/netfilter/nfnetlink_conntrack.h. */
-const [typeNew, typeGet, typeDelete] = [0x100, 0x101, 0x102];
-const [attributeOriginal, attributeReply, attributeId, attributeFilter] = [1, 2, 12, 25];
-const [tupleAddresses, tupleProtocol] = [1, 2];
 const [addressSource, addressDestination] = [1, 2];
 const [protocolNumber, protocolDestinationPort] = [1, 3];
 const filterProtocolAndDestinationPort = (1 << 3) | (1 << 5);
 const udp = 17;
-const ipv4 = 2;
 const headerBytes = 4;
 const enoent = 2;
 
@@ -33,9 +36,9 @@ export async function endUdpFlows(
   keep: ReadonlySet<string>,
 ): Promise<void> {
   const request = new NetlinkWriter();
-  begin(request, typeGet, messageFlag.dump);
+  beginConntrack(request, conntrackMessage.get, messageFlag.dump);
   writeTuple(request, hostPort);
-  request.nested(attributeFilter, () =>
+  request.nested(attribute.filter, () =>
     request.attributeU32(1, filterProtocolAndDestinationPort).attributeU32(2, 0),
   );
   const reply = await transact({
@@ -74,17 +77,17 @@ async function localAddresses(transact: NetlinkTransact): Promise<ReadonlySet<st
 
 function readFlows(reply: Buffer, hostPort: number): Flow[] {
   return readMessages(reply).flatMap((message) => {
-    if (message.type !== typeNew) return [];
+    if (message.type !== conntrackMessage.new) return [];
     const attributes = readAttributes(message.payload.subarray(headerBytes));
-    const original = attributes.get(attributeOriginal) ?? Buffer.alloc(0);
-    const id = attributes.get(attributeId);
-    const protocol = readTuple(original, tupleProtocol);
+    const original = attributes.get(attribute.original) ?? Buffer.alloc(0);
+    const id = attributes.get(attribute.id);
+    const protocol = readTuple(original, tuplePart.protocol);
     const isOurs =
       protocol.get(protocolNumber)?.readUInt8() === udp &&
       protocol.get(protocolDestinationPort)?.readUInt16BE() === hostPort;
-    const back = attributes.get(attributeReply) ?? Buffer.alloc(0);
-    const source = readTuple(back, tupleAddresses).get(addressSource);
-    const destination = readTuple(original, tupleAddresses).get(addressDestination);
+    const back = attributes.get(attribute.reply) ?? Buffer.alloc(0);
+    const source = readTuple(back, tuplePart.addresses).get(addressSource);
+    const destination = readTuple(original, tuplePart.addresses).get(addressDestination);
     if (!isOurs || id === undefined || source === undefined || destination === undefined) return [];
     return {
       original,
@@ -95,15 +98,11 @@ function readFlows(reply: Buffer, hostPort: number): Flow[] {
   });
 }
 
-function readTuple(tuple: Buffer, part: number): ReadonlyMap<number, Buffer> {
-  return readAttributes(readAttributes(tuple).get(part) ?? Buffer.alloc(0));
-}
-
 async function endFlow(transact: NetlinkTransact, flow: Flow): Promise<void> {
   const request = new NetlinkWriter();
-  begin(request, typeDelete, messageFlag.ack);
-  request.nested(attributeOriginal, () => request.raw(flow.original));
-  request.attributeBytes(attributeId, flow.id);
+  beginConntrack(request, conntrackMessage.delete, messageFlag.ack);
+  request.nested(attribute.original, () => request.raw(flow.original));
+  request.attributeBytes(attribute.id, flow.id);
   try {
     await transact({
       family: netlinkFamily.netfilter,
@@ -115,25 +114,17 @@ async function endFlow(transact: NetlinkTransact, flow: Flow): Promise<void> {
   }
 }
 
-function begin(writer: NetlinkWriter, type: number, flags: number): void {
-  writer
-    .begin(type, messageFlag.request | flags)
-    .u8(ipv4)
-    .u8(0)
-    .u16(0);
-}
-
 function writeTuple(writer: NetlinkWriter, hostPort: number): void {
   const port = Buffer.alloc(2);
   port.writeUInt16BE(hostPort);
-  writer.nested(attributeOriginal, () =>
+  writer.nested(attribute.original, () =>
     writer
-      .nested(tupleAddresses, () =>
+      .nested(tuplePart.addresses, () =>
         writer
           .attributeBytes(1, addressBytes("0.0.0.0"))
           .attributeBytes(2, addressBytes("0.0.0.0")),
       )
-      .nested(tupleProtocol, () =>
+      .nested(tuplePart.protocol, () =>
         writer.attributeU8(protocolNumber, udp).attributeBytes(protocolDestinationPort, port),
       ),
   );

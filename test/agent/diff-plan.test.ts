@@ -63,7 +63,7 @@ function runningHost(wanted: WantedState, changes: Partial<ContainerStatus> = {}
 
 function plan(wanted: WantedState, actual: ActualState) {
   let ids = 0;
-  const difference = diffState(wanted, actual);
+  const difference = diffState(wanted, actual, 60_000);
   const newContainerId = () => `${++ids}`.padStart(64, "f");
   return planSteps({ difference, wanted, actual, newContainerId });
 }

@@ -7,6 +7,7 @@ import type {
   ContainerStatus,
   ExitListener,
   ExitRecord,
+  HandOver,
   KernelDrift,
   NetworkSpec,
   NetworkStatus,
@@ -49,6 +50,10 @@ export class SimulatedRuntime implements Runtime {
   readonly oomKills = new Map<string, number>();
   /** Container name -> how long its program takes to end after the stop signal. */
   readonly stopMs = new Map<string, number>();
+  /** Ids of containers that others do not find. */
+  readonly heldBack = new Set<string>();
+  /** Container id -> open connections through published ports. */
+  readonly connections = new Map<string, number>();
   /** Container name -> exit code of a program that ends before its start is known. */
   readonly endsAtOnce = new Map<string, number>();
   readonly #containers = new Map<string, Simulated>();
@@ -116,8 +121,9 @@ export class SimulatedRuntime implements Runtime {
     };
   }
 
-  async createContainer(spec: ContainerSpec) {
+  async createContainer(spec: ContainerSpec, options: { readonly heldBack?: boolean } = {}) {
     this.#call(`create ${spec.name}`);
+    if (options.heldBack === true) this.heldBack.add(spec.id);
     this.#containers.set(spec.id, { spec, createdAtMs: this.#clock.now(), state: "created" });
   }
 
@@ -135,6 +141,16 @@ export class SimulatedRuntime implements Runtime {
       await new Promise(setImmediate);
     }
     return { pid: 1, startedAtMs };
+  }
+
+  async handOver({ from, to }: HandOver) {
+    this.#call(`hand-over ${this.#require(to).spec.name}`);
+    if (from !== undefined && this.#containers.has(from)) this.heldBack.add(from);
+    this.heldBack.delete(to);
+  }
+
+  async openConnections(id: string) {
+    return this.connections.get(id) ?? 0;
   }
 
   async stopContainer(id: string, { abort }: StopOptions) {
@@ -283,7 +299,8 @@ export class SimulatedRuntime implements Runtime {
       state,
       createdAtMs,
       addresses: {},
-      publishedPorts: state === "running" ? spec.ports : [],
+      publishedPorts: state === "running" && !this.heldBack.has(spec.id) ? spec.ports : [],
+      ...(this.heldBack.has(spec.id) ? { isHeldBack: true } : {}),
       cgroupPath: `/sim/${spec.id}`,
       hostInterfaces: {},
       logPath: "",
