@@ -16,9 +16,14 @@ import {
 export type CgroupFile = {
   readonly path: string;
   readonly parse: Parser;
-  /** `limits` change seldom and are read seldom. `quota`: read only while a CPU quota is set. */
-  readonly when: "always" | "limits" | "quota";
+  readonly when: ReadWhen;
 };
+
+/**
+ * `limits` change seldom and are read once a minute. `quota`: read only while a CPU quota is set. `active`: read after the
+ * container used CPU time, and with the limits; by itself it changes no memory without, only the host reclaims some.
+ */
+export type ReadWhen = "always" | "limits" | "quota" | "active";
 
 type FileRow = readonly [name: string, parse: Parser, when?: CgroupFile["when"]];
 
@@ -59,10 +64,10 @@ const v1CpuFiles: readonly FileRow[] = [
 ];
 
 const v1MemoryFiles: readonly FileRow[] = [
-  ["memory.usage_in_bytes", singleNumber("memoryUsage")],
-  ["memory.max_usage_in_bytes", singleNumber("memoryPeak")],
-  ["memory.failcnt", singleNumber("memoryFailcnt")],
-  ["memory.oom_control", keyedNumbers({ oom_kill: ["oomKills"] })],
+  ["memory.usage_in_bytes", singleNumber("memoryUsage"), "active"],
+  ["memory.max_usage_in_bytes", singleNumber("memoryPeak"), "active"],
+  ["memory.failcnt", singleNumber("memoryFailcnt"), "active"],
+  ["memory.oom_control", keyedNumbers({ oom_kill: ["oomKills"] }), "active"],
   ["memory.limit_in_bytes", singleNumber("memoryLimit", 0), "limits"],
   ["memory.memsw.limit_in_bytes", singleNumber("memorySwapLimit", 0), "limits"],
   ["memory.soft_limit_in_bytes", singleNumber("memoryReservation", 0), "limits"],
@@ -80,6 +85,7 @@ const v1MemoryFiles: readonly FileRow[] = [
       pgfault: ["ownPageFaults"],
       pgmajfault: ["ownMajorPageFaults"],
     }),
+    "active",
   ],
 ];
 
@@ -116,9 +122,9 @@ const v2CpuFiles: readonly FileRow[] = [
 ];
 
 const v2MemoryFiles: readonly FileRow[] = [
-  ["memory.current", singleNumber("memoryUsage")],
-  ["memory.peak", singleNumber("memoryPeak")],
-  ["memory.swap.current", singleNumber("memorySwap")],
+  ["memory.current", singleNumber("memoryUsage"), "active"],
+  ["memory.peak", singleNumber("memoryPeak"), "active"],
+  ["memory.swap.current", singleNumber("memorySwap"), "active"],
   ["memory.max", singleNumber("memoryLimit", 0), "limits"],
   ["memory.swap.max", singleNumber("memorySwapLimit", 0), "limits"],
   ["memory.low", singleNumber("memoryReservation", 0), "limits"],
@@ -129,6 +135,7 @@ const v2MemoryFiles: readonly FileRow[] = [
       max: ["memoryEventsMax"],
       oom_kill: ["oomKills"],
     }),
+    "active",
   ],
   [
     "memory.stat",
@@ -147,6 +154,7 @@ const v2MemoryFiles: readonly FileRow[] = [
       workingset_refault_anon: ["refaultAnon"],
       workingset_refault_file: ["refaultFile"],
     }),
+    "active",
   ],
 ];
 

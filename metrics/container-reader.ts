@@ -1,5 +1,5 @@
 /** Reads one container's cgroups, again and again. */
-import { cgroupFiles } from "./cgroup-files.ts";
+import { cgroupFiles, type ReadWhen } from "./cgroup-files.ts";
 import type { CgroupDirs } from "./container-target.ts";
 import { emptyReading, figureIndex, type Reading } from "./figures.ts";
 import { errnoName, KeptFile } from "./kept-file.ts";
@@ -8,7 +8,7 @@ import type { Parser } from "./kernel-text.ts";
 type OpenFile = {
   readonly file: KeptFile;
   readonly parse: Parser;
-  readonly when: "always" | "limits" | "quota";
+  readonly when: ReadWhen;
 };
 
 const limitsIntervalMs = 60_000;
@@ -39,29 +39,41 @@ export class ContainerReader {
     this.#limitsDueMs = 0;
   }
 
+  get #cpuUsageUs(): number | undefined {
+    return this.#reading.values[figureIndex.cpuUsageUs];
+  }
+
   #readFiles(nowMs: number): boolean {
     const isNew = this.#files === undefined;
     const files = this.#files ?? openFiles(this.#dirs);
-    const missing = new Set<OpenFile>();
+    let missing: Set<OpenFile> | undefined;
     const areLimitsDue = nowMs >= this.#limitsDueMs;
+    const usedBeforeUs = this.#cpuUsageUs;
     for (const entry of files) {
       if (entry.when === "limits" && !areLimitsDue) continue;
+      // The file of CPU time stands before those that depend on it.
+      if (entry.when === "active" && !areLimitsDue && this.#cpuUsageUs === usedBeforeUs) continue;
       if (entry.when === "quota" && !hasQuota(this.#reading.values)) continue;
       const outcome = readInto(entry, this.#reading);
-      if (outcome === "missing") missing.add(entry);
-      if (outcome === "gone" || (outcome === "missing" && !isNew && entry.when === "always")) {
+      if (outcome === "missing") (missing ??= new Set()).add(entry);
+      if (outcome === "gone" || (outcome === "missing" && !isNew && isCounter(entry))) {
         this.#files = files;
         this.close();
         return false;
       }
     }
     // Kernels lack some of the files: those are not asked for again.
-    this.#files = missing.size === 0 ? files : files.filter((entry) => !missing.has(entry));
+    this.#files = missing === undefined ? files : files.filter((entry) => !missing.has(entry));
     if (areLimitsDue) this.#limitsDueMs = nowMs + limitsIntervalMs;
     if (this.#files.some((entry) => entry.when === "always")) return true;
     this.close();
     return false;
   }
+}
+
+/** Of the container's whole life: such a file does not vanish while the cgroup is there. */
+function isCounter({ when }: OpenFile): boolean {
+  return when === "always" || when === "active";
 }
 
 /** CPU bandwidth is limited: only then are periods counted. */

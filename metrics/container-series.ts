@@ -2,8 +2,9 @@
 import { ContainerReader, hasQuota } from "./container-reader.ts";
 import type { ContainerSample, ContainerTarget } from "./container-target.ts";
 import type { DeviceNames } from "./device-names.ts";
-import { type ExpositionBuffer, labelPairs, seriesPrefix } from "./exposition.ts";
+import { labelPairs, seriesPrefix } from "./exposition.ts";
 import type { Family, KnownValue, NumberedFamily, NumberedSeries } from "./families.ts";
+import type { SampleSink } from "./family-text.ts";
 import {
   deviceColumns,
   type Figure,
@@ -78,7 +79,7 @@ export class ContainerSeries {
   }
 
   /** Writes each sample of the family that has a value now. */
-  write(numbered: NumberedFamily, devices: DeviceNames, out: ExpositionBuffer): void {
+  write(numbered: NumberedFamily, devices: DeviceNames, out: SampleSink): void {
     const { family, series } = numbered;
     const reading = this.#reading;
     if (family.kind === "known") this.#writeKnown(numbered, family.value, out);
@@ -113,12 +114,7 @@ export class ContainerSeries {
     };
   }
 
-  #writeFigure(
-    family: Family,
-    series: NumberedSeries,
-    reading: Reading,
-    out: ExpositionBuffer,
-  ): void {
+  #writeFigure(family: Family, series: NumberedSeries, reading: Reading, out: SampleSink): void {
     const value = reading.values[figureIndex[series.figure]];
     if (value === undefined || Number.isNaN(value)) return;
     let prefix = this.#prefixes[series.slot];
@@ -134,7 +130,7 @@ export class ContainerSeries {
     rows: Rows,
     column: number,
     labels: (key: string) => string,
-    out: ExpositionBuffer,
+    out: SampleSink,
   ): void {
     for (const [key, row] of rows) {
       const value = row[column];
@@ -143,7 +139,7 @@ export class ContainerSeries {
     }
   }
 
-  #writeKnown(numbered: NumberedFamily, known: KnownValue, out: ExpositionBuffer): void {
+  #writeKnown(numbered: NumberedFamily, known: KnownValue, out: SampleSink): void {
     const value = this.#known(known);
     if (value === undefined) return;
     const { state } = this.#target;

@@ -4,6 +4,7 @@ import type { ContainerSample, ContainerTarget } from "./container-target.ts";
 import { DeviceNames } from "./device-names.ts";
 import { ExpositionBuffer, seriesPrefix } from "./exposition.ts";
 import { families } from "./families.ts";
+import { FamilyText } from "./family-text.ts";
 import { NetworkReader } from "./network-reader.ts";
 
 export type Machine = { readonly memoryBytes: number; readonly cpuCores: number };
@@ -13,6 +14,7 @@ export class ContainerSet {
   readonly #containers = new Map<string, ContainerSeries>();
   readonly #network = new NetworkReader();
   readonly #devices = new DeviceNames();
+  readonly #families = families.map((numbered) => new FamilyText(numbered));
   readonly #out = new ExpositionBuffer();
   #failures = 0;
 
@@ -41,14 +43,11 @@ export class ContainerSet {
     this.#writeSingle("machine_cpu_cores", "CPUs of this machine.", cpuCores);
     const failed = this.#failures > 0 ? 1 : 0;
     this.#writeSingle("container_scrape_error", "1 if some container could not be read.", failed);
-    for (const numbered of families) {
-      const { name, type, help } = numbered.family;
-      const before = out.length;
-      out.header(name, type, help);
-      const withHeader = out.length;
+    for (const family of this.#families) {
+      family.begin();
       for (const container of this.#containers.values())
-        container.write(numbered, this.#devices, out);
-      if (out.length === withHeader) out.truncate(before);
+        container.write(family.numbered, this.#devices, family);
+      family.end(out);
     }
     return out.take();
   }

@@ -13,8 +13,12 @@ const chunk = 1_000_000_000;
 const numberBytesMax = 32;
 
 export class ExpositionBuffer {
-  #bytes = new Uint8Array(64 * 1024);
+  #bytes: Uint8Array<ArrayBuffer>;
   #length = 0;
+
+  constructor(bytes = 4096) {
+    this.#bytes = new Uint8Array(bytes);
+  }
 
   /** Bytes written so far. */
   get length(): number {
@@ -38,7 +42,7 @@ export class ExpositionBuffer {
     this.#reserve(prefix.length + numberBytesMax);
     this.#bytes.set(prefix, this.#length);
     this.#length += prefix.length;
-    this.#number(number, decimals);
+    this.#write(number, decimals);
     this.#bytes[this.#length++] = newline;
   }
 
@@ -46,6 +50,22 @@ export class ExpositionBuffer {
     this.#reserve(bytes.length);
     this.#bytes.set(bytes, this.#length);
     this.#length += bytes.length;
+  }
+
+  /** `number / 10^decimals` by itself. */
+  number(number: number, decimals: number): void {
+    this.#reserve(numberBytesMax);
+    this.#write(number, decimals);
+  }
+
+  /** Puts other bytes in the place of some that were written. */
+  overwrite(at: number, bytes: Uint8Array): void {
+    this.#bytes.set(bytes, at);
+  }
+
+  /** What was written, until the next write. */
+  written(): Uint8Array {
+    return this.#bytes.subarray(0, this.#length);
   }
 
   /** All that was written, to keep or to hand to another thread; the buffer begins anew, with room for as much. */
@@ -56,7 +76,7 @@ export class ExpositionBuffer {
     return taken;
   }
 
-  #number(number: number, decimals: number): void {
+  #write(number: number, decimals: number): void {
     if (!Number.isSafeInteger(number) || Math.abs(number) >= exactMax) {
       const text = decimals === 0 ? `${number}` : `${number / 10 ** decimals}`;
       for (let at = 0; at < text.length; at++) this.#bytes[this.#length++] = text.charCodeAt(at);

@@ -4,6 +4,9 @@ import { closeSync, openSync, readFileSync, readSync } from "node:fs";
 /** The content of a file, in a buffer that the next read overwrites. */
 export type FileContent = { readonly bytes: Buffer; readonly length: number };
 
+/** The same object each time: thousands of reads in a row leave nothing for the garbage collector. */
+const content: { bytes: Buffer; length: number } = { bytes: Buffer.alloc(0), length: 0 };
+
 /** Grown when a file fills it. One thread reads one file at a time, so one buffer serves all. */
 let buffer = Buffer.allocUnsafeSlow(16 * 1024);
 const bufferBytesMax = 16 * 1024 * 1024;
@@ -78,7 +81,9 @@ function readWhole(fd: number): FileContent {
     piece = readSync(fd, buffer, length, buffer.length - length, length);
     length += piece;
   }
-  return { bytes: buffer, length };
+  content.bytes = buffer;
+  content.length = length;
+  return content;
 }
 
 function grow(): void {

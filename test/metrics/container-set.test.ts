@@ -213,10 +213,11 @@ test("changes of a target show in the next text, and a removed one is gone from 
   );
 });
 
-test("counters are read anew each time and limits once a minute", (t) => {
+test("memory is read anew when CPU time was used since the last look, limits once a minute", (t) => {
   const unified = fixture(t, unifiedFiles);
   const set = setOf(t, targetOf(unified));
   samplesOf(set, 1000);
+  writeFileSync(join(unified, "cpu.stat"), "usage_usec 9000001\n");
   writeFileSync(join(unified, "memory.current"), "11000000\n");
   writeFileSync(join(unified, "memory.max"), "1024\n");
   const soon = samplesOf(set, 2000);
@@ -224,6 +225,32 @@ test("counters are read anew each time and limits once a minute", (t) => {
   t.is(soon.get("container_spec_memory_limit_bytes")?.[0]?.value, 67_108_864);
   const later = samplesOf(set, 62_000);
   t.is(later.get("container_spec_memory_limit_bytes")?.[0]?.value, 1024);
+});
+
+test("the memory of a container that used no CPU time is read again within a minute", (t) => {
+  const unified = fixture(t, unifiedFiles);
+  const set = setOf(t, targetOf(unified));
+  samplesOf(set, 1000);
+  writeFileSync(join(unified, "memory.current"), "11000000\n");
+  const usage = (nowMs: number) =>
+    samplesOf(set, nowMs).get("container_memory_usage_bytes")?.[0]?.value;
+  t.not(usage(2000), 11_000_000);
+  t.is(usage(61_000), 11_000_000);
+});
+
+test("values that change, grow longer and vanish are told as they are", (t) => {
+  const unified = fixture(t, unifiedFiles);
+  const set = setOf(t, targetOf(unified), targetOf(unified, { containerId: "def", name: "other" }));
+  const usages = (nowMs: number) =>
+    samplesOf(set, nowMs)
+      .get("container_cpu_usage_seconds_total")
+      ?.map(({ value }) => value);
+  for (const [step, usec] of [1_000_000, 2_000_000, 2_345_678, 12_345_678, 3].entries()) {
+    writeFileSync(join(unified, "cpu.stat"), `usage_usec ${usec}\n`);
+    t.deepEqual(usages(1000 * step), [usec / 1e6, usec / 1e6]);
+  }
+  set.remove("abc");
+  t.is(usages(9000)?.length, 1);
 });
 
 test("one container that cannot be read is reported and does not take the others away", (t) => {
