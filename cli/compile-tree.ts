@@ -2,7 +2,7 @@
 import { mkdtemp, rm, stat } from "node:fs/promises";
 import { hostname, tmpdir } from "node:os";
 import { join, resolve } from "node:path";
-import type { FleetResult } from "../manifests/compile-revision.ts";
+import type { CompileRequest, FleetResult } from "../manifests/compile-revision.ts";
 import type { Admit, CommitSha, FileReader } from "../manifests/desired-state.ts";
 import { CliError } from "./cli-error.ts";
 
@@ -19,6 +19,8 @@ export type TreeOptions = {
   readonly ref?: string | undefined;
   /** A policy file: what the host grants. Without one, everything is granted. */
   readonly policy?: string | undefined;
+  /** Called with each app that was read. */
+  readonly onLoaded?: CompileRequest["onLoaded"];
 };
 
 /**
@@ -35,11 +37,16 @@ export async function compileTree(options: TreeOptions): Promise<FleetResult> {
       `cannot read ${tree} because it is not a directory: a working tree or a bare repository is expected`,
     );
   }
-  if (ref !== undefined || (await isBareRepository(root))) {
+  if (!(await readsWorkingTree(options))) {
     return compileCommit({ ...options, repository: root, ref: ref ?? "HEAD" });
   }
   const { createDirectoryReader } = await import("./directory-reader.ts");
   return compile(options, NOT_COMMITTED, createDirectoryReader(root));
+}
+
+/** True when the files are read as they lie there. */
+export async function readsWorkingTree({ tree, ref }: TreeOptions): Promise<boolean> {
+  return ref === undefined && !(await isBareRepository(resolve(tree)));
 }
 
 /** The commit is fetched into a mirror of its own, so that it passes the same checks as in the agent. */
@@ -65,14 +72,14 @@ async function compileCommit(
 }
 
 async function compile(
-  { path, host, policy }: TreeOptions,
+  { path, host, policy, onLoaded }: TreeOptions,
   revision: CommitSha,
   reader: FileReader,
 ): Promise<FleetResult> {
   const { compileFleet, compileRevision } = await import("../manifests/compile-revision.ts");
   const abort = AbortSignal.timeout(FETCH_TIMEOUT_MS);
   const admit = policy === undefined ? undefined : await readPolicy(policy);
-  const request = { revision, reader, path, abort, admit };
+  const request = { revision, reader, path, abort, admit, onLoaded };
   if (host === undefined) return compileFleet({ ...request, host: hostname() });
   return { ...(await compileRevision({ ...request, host })), hosts: [] };
 }

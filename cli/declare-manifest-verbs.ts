@@ -31,7 +31,9 @@ export function declareManifestVerbs(declare: Declare): void {
     .option("--sops", "encrypt as a SOPS file, by the name's ending: YAML, JSON, dotenv or binary")
     .action(running(async (...given) => (await import("./verbs/secrets.ts")).runSecrets(...given)));
   addTreeOptions(
-    config.option("--host <name>", "the host to look through the eyes of (default: this one)"),
+    config
+      .option("--host <name>", "the host to look through the eyes of (default: this one)")
+      .option("--app <name>", "print this app as `docker compose config --format json` does"),
   ).action(running(async (...given) => (await import("./verbs/validate.ts")).runConfig(...given)));
 }
 

@@ -33,6 +33,8 @@ export type CompileRequest = {
   readonly abort: AbortSignal;
   /** What the host grants; without it, everything. */
   readonly admit?: Admit | undefined;
+  /** Called with each app that was read, before the revision as a whole is checked. */
+  readonly onLoaded?: ((app: LoadedApp) => void) | undefined;
 };
 
 /**
@@ -118,6 +120,7 @@ async function compileForHost({
   host,
   abort,
   admit,
+  onLoaded,
   tree,
   report,
 }: CompileRequest & {
@@ -137,7 +140,9 @@ async function compileForHost({
     // Parsing is work without waits: whoever shares the event loop gets a turn between two apps.
     await setImmediate(undefined, { signal: abort });
     const app = await loadApp({ source, ...shared });
-    if (app !== undefined) loaded.push(app);
+    if (app === undefined) continue;
+    loaded.push(app);
+    onLoaded?.(app);
   }
   checkRevision({ loaded, report });
   if (admit !== undefined) checkAdmission({ loaded, admit, report });

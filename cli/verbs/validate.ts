@@ -1,8 +1,10 @@
 import { hostname } from "node:os";
+import { join, resolve } from "node:path";
 import type { Command } from "commander";
+import type { LoadedApp } from "../../manifests/compose/load-app.ts";
 import type { CompileResult, Diagnostic } from "../../manifests/desired-state.ts";
 import { CliError } from "../cli-error.ts";
-import { compileTree, type TreeOptions } from "../compile-tree.ts";
+import { compileTree, readsWorkingTree, type TreeOptions } from "../compile-tree.ts";
 import type { Context } from "../context.ts";
 import { print, printJson, printNote } from "../terminal.ts";
 
@@ -28,10 +30,15 @@ export async function runValidate(context: Context, command: Command): Promise<n
   return 0;
 }
 
-/** The desired state as JSON; nothing of a tree that has errors. */
+/**
+ * The desired state as JSON, or one app as Compose prints it; nothing of a tree that has errors. Relative paths of an
+ * app begin at its directory in the tree, or where a commit is read, at the repository's root.
+ */
 export async function runConfig(context: Context, command: Command): Promise<undefined> {
-  const { host = hostname(), ...rest } = readOptions(command);
-  const options = { ...rest, host };
+  const { app, host = hostname(), ...rest } = readOptions(command);
+  const models = new Map<string, LoadedApp>();
+  const onLoaded = (loaded: LoadedApp) => void models.set(loaded.app.name, loaded);
+  const options = { ...rest, host, onLoaded };
   const result: CompileResult = await compileTree(options);
   if (!result.ok) {
     printDiagnostics(result.errors);
@@ -41,12 +48,31 @@ export async function runConfig(context: Context, command: Command): Promise<und
     );
   }
   printDiagnostics(result.warnings, "warning: ");
-  if (context.json) printJson(result.desired);
-  else print(JSON.stringify(result.desired, null, 2));
+  const shown = app === undefined ? result.desired : await canonical(app, models, options);
+  if (context.json) printJson(shown);
+  else print(JSON.stringify(shown, null, 2));
 }
 
-function readOptions(command: Command): TreeOptions {
-  return { ...command.opts<Omit<TreeOptions, "tree">>(), tree: command.args[0] ?? "." };
+async function canonical(
+  name: string,
+  models: ReadonlyMap<string, LoadedApp>,
+  options: TreeOptions,
+): Promise<unknown> {
+  const found = models.get(name);
+  if (found === undefined) {
+    const known = [...models.keys()].sort().join(", ");
+    const message = `cannot print ${name} because the host runs no app of that name: ${known === "" ? "it runs none" : `it runs ${known}`}`;
+    throw new CliError(1, message);
+  }
+  const base = (await readsWorkingTree(options)) ? resolve(options.tree) : ".";
+  return found.canonical(join(base, found.app.path));
+}
+
+function readOptions(command: Command): TreeOptions & { readonly app?: string } {
+  return {
+    ...command.opts<Omit<TreeOptions, "tree"> & { app?: string }>(),
+    tree: command.args[0] ?? ".",
+  };
 }
 
 function printDiagnostics(diagnostics: readonly Diagnostic[], prefix = ""): void {

@@ -10,7 +10,7 @@ import { byKind } from "./by-kind.ts";
 export const Command = byKind({
   null: z.null(),
   string: z.string().transform((text, context) => {
-    const words = splitWords(text);
+    const words = splitCommand(text);
     if (typeof words !== "string") return words;
     context.addIssue({ code: "custom", message: `${quoteValue(text)} ${words}` });
     return z.NEVER;
@@ -19,8 +19,8 @@ export const Command = byKind({
 });
 export type Command = z.infer<typeof Command>;
 
-/** The words, or what is wrong. */
-function splitWords(text: string): string[] | string {
+/** The words that a shell would see, or what is wrong. */
+export function splitCommand(text: string): string[] | string {
   const words: string[] = [];
   let word: string | undefined;
   let quote = "";

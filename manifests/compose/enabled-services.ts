@@ -19,10 +19,8 @@ export function enabledServices({
   readonly report: Report;
 }): ReadonlySet<string> {
   const enabled = new Set<string>();
-  for (const [name, model] of file.services) {
-    const own = model?.profiles ?? [];
-    const isActive = profiles.has("*") || own.some((profile) => profiles.has(profile));
-    if (own.length > 0 && !isActive) continue;
+  for (const name of activeServices(file, profiles)) {
+    const model = file.services.get(name);
     const constraints = model?.deploy?.placement?.constraints ?? [];
     const unmet = constraints.findIndex((constraint) => !holdsOn(constraint, host));
     if (unmet === -1) {
@@ -36,4 +34,16 @@ export function enabledServices({
     );
   }
   return enabled;
+}
+
+/** The services without a profile, and those of which one is active. */
+export function activeServices(
+  file: FileModel,
+  profiles: ReadonlySet<string>,
+): ReadonlySet<string> {
+  const names = [...file.services.keys()].filter((name) => {
+    const own = file.services.get(name)?.profiles ?? [];
+    return own.length === 0 || profiles.has("*") || own.some((profile) => profiles.has(profile));
+  });
+  return new Set(names);
 }

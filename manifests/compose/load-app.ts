@@ -1,3 +1,5 @@
+import { canonicalApp } from "../canonical/canonical-app.ts";
+import type { Json } from "../canonical/kinds.ts";
 import type { App, FileReader } from "../desired-state.ts";
 import type { Report } from "../diagnostics.ts";
 import type { AppSource } from "../find-apps.ts";
@@ -9,7 +11,7 @@ import { AppName } from "./app-name.ts";
 import { buildApp } from "./build-app.ts";
 import { checkModel } from "./check-model.ts";
 import { envFileBytesMax, parseDotenv } from "./dotenv.ts";
-import { enabledServices } from "./enabled-services.ts";
+import { activeServices, enabledServices } from "./enabled-services.ts";
 import { readServiceFiles } from "./env-files.ts";
 import { interpolate } from "./interpolate.ts";
 import { readMountedTrees } from "./mounted-trees.ts";
@@ -24,6 +26,8 @@ export type LoadedApp = {
   readonly app: App;
   readonly namedAt: Position;
   readonly file: FileModel;
+  /** As Compose prints it; relative paths begin at `projectDirectory`. */
+  canonical(projectDirectory: string): Json;
 };
 
 type LoadRequest = {
@@ -85,7 +89,14 @@ export async function loadApp(request: LoadRequest): Promise<LoadedApp | undefin
     report,
   });
   const after = source.after === undefined ? {} : { after: source.after };
-  return { app: { ...app, ...after }, namedAt: named.at, file };
+  const active = activeServices(file, profiles);
+  return {
+    app: { ...app, ...after },
+    namedAt: named.at,
+    file,
+    canonical: (projectDirectory) =>
+      canonicalApp({ name, root, active, files, lookup, projectDirectory }),
+  };
 }
 
 const projectVariable = "COMPOSE_PROJECT_NAME";

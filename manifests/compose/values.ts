@@ -134,7 +134,8 @@ const sizeUnits = new Map([
   ["p", 1024 ** 5],
 ]);
 
-function parseSize(text: string): number | undefined {
+/** Bytes; undefined for what is no size. */
+export function parseSize(text: string): number | undefined {
   const parts = /^([0-9]{1,16}(?:\.[0-9]{1,16})?) ?([kmgtp]?)i?b?$/i.exec(text);
   const unit = sizeUnits.get(parts?.[2]?.toLowerCase() ?? "");
   if (parts === null || unit === undefined) return undefined;
@@ -158,8 +159,8 @@ const durationUnitsMs = new Map([
 /** Node's timers count milliseconds in 31 bits. */
 const durationMsMax = 24 * 86_400_000;
 
-/** Rounds to a whole millisecond, never from something to nothing. */
-function parseDurationMs(text: string): number | undefined {
+/** Rounds to a whole millisecond, never from something to nothing; undefined for what is no duration. */
+export function parseDurationMs(text: string): number | undefined {
   if (text === "0") return 0;
   if (text.length > 64 || !/^\+?(?:(?:[0-9]+\.?[0-9]*|\.[0-9]+)[a-zµμ]+)+$/.test(text))
     return undefined;

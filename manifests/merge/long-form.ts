@@ -105,6 +105,14 @@ const envFiles: Rewrite = (node) => {
   return { ...files, items: files.items.map(under("path")) };
 };
 
+/** `SOURCE[:TARGET[:PERMISSIONS]]` */
+const device: Rewrite = (node) => {
+  const [source = "", target, permissions, ...rest] = isText(node) ? node.text.split(":") : [];
+  if (!source.startsWith("/") || rest.length > 0) return node;
+  const fields = { source, target: target ?? source, permissions: permissions ?? "rwm" };
+  return plainMapping(node.at, fields);
+};
+
 const sources: Rewrite = (node) =>
   node.kind === "sequence" ? { ...node, items: node.items.map(under("source")) } : node;
 
@@ -119,6 +127,7 @@ const rewriteOf: (path: Path) => Rewrite | undefined = patternTable<Rewrite>([
   ["services.*.configs", sources],
   ["services.*.depends_on", started],
   ["services.*.deploy.labels", pairs],
+  ["services.*.devices.*", device],
   ["services.*.dns", list],
   ["services.*.dns_search", list],
   ["services.*.env_file", envFiles],

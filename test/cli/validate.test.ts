@@ -120,3 +120,30 @@ async function makeTree(
   }
   return tree;
 }
+
+test("config --app prints the app as Compose does, with paths below its directory", async (t) => {
+  const tree = await makeTree(t, {
+    "shop/site": "x",
+    "shop/compose.yaml":
+      "services: {web: {image: nginx, volumes: ['./site:/site:ro'], command: echo $$HOME}}",
+  });
+  const { code, stdout } = await runBerth(["config", tree, "--app", "shop"]);
+  t.is(code, 0);
+  const site = { type: "bind", source: join(tree, "shop/site"), target: "/site", read_only: true };
+  t.deepEqual(JSON.parse(stdout), {
+    name: "shop",
+    networks: { default: { ipam: {}, name: "shop_default" } },
+    services: {
+      web: {
+        command: ["echo", "$$HOME"],
+        entrypoint: null,
+        image: "nginx",
+        networks: { default: null },
+        volumes: [{ ...site, bind: {} }],
+      },
+    },
+  });
+  const other = await runBerth(["config", tree, "--app", "web"]);
+  t.is(other.code, 1);
+  t.regex(other.stderr, /the host runs no app of that name: it runs shop/);
+});
