@@ -2,7 +2,7 @@ import { randomBytes } from "node:crypto";
 import { readFileSync, writeFileSync } from "node:fs";
 import { hasApparmor } from "../../runtime/plan-label.ts";
 import { kernelTest } from "./kernel-test.ts";
-import { execProbe, probeSpec, withRuntime } from "./runtime-harness.ts";
+import { execProbe, probeSpec, runToEnd, withRuntime } from "./runtime-harness.ts";
 
 const interfaceDir = "/sys/kernel/security/apparmor";
 const sleeper = ["sleep", "60000"];
@@ -48,9 +48,13 @@ kernelTest(
         }
       });
       await withProfile({ name, mode: enforce }, async () => {
-        const spec = probeSpec(runtime, sleeper, { security: { apparmor: name } });
-        await runtime.createContainer(spec);
-        await t.throwsAsync(runtime.startContainer(spec.id), { message: /permission denied/ });
+        const reader = ["cat", "/etc/passwd"];
+        const free = await runToEnd(runtime, probeSpec(runtime, reader));
+        t.is(free.exit?.code, 0, free.stderr);
+        const security = { apparmor: name };
+        const confined = await runToEnd(runtime, probeSpec(runtime, reader, { security }));
+        t.not(confined.exit?.code, 0);
+        t.is(confined.stdout, "");
       });
     }),
 );
