@@ -87,7 +87,9 @@ export class RestingContainers {
   async endLeftovers(): Promise<void> {
     const root = restingDir(this.#context);
     mkdirSync(root, { recursive: true, mode: 0o700 });
-    await Promise.all(readdirSync(root).map((name) => endResting(join(root, name))));
+    await Promise.all(
+      readdirSync(root).map((name) => endResting(join(root, name), lostStartPatienceMs)),
+    );
   }
 
   async close(): Promise<void> {
@@ -113,14 +115,24 @@ function restingDir({ runDir }: { readonly runDir: string }): string {
   return join(runDir, "copies");
 }
 
-async function endResting(dir: string): Promise<void> {
-  try {
-    const { client } = await SupervisorClient.connect(join(dir, "ctl.sock"));
-    await client.signal(signalNumber("SIGKILL"), false).catch(() => {});
-    await client.ended;
-    client.close();
-  } catch {
+/** A supervisor that the killed agent had just asked for may not listen yet. */
+const lostStartPatienceMs = 1000;
+const lostStartStepMs = 50;
+
+async function endResting(dir: string, patienceMs = 0): Promise<void> {
+  for (let waitedMs = 0; ; waitedMs += lostStartStepMs) {
+    const found = await SupervisorClient.connect(join(dir, "ctl.sock")).catch(() => undefined);
+    if (found !== undefined) {
+      await found.client.signal(signalNumber("SIGKILL"), false).catch(() => {});
+      await found.client.ended;
+      found.client.close();
+      break;
+    }
     // Nobody listens: it is gone.
+    if (waitedMs >= patienceMs) break;
+    await new Promise((resolve) => {
+      setTimeout(resolve, lostStartStepMs);
+    });
   }
   await rm(dir, { recursive: true, force: true });
 }
