@@ -62,11 +62,12 @@ vm-test: all
 test-native: all
 	@if [ -x test/native/run ]; then test/native/run; fi
 
-# In a network namespace of its own: what the peers do to the host's tables ends with it.
 # Suites of others against `berth oci`, fetched through the package registries; not part of `make test`.
 conformance: all
+	@bin/setup --conformance
 	test/conformance/run
 
+# In a network namespace of its own: what the peers do to the host's tables ends with it.
 bench: all
 	unshare --net --mount --propagation private sh -c 'ip link set lo up && exec $(NODE) bench/run.ts'
 

@@ -28,7 +28,11 @@ function viewOf(record: OciRecord, directory: StateDirectory): ContainerView {
   const { ociVersion, id, pid = 0, status, bundle } = stateOf(record, statusOf(record, directory));
   return {
     // In the order that shell scripts are used to.
-    ...{ ociVersion, id, pid, status, bundle },
+    ociVersion,
+    id,
+    pid,
+    status,
+    bundle,
     rootfs: record.rootfs,
     created: record.created,
     annotations: record.annotations,

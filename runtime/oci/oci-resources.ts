@@ -67,9 +67,11 @@ function memoryWrites(
 ): readonly ResourceWrite[] {
   const write = (file: string, value: number | undefined | null): readonly ResourceWrite[] =>
     value == null ? [] : [{ controller: "memory", file: `memory.${file}`, value: `${value}` }];
-  const { limit } = memory;
+  // Callers that change something else send 0 for what they leave alone.
+  const { limit, reservation, kernelTCP } = withoutZeros(memory);
   // Without a limit on memory one on swap has nothing to add to; -1 takes both away.
-  const swap = limit === -1 && memory.swap == null ? -1 : memory.swap;
+  const asked = memory.swap === 0 ? undefined : memory.swap;
+  const swap = limit === -1 && asked == null ? -1 : asked;
   const pair = [
     ...write("limit_in_bytes", limit),
     ...write("memsw.limit_in_bytes", swap).map((one) => ({ ...one, optional: swap === -1 })),
@@ -78,9 +80,9 @@ function memoryWrites(
   const rises = limit != null && (limit === -1 || limit > current) && current > 0;
   return [
     ...(rises ? pair.toReversed() : pair),
-    ...write("soft_limit_in_bytes", memory.reservation),
+    ...write("soft_limit_in_bytes", reservation),
     // The kernel has given up limits on its own memory; nobody misses them.
-    ...write("kmem.tcp.limit_in_bytes", memory.kernelTCP).map((one) => ({
+    ...write("kmem.tcp.limit_in_bytes", kernelTCP).map((one) => ({
       ...one,
       optional: true,
     })),
@@ -92,6 +94,19 @@ function memoryWrites(
           optional: !memory.disableOOMKiller,
         }))),
   ];
+}
+
+function withoutZeros({
+  limit,
+  reservation,
+  kernelTCP,
+}: NonNullable<OciResources["memory"]>): NonNullable<OciResources["memory"]> {
+  const orNothing = (value: number | null | undefined) => (value === 0 ? undefined : value);
+  return {
+    limit: orNothing(limit),
+    reservation: orNothing(reservation),
+    kernelTCP: orNothing(kernelTCP),
+  };
 }
 
 /** No moment may give more time than those above the cgroup do: a shorter period comes after its quota. */

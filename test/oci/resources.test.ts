@@ -1,0 +1,42 @@
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import test from "ava";
+import { resourceWrites } from "../../runtime/oci/oci-resources.ts";
+
+/** Controllers of v1 in a directory of the test's own, with a period of 100 ms. */
+function v1Host(t: { teardown(end: () => void): void }) {
+  const root = mkdtempSync(join(tmpdir(), "bt-oci-cgroup-"));
+  t.teardown(() => rmSync(root, { recursive: true, force: true }));
+  for (const controller of ["cpu", "memory", "pids"]) {
+    mkdirSync(join(root, controller, "c"), { recursive: true });
+  }
+  writeFileSync(join(root, "cpu/c/cpu.cfs_period_us"), "100000\n");
+  const v1 = new Map(["cpu", "memory", "pids"].map((name) => [name, join(root, name)]));
+  const host = { v1, unified: undefined, unifiedControllers: new Set<string>() };
+  return (resources: Parameters<typeof resourceWrites>[0]) =>
+    resourceWrites(resources, { host, path: "/c" }).map(({ path, value }) => [
+      path.slice(path.lastIndexOf("/") + 1),
+      value,
+    ]);
+}
+
+test("a limit of 0 is one that the caller leaves alone", (t) => {
+  const writes = v1Host(t);
+  const memory = { limit: 0, reservation: 0, swap: 0, kernelTCP: 0 };
+  const cpu = { shares: 0, quota: 0, period: 0 };
+  t.deepEqual(writes({ memory, cpu, pids: { limit: 50 } }), [["pids.max", "50"]]);
+  t.deepEqual(writes({ memory: { swappiness: 0 } }), [["memory.swappiness", "0"]]);
+});
+
+test("a shorter period is written after its quota, a longer one before", (t) => {
+  const writes = v1Host(t);
+  t.deepEqual(writes({ cpu: { period: 10_000, quota: 3000 } }), [
+    ["cpu.cfs_quota_us", "3000"],
+    ["cpu.cfs_period_us", "10000"],
+  ]);
+  t.deepEqual(writes({ cpu: { period: 200_000, quota: 3000 } }), [
+    ["cpu.cfs_period_us", "200000"],
+    ["cpu.cfs_quota_us", "3000"],
+  ]);
+});
