@@ -3,6 +3,7 @@ import { checkSpec } from "./check-spec.ts";
 import type { ContainerContext } from "./container-context.ts";
 import { pathsOf } from "./container-context.ts";
 import type { ContainerSpec } from "./container-spec.ts";
+import { imageVolumeLabel, imageVolumes } from "./image-volumes.ts";
 import type { Image } from "./images/image-store.ts";
 import { LAYER_ID_BASE } from "./images/layer-ids.ts";
 import { hasHostIds } from "./plan-namespaces.ts";
@@ -14,11 +15,12 @@ import { seedVolume } from "./seed-volume.ts";
  */
 export async function createContainer(
   context: ContainerContext,
-  spec: ContainerSpec,
+  given: ContainerSpec,
 ): Promise<void> {
-  if (context.inventory.get(spec.id) !== undefined) return;
-  const image = requireImage(context, spec);
-  checkSpec(context, spec, image);
+  if (context.inventory.get(given.id) !== undefined) return;
+  const image = requireImage(context, given);
+  checkSpec(context, given, image);
+  const spec = withImageVolumes(context, given, image);
   const paths = pathsOf(context, spec.id);
   context.inventory.put({ spec, phase: "creating", createdAtMs: context.now() });
   if (!hasHostIds(spec)) context.idLeases.lease(spec.id);
@@ -37,6 +39,21 @@ export async function createContainer(
   await seedVolumes(context, spec, image);
   writeFileSync(paths.specFile, JSON.stringify(spec), { mode: 0o600 });
   context.inventory.put({ spec, phase: "created", createdAtMs: context.now() });
+}
+
+/** They are there from now on, and stay when the container goes: its successor finds them by their names. */
+function withImageVolumes(
+  context: ContainerContext,
+  spec: ContainerSpec,
+  image: Image,
+): ContainerSpec {
+  const mounts = imageVolumes(spec, image.config);
+  if (mounts.length === 0) return spec;
+  for (const { volume } of mounts) {
+    const label = context.volumes.has(volume) ? {} : { [imageVolumeLabel]: spec.name };
+    context.volumes.ensure({ name: volume, labels: label });
+  }
+  return { ...spec, mounts: [...spec.mounts, ...mounts] };
 }
 
 /** The spec of a container whose directory outlived a reboot; undefined when it is not whole. */
