@@ -32,13 +32,16 @@ export const Registries = z.record(
     plainHttp: z.boolean().optional(),
     skipTlsVerify: z.boolean().optional(),
   }),
+  {
+    error: ({ code }) => (code === "invalid_key" ? "expected host or host:port" : undefined),
+  },
 );
 export type Registries = z.infer<typeof Registries>;
 
 const ProxyAddress = z
   .string()
   .max(2048)
-  .refine(isProxy, "expected http://[user:password@]host:port");
+  .refine((text) => normalProxy(text) !== undefined, "expected http://[user:password@]host:port");
 
 export const ProxyConfig = z.strictObject({
   http: ProxyAddress.optional(),
@@ -69,17 +72,8 @@ export function registrySettings(
 function proxySettings({ http, https, noProxy }: ProxyConfig, outer: ProxySettings): ProxySettings {
   return {
     ...outer,
-    ...(http === undefined ? {} : { http: normalProxy(http, "proxy.http") }),
-    ...(https === undefined ? {} : { https: normalProxy(https, "proxy.https") }),
+    ...(http === undefined ? {} : { http }),
+    ...(https === undefined ? {} : { https }),
     ...(noProxy === undefined ? {} : { noProxy: noProxy.flatMap(splitNoProxy) }),
   };
-}
-
-function isProxy(text: string): boolean {
-  try {
-    normalProxy(text, "proxy");
-    return true;
-  } catch {
-    return false;
-  }
 }

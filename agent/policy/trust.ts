@@ -3,13 +3,12 @@ import { isInlinePem } from "../../runtime/trust/trusted-key.ts";
 
 const host =
   "(?:[a-z0-9-]+(?:\\.[a-z0-9-]+)+(?::\\d{1,5})?|[a-z0-9-]+:\\d{1,5}|localhost|\\[[0-9a-f:]+\\](?::\\d{1,5})?)";
+const expectedPrefix =
+  "expected the beginning of a full reference, such as docker.io/library or registry.example:5000/team";
 const Prefix = z
   .string()
   .max(255)
-  .regex(
-    new RegExp(`^${host}(?:/[a-z0-9._-]+)*$`),
-    "expected the beginning of a full reference, such as docker.io/library or registry.example:5000/team",
-  );
+  .regex(new RegExp(`^${host}(?:/[a-z0-9._-]+)*$`), expectedPrefix);
 
 const Key = z
   .string()
@@ -30,5 +29,9 @@ const Rule = z.union(
 /** Which images may be pulled: a rule for each prefix of full references, the longest wins. */
 export const Trust = z.strictObject({
   default: Rule.default("accept"),
-  prefixes: z.record(Prefix, Rule).default({}),
+  prefixes: z
+    .record(Prefix, Rule, {
+      error: ({ code }) => (code === "invalid_key" ? expectedPrefix : undefined),
+    })
+    .default({}),
 });

@@ -1,9 +1,10 @@
 import { BlockList, isIP } from "node:net";
+import { ImageError } from "../images/image-error.ts";
 import type { ProxySettings } from "./registry-settings.ts";
 
 /**
- * The proxy settings of an environment: HTTP_PROXY, HTTPS_PROXY and NO_PROXY, or their lower-case forms. Throws for
- * a value that is no address of a proxy.
+ * The proxy settings of an environment: HTTP_PROXY, HTTPS_PROXY and NO_PROXY, or their lower-case forms. They hold for
+ * others too, who may know more kinds of proxies: what cannot be used here is told when it would be.
  */
 export function readProxyEnvironment(environment: NodeJS.ProcessEnv): ProxySettings {
   const read = (name: string): string | undefined =>
@@ -11,21 +12,18 @@ export function readProxyEnvironment(environment: NodeJS.ProcessEnv): ProxySetti
   const http = read("HTTP_PROXY");
   const https = read("HTTPS_PROXY");
   return {
-    ...(http === undefined ? {} : { http: normalProxy(http, "HTTP_PROXY") }),
-    ...(https === undefined ? {} : { https: normalProxy(https, "HTTPS_PROXY") }),
+    ...(http === undefined ? {} : { http }),
+    ...(https === undefined ? {} : { https }),
     noProxy: splitNoProxy(read("NO_PROXY") ?? ""),
   };
 }
 
-/** `host:port` is `http://host:port`. Throws with what is expected; a password is not repeated. */
-export function normalProxy(text: string, name: string): string {
+/** `host:port` is `http://host:port`. Undefined for what is no address of an HTTP proxy. */
+export function normalProxy(text: string): string | undefined {
   const withScheme = text.includes("://") ? text : `http://${text}`;
   const url = URL.canParse(withScheme) ? new URL(withScheme) : undefined;
   const isUsable = url !== undefined && /^https?:$/.test(url.protocol) && isDecodable(url);
-  if (isUsable) return withScheme;
-  throw new Error(
-    `cannot use the proxy in ${name} because it is not the address of an HTTP proxy: http://[user:password@]host:port is expected`,
-  );
+  return isUsable ? withScheme : undefined;
 }
 
 function isDecodable({ username, password }: URL): boolean {
@@ -47,7 +45,7 @@ export function splitNoProxy(text: string): readonly string[] {
 /**
  * The proxy for a URL, undefined to go there directly. Loopback is never asked through a proxy. The rules are those of
  * Go's httpproxy, which Docker, containerd and podman follow: a name stands for itself and all below it, a leading dot
- * for what is below only.
+ * for what is below only. Throws when the proxy that is set cannot be used.
  */
 export function chooseProxy(url: URL, settings: ProxySettings): string | undefined {
   const proxy = url.protocol === "https:" ? settings.https : settings.http;
@@ -58,7 +56,15 @@ export function chooseProxy(url: URL, settings: ProxySettings): string | undefin
     .replace(/\.$/, "");
   if (host === "localhost" || isInNetwork(host, loopback)) return undefined;
   const port = url.port || (url.protocol === "https:" ? "443" : "80");
-  return settings.noProxy.some((entry) => isExempt(entry, host, port)) ? undefined : proxy;
+  if (settings.noProxy.some((entry) => isExempt(entry, host, port))) return undefined;
+  const usable = normalProxy(proxy);
+  if (usable !== undefined) return usable;
+  // A password in it is not repeated.
+  throw new ImageError({
+    because: `the proxy for ${url.protocol}// is not the address of an HTTP proxy`,
+    fix: "set `proxy` in the agent's config file, or HTTP_PROXY and HTTPS_PROXY, to http://[user:password@]host:port",
+    kind: "stalled",
+  });
 }
 
 const loopback = new BlockList();

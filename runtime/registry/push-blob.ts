@@ -58,8 +58,13 @@ async function isMounted(client: RegistryClient, push: BlobPush): Promise<boolea
 }
 
 async function cancel(client: RegistryClient, push: BlobPush, begun: HttpAnswer): Promise<void> {
-  const answer = await send(client, push, { method: "DELETE", target: uploadUrl(begun, push) });
-  discard(answer);
+  try {
+    const order = { method: "DELETE", target: uploadUrl(begun, push), attemptsMax: 1 } as const;
+    discard(await send(client, push, order));
+  } catch {
+    // Registries drop what is never finished by themselves.
+    push.abort.throwIfAborted();
+  }
 }
 
 async function upload(client: RegistryClient, push: BlobPush): Promise<void> {

@@ -1,5 +1,5 @@
 import test from "ava";
-import { registrySettings } from "../../agent/registry-config.ts";
+import { Registries, registrySettings } from "../../agent/registry-config.ts";
 import { chooseProxy, readProxyEnvironment } from "../../runtime/registry/proxy-choice.ts";
 
 const via = (url: string, noProxy: string): boolean =>
@@ -54,10 +54,12 @@ test("loopback is never asked through a proxy", (t) => {
   }
 });
 
-test("what is no proxy's address is refused without its password", (t) => {
+test("what is no HTTP proxy's address is told when it would be used, without its password", (t) => {
   for (const value of ["socks5://u:hunter2@x:1", "http://", "http://u:%zz@x"]) {
-    const error = t.throws(() => readProxyEnvironment({ HTTPS_PROXY: value }));
-    t.regex(error?.message ?? "", /HTTPS_PROXY.*http:\/\/\[user:password@\]host:port is expected/);
+    const settings = readProxyEnvironment({ HTTPS_PROXY: value, NO_PROXY: "near.example" });
+    t.is(chooseProxy(new URL("https://near.example/"), settings), undefined);
+    const error = t.throws(() => chooseProxy(new URL("https://far.example/"), settings));
+    t.regex(error?.message ?? "", /proxy for https.*to http:\/\/\[user:password@\]host:port/);
     t.notRegex(error?.message ?? "", /hunter2/);
   }
 });
@@ -65,13 +67,22 @@ test("what is no proxy's address is refused without its password", (t) => {
 test("the config file's proxy wins over the environment's, part by part", (t) => {
   const environment = { HTTP_PROXY: "e:1", HTTPS_PROXY: "e:2", NO_PROXY: "e.example" };
   t.deepEqual(registrySettings({ proxy: { https: "f:3" } }, environment).proxy, {
-    http: "http://e:1",
-    https: "http://f:3",
+    http: "e:1",
+    https: "f:3",
     noProxy: ["e.example"],
   });
   t.deepEqual(registrySettings({ proxy: { noProxy: ["10.0.0.0/8"] } }, {}).proxy, {
     noProxy: ["10.0.0.0/8"],
   });
+});
+
+test("a name of a registry that is none is told with what is expected", (t) => {
+  const parsed = Registries.safeParse({ "https://registry.example": { plainHttp: true } });
+  t.is(parsed.error?.issues[0]?.message, "expected host or host:port");
+  t.true(Registries.safeParse({ "[::1]:5000": { mirrors: ["m.example/hub"] } }).success);
+  for (const mirror of ["https://m.example", "m.example/", "M.example"]) {
+    t.false(Registries.safeParse({ "a.example": { mirrors: [mirror] } }).success, mirror);
+  }
 });
 
 test("a registry that is insecure keeps its other settings", (t) => {

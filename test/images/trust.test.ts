@@ -363,6 +363,11 @@ test("the policy takes rules and names what is wrong with one", (t) => {
     { prefixes: { "docker.io": { keys: ["cosign.pub"] } } },
     { prefixes: { "docker.io": { keys: ["/k"], extra: 1 } } },
   ];
+  const noHost = Policy.safeParse({ trust: { prefixes: { nginx: "accept" } } });
+  t.regex(
+    noHost.error?.issues[0]?.message ?? "",
+    /beginning of a full reference, such as docker\.io/,
+  );
   for (const trust of wrong) t.false(Policy.safeParse({ trust }).success, JSON.stringify(trust));
 });
 
