@@ -17,13 +17,18 @@ export function declareManifestVerbs(declare: Declare): void {
     "berth config . --host web1",
   );
   declare(
+    "convert <files...>",
+    "a Compose file out of Quadlet files (.container, .volume, .network) or Kubernetes YAML",
+    "berth convert web.container data.volume > compose.yaml",
+  ).action(running(async (...given) => (await import("./verbs/convert.ts")).runConvert(...given)));
+  declare(
     "secrets <action> [files...]",
     "encrypted files of a repository: keygen, encrypt, edit, rekey",
     "berth secrets encrypt shop/db-password",
   )
     .addHelpText("before", secretActions)
     .option(
-      "-r, --recipient <age1...>",
+      "-r, --recipient <recipient>",
       "to whom; repeatable (default: who berth.yaml names)",
       collect,
     )

@@ -7,6 +7,7 @@ import {
   type Node,
   parseAllDocuments,
   Scalar,
+  visit,
   type YAMLMap,
   type YAMLSeq,
 } from "yaml";
@@ -68,7 +69,7 @@ class Collector {
     if (isAlias(node)) throw new Error("it has an alias: write the value out");
     if (isMap(node)) this.mapping(node, path, depth);
     if (isSeq(node))
-      for (const item of [...node.items]) this.#value(item as Node | null, path, depth + 1, node);
+      for (const item of node.items) this.#value(item as Node | null, path, depth + 1, node);
     if (!isScalar(node)) return;
     const scalar = scalarOf(node);
     if (scalar === undefined) return;
@@ -122,7 +123,25 @@ function write(
 ): string {
   for (const document of documents) {
     document.delete("sops");
-    if (values !== undefined) document.set("sops", document.createNode(values));
+    if (values === undefined) continue;
+    dropComments(document);
+    const node = document.createNode(values);
+    const time = isMap(node) ? node.get("lastmodified", true) : undefined;
+    // Without quotes other readers take it for a time, which SOPS refuses.
+    if (isScalar(time)) time.type = Scalar.QUOTE_DOUBLE;
+    document.set("sops", node);
   }
   return documents.map((document) => document.toString({ lineWidth: 0 })).join("---\n");
+}
+
+/** They would stay readable in a file that says of itself that it is encrypted. */
+function dropComments(document: Document): void {
+  document.commentBefore = null;
+  document.comment = null;
+  visit(document, {
+    Node(_key, node) {
+      node.commentBefore = null;
+      node.comment = null;
+    },
+  });
 }
