@@ -40,8 +40,8 @@ const readConfig = (): unknown => JSON.parse(readFileSync(configPath(), "utf8"))
 const writeConfig = (config: object): void =>
   writeFileSync(configPath(), JSON.stringify(config), { mode: 0o644 });
 
-const newClient = (): RegistryClient =>
-  new RegistryClient({ settings: noRegistrySettings, now: () => Date.now(), log: silent });
+const newClient = (now: () => number = Date.now): RegistryClient =>
+  new RegistryClient({ settings: noRegistrySettings, now, log: silent });
 
 /** A helper that keeps one secret a server in files, and writes its calls down. */
 function installHelper(name: string): { readonly place: string } {
@@ -123,7 +123,8 @@ serialRegistryTest(
       withDockerRegistry(
         root,
         async (host) => {
-          const client = newClient();
+          let ahead = 0;
+          const client = newClient(() => Date.now() + ahead);
           const registries = createRegistries(client);
           const credentials = { username: account.user, password: account.password };
           const wrong = { ...credentials, password: "no" };
@@ -139,6 +140,10 @@ serialRegistryTest(
             { user: "robot", scopes: ["repository:team/app:pull"] },
             { user: "robot", scopes: ["repository:team/web:pull"] },
           ]);
+          // The token service said 300 s.
+          ahead = 295_000;
+          await t.throwsAsync(look("team/app"), missing);
+          t.is(asked.length, 3);
         },
         { auth },
       ),
