@@ -1,6 +1,6 @@
 import { canonicalJson } from "../manifests/canonical-json.ts";
-import type { App, DesiredState } from "../manifests/desired-state.ts";
-import type { ImageStore } from "../runtime/images/image-store.ts";
+import type { App, DesiredState, Service } from "../manifests/desired-state.ts";
+import type { Image, ImageStore } from "../runtime/images/image-store.ts";
 import { type Enforcement, isSameApp } from "./enforcement.ts";
 import type { PullState } from "./image-puller.ts";
 import type { ActualState } from "./observe.ts";
@@ -139,8 +139,9 @@ export function candidateApp(options: {
   readonly held: EnforcedApp | undefined;
   readonly images: Pick<ImageStore, "find">;
   readonly isFresh?: (reference: string) => boolean;
+  readonly nowMs?: number;
 }): Candidate {
-  const { app, desired, held, images, isFresh = () => true } = options;
+  const { app, desired, held, images, isFresh = () => true, nowMs = 0 } = options;
   const digests: Record<string, string> = {};
   const unresolved = new Set<string>();
   const absent = new Set<string>();
@@ -148,7 +149,7 @@ export function candidateApp(options: {
     const before = held?.app.services.find(({ name }) => name === service.name);
     const pinned = held?.images[service.name];
     const same = before !== undefined && canonicalJson(before) === canonicalJson(service);
-    const isStale = service.pullPolicy === "always" && !isFresh(service.image);
+    const isStale = isDue(service, images.find(service.image), nowMs) && !isFresh(service.image);
     const known = isStale ? undefined : images.find(service.image)?.digest;
     const digest = same && pinned !== undefined ? pinned : known;
     if (digest === undefined) unresolved.add(service.image);
@@ -160,6 +161,13 @@ export function candidateApp(options: {
     unresolved: [...unresolved],
     absent: [...absent],
   };
+}
+
+/** The policy asks for the tag again; whether that was done for this revision is another question. */
+function isDue(service: Service, image: Image | undefined, nowMs: number): boolean {
+  const { pullPolicy } = service;
+  if (typeof pullPolicy !== "object") return pullPolicy === "always";
+  return image !== undefined && nowMs - image.pulledAtMs >= pullPolicy.everyMs;
 }
 
 /** What a registry that limits the rate asked for. */

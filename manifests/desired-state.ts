@@ -183,7 +183,7 @@ export type Service = {
   /** Such as `linux/amd64`; undefined: the host's. */
   readonly platform?: string;
   /** Undefined: a missing image is pulled. `always`: the tag is asked for anew whenever the service changes. */
-  readonly pullPolicy?: "always" | "never";
+  readonly pullPolicy?: "always" | "never" | { readonly everyMs: number };
   readonly log?: LogBounds;
   readonly deploy?: ServiceDeploy;
 };

@@ -65,6 +65,8 @@ const Logging = byKind({
 });
 
 const PullPolicy = z.string().transform((text, context) => {
+  const everyMs = pullIntervalMs(text);
+  if (everyMs !== undefined) return { everyMs };
   switch (text) {
     case "always":
     case "never":
@@ -76,17 +78,26 @@ const PullPolicy = z.string().transform((text, context) => {
       context.addIssue(unsupported("the policy build: push the image elsewhere, use missing"));
       return z.NEVER;
     default:
-      context.addIssue(
-        /^(?:refresh|daily|weekly|every_[0-9]+[wdhms].*)$/.test(text)
-          ? unsupported(`the policy ${text}: name the new tag or digest in git, use missing`)
-          : {
-              code: "custom",
-              message: `${quoteValue(text)} is not always, missing, if_not_present or never`,
-            },
-      );
+      context.addIssue({
+        code: "custom",
+        message: `${quoteValue(text)} is not always, missing, if_not_present, never, daily, weekly or every_N with a unit of w, d, h, m or s`,
+      });
       return z.NEVER;
   }
 });
+
+/** `daily`, `weekly` or `every_1d12h`. */
+function pullIntervalMs(text: string): number | undefined {
+  const unitMs = { w: 604_800_000, d: 86_400_000, h: 3_600_000, m: 60_000, s: 1000 } as const;
+  if (text === "daily") return unitMs.d;
+  if (text === "weekly") return unitMs.w;
+  if (!/^every_(?:[0-9]{1,6}[wdhms])+$/.test(text)) return undefined;
+  return [...text.matchAll(/([0-9]+)([wdhms])/g)].reduce(
+    // The pattern above leaves these units only.
+    (sum, [, count, unit]) => sum + Number(count) * unitMs[unit as keyof typeof unitMs],
+    0,
+  );
+}
 
 /** Keys of a Compose service about how it is run: its names, files, image and log. */
 export const runFields = {

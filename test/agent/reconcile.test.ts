@@ -106,6 +106,23 @@ test("pull_policy always asks for the tag once for every revision that changes t
     t.is(host.runtime.status("shop-web-1")?.spec.environment.greeting, "moin");
   }));
 
+test("a pull_policy with a period asks for the tag again when the image came longer ago", (t) =>
+  withHost(async (host) => {
+    host.runtime.registry.add("web:1");
+    const commit = async (greeting: string) => {
+      const pullPolicy = { everyMs: 3_600_000 };
+      const web = service("web", { pullPolicy, environment: { greeting } });
+      await host.commit(desired(greeting.slice(0, 1), [app("shop", [web])]));
+      await host.clock.advance(1_000);
+      return host.takeCalls().filter((call) => call === "pull web:1").length;
+    };
+    t.is(await commit("ahoy"), 0);
+    await host.clock.advance(3_600_000);
+    t.is(await commit("bonjour"), 1);
+    t.is(await commit("ciao"), 0);
+    t.is(host.runtime.status("shop-web-1")?.spec.environment.greeting, "ciao");
+  }));
+
 test("pull_policy never waits for an image that somebody loads", (t) =>
   withHost(async (host) => {
     const web = service("web", { image: "own:1", pullPolicy: "never" });

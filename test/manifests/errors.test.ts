@@ -41,8 +41,8 @@ const refused: readonly (readonly [string, string])[] = [
   ],
   ["links: [db]", '4:13: services.web.depends_on: there is no service "db"'],
   [
-    "pull_policy: daily",
-    "4:18: not supported by berth: services.web.pull_policy: the policy daily: name the new tag or digest in git, use missing",
+    "pull_policy: every_day",
+    '4:18: services.web.pull_policy: "every_day" is not always, missing, if_not_present, never, daily, weekly or every_N with a unit of w, d, h, m or s',
   ],
   [
     "profiles: ['a b']",
