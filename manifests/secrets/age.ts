@@ -1,11 +1,3 @@
-import {
-  armor,
-  Decrypter,
-  Encrypter,
-  generateX25519Identity,
-  identityToRecipient,
-} from "age-encryption";
-
 /** Texts of age identities (`AGE-SECRET-KEY-1…`), handed in by whoever may read them. */
 export type Identities = readonly string[];
 
@@ -25,9 +17,10 @@ export async function decryptAge(bytes: Uint8Array, identities: Identities): Pro
       "cannot decrypt it because this host has no identity: `berth secrets keygen` makes one",
     );
   }
+  const { armor, Decrypter } = await loadAge();
   const decrypter = new Decrypter();
   for (const identity of identities) decrypter.addIdentity(identity);
-  const file = isArmored(bytes) ? decodeArmor(bytes) : bytes;
+  const file = isArmored(bytes) ? decodeArmor(bytes, armor) : bytes;
   try {
     return await decrypter.decrypt(file);
   } catch (cause) {
@@ -44,6 +37,7 @@ export async function encryptAge(
   bytes: Uint8Array,
   recipients: readonly string[],
 ): Promise<string> {
+  const { armor, Encrypter } = await loadAge();
   const encrypter = new Encrypter();
   for (const recipient of recipients) encrypter.addRecipient(recipient);
   return armor.encode(await encrypter.encrypt(bytes));
@@ -53,6 +47,7 @@ export async function newIdentity(): Promise<{
   readonly identity: string;
   readonly recipient: string;
 }> {
+  const { generateX25519Identity, identityToRecipient } = await loadAge();
   const identity = await generateX25519Identity();
   return { identity, recipient: await identityToRecipient(identity) };
 }
@@ -62,11 +57,18 @@ export function isRecipient(text: string): boolean {
   return /^age1(?:pq1)?[a-z0-9]{20,4000}$/.test(text);
 }
 
+type Age = typeof import("age-encryption");
+
+/** Its ciphers take memory that an agent without secrets does not need. */
+function loadAge(): Promise<Age> {
+  return import("age-encryption");
+}
+
 function isArmored(bytes: Uint8Array): boolean {
   return !Buffer.from(bytes.subarray(0, binaryHead.length)).equals(Buffer.from(binaryHead));
 }
 
-function decodeArmor(bytes: Uint8Array): Uint8Array {
+function decodeArmor(bytes: Uint8Array, armor: Age["armor"]): Uint8Array {
   try {
     return armor.decode(new TextDecoder().decode(bytes));
   } catch (cause) {

@@ -1,5 +1,5 @@
 import { readFile } from "node:fs/promises";
-import { createSecureContext, type SecureContext } from "node:tls";
+import type { SecureContext } from "node:tls";
 import { ImageError } from "../images/image-error.ts";
 
 /** How one host is spoken to: a registry, a mirror, a token service or a storage that registries redirect to. */
@@ -52,7 +52,8 @@ export async function readTlsContext(
     readPem(host, clientCertificate?.keyFile),
   ]);
   try {
-    return createSecureContext({
+    // Loaded here: most hosts name no certificates, and TLS takes memory.
+    return process.getBuiltinModule("node:tls").createSecureContext({
       ...(ca === undefined ? {} : { ca }),
       ...(cert === undefined ? {} : { cert }),
       ...(key === undefined ? {} : { key }),
