@@ -28,11 +28,19 @@ export function interpolate({
   }
 
   function expandCollection(node: Exclude<Node, ScalarNode>): Node {
-    if (node.kind === "sequence") return { ...node, items: node.items.map(expandNode) };
-    const entries = new Map<string, Entry>();
-    for (const [key, entry] of node.entries)
-      entries.set(key, { ...entry, value: expandNode(entry.value) });
-    return { ...node, entries };
+    if (node.kind === "sequence") {
+      const items = node.items.map(expandNode);
+      const isSame = items.every((item, index) => item === node.items[index]);
+      return isSame ? node : { ...node, items };
+    }
+    let entries: Map<string, Entry> | undefined;
+    for (const [key, entry] of node.entries) {
+      const value = expandNode(entry.value);
+      if (value === entry.value) continue;
+      entries ??= new Map(node.entries);
+      entries.set(key, { ...entry, value });
+    }
+    return entries === undefined ? node : { ...node, entries };
   }
 
   function expandScalar(node: ScalarNode): ScalarNode {

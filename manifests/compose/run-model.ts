@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { quoteValue } from "../diagnostics.ts";
+import { Build, Develop } from "./build-model.ts";
 import { byKind, grammar, only, unsupported } from "./by-kind.ts";
 import { ByteSize, Flag, wholeNumber } from "./values.ts";
 
@@ -102,12 +103,12 @@ function pullIntervalMs(text: string): number | undefined {
 /** Keys of a Compose service about how it is run: its names, files, image and log. */
 export const runFields = {
   attach: Flag.optional(),
-  build: z.unknown().optional(),
+  build: Build.optional(),
   container_name: grammar({
     parse: (text) => (/^[a-zA-Z0-9][a-zA-Z0-9_.-]{1,127}$/.test(text) ? text : undefined),
     expected: "a name of a container: letters, digits, _ . - and a letter or digit first",
   }).optional(),
-  develop: z.unknown().optional(),
+  develop: Develop.optional(),
   env_file: byKind({
     string: z.string().transform((path): readonly EnvFile[] => [{ path, required: true }]),
     list: z.array(EnvFile).transform((files): readonly EnvFile[] => files),

@@ -1,7 +1,7 @@
-import type { Entry, Node, Path, ScalarNode } from "../yaml/node.ts";
+import type { Entry, Node, ScalarNode } from "../yaml/node.ts";
 import { longMount } from "./long-mounts.ts";
 import { longPorts } from "./long-ports.ts";
-import { patternTable } from "./path-pattern.ts";
+import { type PatternTree, patternTree } from "./path-pattern.ts";
 import { plainMapping } from "./plain-mapping.ts";
 
 /**
@@ -9,31 +9,30 @@ import { plainMapping } from "./plain-mapping.ts";
  * Compose wants it stays as it is: it is reported later, where it stands.
  */
 export function longForm(root: Node): Node {
-  return rewrite(root, []);
+  return rewrite(root, rewrites);
 }
 
 type Rewrite = (node: Node) => Node;
 
-function rewrite(node: Node, path: Path): Node {
-  if (path.length > depthMax) return node;
-  const own = rewriteOf(path)?.(node) ?? node;
+/** Goes where a short form may stand, and leaves the rest untouched. */
+function rewrite(node: Node, at: PatternTree<Rewrite>): Node {
+  const own = at.value?.(node) ?? node;
   const result = own.mark === node.mark ? own : { ...own, ...(node.mark && { mark: node.mark }) };
   if (result.kind === "mapping") {
-    const entries = new Map<string, Entry>();
-    for (const [key, entry] of result.entries)
-      entries.set(key, { ...entry, value: rewrite(entry.value, [...path, key]) });
-    return { ...result, entries };
+    let entries: Map<string, Entry> | undefined;
+    for (const [key, entry] of result.entries) {
+      const inner = at.step(key);
+      const value = inner === undefined ? entry.value : rewrite(entry.value, inner);
+      if (value === entry.value) continue;
+      entries ??= new Map(result.entries);
+      entries.set(key, { ...entry, value });
+    }
+    return entries === undefined ? result : { ...result, entries };
   }
-  if (result.kind === "sequence" && itemsMatter(path))
-    return { ...result, items: result.items.map((item) => rewrite(item, [...path, 0])) };
-  return result;
-}
-
-/** No short form lies deeper. */
-const depthMax = 6;
-
-function itemsMatter(path: Path): boolean {
-  return path.length <= 5;
+  const inner = at.step(0);
+  if (result.kind !== "sequence" || inner === undefined) return result;
+  const items = result.items.map((item) => rewrite(item, inner));
+  return { ...result, items };
 }
 
 /** `[A=1, B]` -> `{A: "1", B: null}`; the last one of a name counts. */
@@ -116,7 +115,7 @@ const device: Rewrite = (node) => {
 const sources: Rewrite = (node) =>
   node.kind === "sequence" ? { ...node, items: node.items.map(under("source")) } : node;
 
-const rewriteOf: (path: Path) => Rewrite | undefined = patternTable<Rewrite>([
+const rewrites = patternTree<Rewrite>([
   ["services.*.annotations", pairs],
   ["services.*.build", under("context")],
   ["services.*.build.additional_contexts", pairs],

@@ -54,18 +54,22 @@ export function withoutMarks(node: Node): Node {
     const { mark: _mark, ...plain } = node;
     return plain;
   }
-  if (node.kind === "sequence")
-    return {
-      kind: "sequence",
-      items: node.items.filter(({ mark }) => mark !== "reset").map(withoutMarks),
-      at: node.at,
-    };
+  if (node.kind === "sequence") {
+    const items = node.items.filter(({ mark }) => mark !== "reset").map(withoutMarks);
+    const isSame =
+      items.length === node.items.length &&
+      items.every((item, index) => item === node.items[index]);
+    return isSame && node.mark === undefined ? node : { kind: "sequence", items, at: node.at };
+  }
+  let isSame = node.mark === undefined;
   const entries = new Map<string, Entry>();
   for (const [key, entry] of node.entries) {
-    if (entry.value.mark === "reset") continue;
-    entries.set(key, { ...entry, value: withoutMarks(entry.value) });
+    const value = withoutMarks(entry.value);
+    const isReset = entry.value.mark === "reset";
+    isSame &&= value === entry.value && !isReset;
+    if (!isReset) entries.set(key, value === entry.value ? entry : { ...entry, value });
   }
-  return { kind: "mapping", entries, at: node.at };
+  return isSame ? node : { kind: "mapping", entries, at: node.at };
 }
 
 function mergeMappings({

@@ -1,23 +1,50 @@
 import type { Path } from "../yaml/node.ts";
 
-/** `services.*.ports`: a `*` stands for one step. */
-export type PathPattern = readonly string[];
+/** Patterns as a tree of steps, so that a walk over a document follows them without looking them up. */
+export type PatternTree<Value> = {
+  readonly value?: Value;
+  /** Where the pattern goes on with a key or an index; undefined: nowhere. */
+  step(key: string | number): PatternTree<Value> | undefined;
+};
 
-/** A table of patterns, looked up by the path of a value. */
+/** Of rows such as `["services.*.ports", value]`: a `*` stands for one step. */
+export function patternTree<Value>(
+  rows: readonly (readonly [string, Value])[],
+): PatternTree<Value> {
+  const root = new Branch<Value>();
+  for (const [pattern, value] of rows) {
+    let branch = root;
+    for (const step of pattern.split(".")) branch = branch.grow(step);
+    branch.value = value;
+  }
+  return root;
+}
+
+/** The same, looked up by the path of a value. */
 export function patternTable<Value>(
   rows: readonly (readonly [string, Value])[],
 ): (path: Path) => Value | undefined {
-  const byLength = new Map<number, { readonly pattern: PathPattern; readonly value: Value }[]>();
-  for (const [text, value] of rows) {
-    const pattern = text.split(".");
-    const same = byLength.get(pattern.length) ?? [];
-    same.push({ pattern, value });
-    byLength.set(pattern.length, same);
+  const root = patternTree(rows);
+  return (path) => {
+    let branch: PatternTree<Value> | undefined = root;
+    for (const step of path) branch = branch?.step(step);
+    return branch?.value;
+  };
+}
+
+class Branch<Value> implements PatternTree<Value> {
+  declare value?: Value;
+  readonly #named = new Map<string, Branch<Value>>();
+  #any: Branch<Value> | undefined;
+
+  step(key: string | number): Branch<Value> | undefined {
+    return this.#named.get(String(key)) ?? this.#any;
   }
-  return (path) =>
-    byLength
-      .get(path.length)
-      ?.find(({ pattern }) =>
-        pattern.every((step, index) => step === "*" || step === String(path[index])),
-      )?.value;
+
+  grow(step: string): Branch<Value> {
+    if (step === "*") return (this.#any ??= new Branch());
+    const known = this.#named.get(step) ?? new Branch();
+    this.#named.set(step, known);
+    return known;
+  }
 }

@@ -92,7 +92,7 @@ function short({ ports = [], targets = [], environment, labels, ...rest }: Wish)
     ports: ports.map((port) => `${port}:${port}`),
     volumes: targets.map((name) => `v:/${name}`),
   };
-  return Object.fromEntries(Object.entries(fields).reverse());
+  return Object.fromEntries(Object.entries(fields).toReversed());
 }
 
 const file = (a: unknown) => JSON.stringify({ services: { a: escaped(a) }, volumes: { v: null } });
