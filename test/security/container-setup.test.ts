@@ -1,5 +1,6 @@
 import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import type { ContainerSpec } from "../../runtime/container-spec.ts";
 import { kernelTest } from "../kernel/kernel-test.ts";
 import { execProbe, runToEnd, statusOf } from "../kernel/runtime-harness.ts";
 import { withHostileImage } from "./hostile-image.ts";
@@ -65,15 +66,21 @@ kernelTest("CVE-2024-21626: a working directory through a descriptor stays insid
 
 kernelTest("CVE-2022-0492: release_agent and all it needs are out of reach", (t) =>
   withHostileImage(plain, async ({ runtime, spec }) => {
-    const attack = spec(["release-agent"], { entrypoint: ["/bin/probe-attack"] });
-    const { exit, stdout } = await runToEnd(runtime, attack);
-    t.is(exit?.code, 0);
-    const surface = readSurface(stdout);
-    t.true(surface.size > 10, stdout);
-    t.deepEqual(
-      [...section(surface, "")].filter(([, value]) => value === "ok"),
-      [],
-    );
+    const reached = async (more: Partial<ContainerSpec>) => {
+      const attack = spec(["release-agent"], { entrypoint: ["/bin/probe-attack"], ...more });
+      const { exit, stdout } = await runToEnd(runtime, attack);
+      t.is(exit?.code, 0);
+      const surface = readSurface(stdout);
+      t.true(surface.size > 10, stdout);
+      return [...section(surface, "")].filter(([, value]) => value === "ok").map(([name]) => name);
+    };
+    t.deepEqual(await reached({}), []);
+    // Without the filter the user namespace still stands in the way; the attack works where neither does.
+    t.deepEqual(await reached({ security: { seccomp: "unconfined" } }), []);
+    const rights = { capabilitiesAdded: ["ALL"] } as const;
+    const namespaces = { user: "host", cgroup: "host" } as const;
+    const seccomp = "unconfined";
+    t.not((await reached({ namespaces, security: { ...rights, seccomp } })).length, 0);
   }),
 );
 
@@ -111,6 +118,9 @@ kernelTest("CVE-2026-53488: labels of an image are data, whatever they say", (t)
     const container = spec(["cat", "/proc/self/uid_map"]);
     const { stdout } = await runToEnd(runtime, container);
     t.notRegex(stdout, /^\s*0\s+0\s/);
+    // What a specification asks for is granted, and seen here.
+    const asked = spec(["cat", "/proc/self/uid_map"], { namespaces: { user: "host" } });
+    t.regex((await runToEnd(runtime, asked)).stdout, /^\s*0\s+0\s/);
     t.deepEqual((await statusOf(runtime, container.id)).spec.labels, {});
     t.false(existsSync(marker));
   });
