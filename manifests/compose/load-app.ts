@@ -10,6 +10,7 @@ import type { Node, Position } from "../yaml/node.ts";
 import { AppName } from "./app-name.ts";
 import { buildApp } from "./build-app.ts";
 import { checkModel } from "./check-model.ts";
+import { checkConfigChanges } from "./config-changes.ts";
 import { envFileBytesMax, parseDotenv } from "./dotenv.ts";
 import { activeServices, enabledServices } from "./enabled-services.ts";
 import { readServiceFiles } from "./env-files.ts";
@@ -68,6 +69,7 @@ export async function loadApp(request: LoadRequest): Promise<LoadedApp | undefin
   if (root === undefined) return undefined;
   const file = readFile({ root, report });
   if (file === undefined || named === undefined) return undefined;
+  checkConfigChanges(file.root, report);
   const profiles = new Set([...(source.profiles ?? []), ...profilesOf(environment)]);
   const enabled = enabledServices({ file, profiles, host, report });
   const files = await readServiceFiles({

@@ -273,3 +273,54 @@ test("label expressions hold as Kubernetes' do where a label is missing", (t) =>
   t.true(selectsHost(all, { name: "web2", labels: new Map() }));
   t.false(selectsHost([], { name: "web2", labels: new Map() }));
 });
+
+test("a host's own Compose file is merged over the app's, and profiles of its layers run", async (t) => {
+  const files = {
+    "berth.yaml": `
+hosts: { plain: , big: { labels: { size: big } } }
+apps:
+  shop:
+    byLabel: { "size=big": { files: [compose.big.yaml], profiles: [metrics] } }
+`,
+    "shop/compose.yaml": `services:
+  web: { image: nginx, environment: { WORKERS: "1" } }
+  exporter: { image: exporter, profiles: [metrics] }
+`,
+    "shop/compose.big.yaml": "services: {web: {environment: {WORKERS: '8'}}}",
+  };
+  const servicesOf = async (host: string) => {
+    const result = await compileFor(host, files);
+    if (!result.ok) throw new Error(result.errors.map(formatDiagnostic).join("\n"));
+    return result.desired.apps[0]?.services.map(({ name, environment }) => [name, environment]);
+  };
+  t.deepEqual(await servicesOf("plain"), [["web", { WORKERS: "1" }]]);
+  t.deepEqual(await servicesOf("big"), [
+    ["exporter", {}],
+    ["web", { WORKERS: "8" }],
+  ]);
+});
+
+test("files of an app that only a host's own Compose file names are read from its directory", async (t) => {
+  const files = {
+    "berth.yaml": "apps: { shop: { byHost: { a: { files: [own.yaml] } } } }",
+    "shop/compose.yaml": "services: {web: {image: nginx}}",
+    "shop/own.yaml": `services: {web: {volumes: ["./conf:/conf:ro"], configs: [c], secrets: [s]}}
+configs: {c: {content: "for $BERTH_HOST"}}
+secrets: {s: {file: s.txt}}`,
+    "shop/conf/x": "1",
+    "shop/s.txt": "plain",
+  };
+  const result = await compileFor("a", files);
+  t.true(result.ok, JSON.stringify(result));
+  if (!result.ok) return;
+  const mounts = result.desired.apps[0]?.services[0]?.mounts ?? [];
+  t.deepEqual(
+    mounts.map(({ type, target }) => `${type} ${target}`),
+    ["tree /conf", "tree /c", "secret /run/secrets/s"],
+  );
+  const texts = Object.values(result.desired.trees ?? {}).flatMap(({ files: all }) =>
+    all.map(({ source }) => ("text" in source ? source.text : source.path)),
+  );
+  t.deepEqual(texts.toSorted(), ["for a", "shop/conf/x", "shop/s.txt"]);
+  t.regex(result.warnings.map(formatDiagnostic).join("\n"), /shop\/s\.txt is not encrypted/);
+});

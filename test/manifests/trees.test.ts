@@ -90,3 +90,13 @@ test("what is too much to be mounted is refused, and a volume named instead", as
   const big = { "a/compose.yaml": mounting("./c:/c:ro"), "a/c": "x".repeat(64 * 1024 * 1024 + 1) };
   await t.throwsAsync(compileMounts(big), { message: /"a\/c" is too large: .*, use a volume$/ });
 });
+
+test("a signal in place of a new container is refused, not passed over", async (t) => {
+  const service = (wish: string) =>
+    `services: {web: {image: nginx, x-berth: {on-config-change: ${wish}, other: 1}}}`;
+  await t.notThrowsAsync(compileMounts({ "a/compose.yaml": service("recreate") }));
+  await t.throwsAsync(compileMounts({ "a/compose.yaml": service("'signal:SIGHUP'") }), {
+    message:
+      'a/compose.yaml:1:60: not supported by berth: services.web.x-berth.on-config-change: "signal:SIGHUP": a change of content makes the service anew, remove it or write recreate',
+  });
+});
