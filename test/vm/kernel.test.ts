@@ -8,7 +8,7 @@ const suites: readonly {
 }[] = [
   { name: "processes", files: "test/kernel/process.test.ts", often: true },
   { name: "devices", files: "test/kernel/devices.test.ts", often: true },
-  { name: "limits", files: "test/kernel/limits.test.ts", often: true },
+  { name: "limits", files: "test/kernel/limits.test.ts", often: false },
   { name: "the OCI command line", files: "test/oci/*.test.ts", often: false },
   { name: "mounts", files: "test/kernel/mounts.test.ts", often: false },
   { name: "output", files: "test/kernel/output.test.ts", often: false },
