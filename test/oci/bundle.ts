@@ -89,7 +89,8 @@ export class TestBundle {
     try {
       const ended = await run(file, words, {
         cwd: this.dir,
-        timeout: 60_000,
+        // A guest under emulation takes fifteen times as long.
+        timeout: 240_000,
       });
       return { code: 0, ...ended };
     } catch (error) {
