@@ -1,33 +1,17 @@
 /** Encoding and decoding of message bodies and programs, as `native/protocol.h` lays them out. */
+import { GrowingBuffer } from "./growing-buffer.ts";
 
 const initialBytes = 4096;
 
 /** Grows as it is written; `finish` returns the bytes written. */
-export class WireWriter {
-  #buffer = Buffer.allocUnsafe(initialBytes);
-  #length = 0;
-
-  u8(value: number): this {
-    const at = this.#reserve(1);
-    this.#buffer.writeUInt8(value, at);
-    return this;
-  }
-
-  u16(value: number): this {
-    const at = this.#reserve(2);
-    this.#buffer.writeUInt16LE(value, at);
-    return this;
-  }
-
-  u32(value: number): this {
-    const at = this.#reserve(4);
-    this.#buffer.writeUInt32LE(value, at);
-    return this;
+export class WireWriter extends GrowingBuffer {
+  constructor() {
+    super(initialBytes);
   }
 
   u64(value: bigint | number): this {
-    const at = this.#reserve(8);
-    this.#buffer.writeBigUInt64LE(BigInt(value), at);
+    const at = this.reserve(8);
+    this.buffer.writeBigUInt64LE(BigInt(value), at);
     return this;
   }
 
@@ -38,24 +22,17 @@ export class WireWriter {
     }
     const length = Buffer.byteLength(value);
     this.u32(length);
-    const at = this.#reserve(length + 1);
-    this.#buffer.write(value, at, "utf8");
-    this.#buffer[at + length] = 0;
+    const at = this.reserve(length + 1);
+    this.buffer.write(value, at, "utf8");
+    this.buffer[at + length] = 0;
     return this;
   }
 
   bytes(value: Uint8Array): this {
     this.u32(value.length);
-    const at = this.#reserve(value.length + 1);
-    this.#buffer.set(value, at);
-    this.#buffer[at + value.length] = 0;
-    return this;
-  }
-
-  /** Bytes as they are, without a length. */
-  raw(value: Uint8Array): this {
-    const at = this.#reserve(value.length);
-    this.#buffer.set(value, at);
+    const at = this.reserve(value.length + 1);
+    this.buffer.set(value, at);
+    this.buffer[at + value.length] = 0;
     return this;
   }
 
@@ -67,31 +44,15 @@ export class WireWriter {
 
   /** Leaves room for a u32 and returns its place for `patchU32`. */
   placeU32(): number {
-    return this.#reserve(4);
+    return this.reserve(4);
   }
 
   patchU32(place: number, value: number): void {
-    this.#buffer.writeUInt32LE(value, place);
-  }
-
-  get length(): number {
-    return this.#length;
+    this.buffer.writeUInt32LE(value, place);
   }
 
   finish(): Buffer {
-    return this.#buffer.subarray(0, this.#length);
-  }
-
-  #reserve(bytes: number): number {
-    const at = this.#length;
-    const end = at + bytes;
-    if (end > this.#buffer.length) {
-      const grown = Buffer.allocUnsafe(Math.max(end, this.#buffer.length * 2));
-      this.#buffer.copy(grown, 0, 0, at);
-      this.#buffer = grown;
-    }
-    this.#length = end;
-    return at;
+    return this.buffer.subarray(0, this.length);
   }
 }
 

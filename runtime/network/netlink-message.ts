@@ -1,3 +1,5 @@
+import { GrowingBuffer } from "../growing-buffer.ts";
+
 /**
  * Carries one datagram to the kernel and back. Resolves with the messages that answered, headers included (empty
  * when `replies` is false); rejects with an error that has a numeric `errno` when the kernel refused.
@@ -40,62 +42,40 @@ const attributeTypeMask = 0x3fff;
 const firstFamilyType = 0x10;
 
 /** Writes netlink messages one after another, numbered from 1. Integers are in host order unless named `be`. */
-export class NetlinkWriter {
-  #buffer = Buffer.alloc(1024);
-  #length = 0;
+export class NetlinkWriter extends GrowingBuffer {
   #messageStart = 0;
   #sequence = 0;
+
+  constructor() {
+    super(1024);
+  }
 
   /** Ends the message before it and begins another. */
   begin(type: number, flags: number): this {
     this.#endMessage();
-    this.#messageStart = this.#length;
+    this.#messageStart = this.length;
     this.#sequence += 1;
     return this.u32(0).u16(type).u16(flags).u32(this.#sequence).u32(0);
   }
 
-  u8(value: number): this {
-    const at = this.#reserve(1);
-    this.#buffer.writeUInt8(value, at);
-    return this;
-  }
-
-  u16(value: number): this {
-    const at = this.#reserve(2);
-    this.#buffer.writeUInt16LE(value, at);
-    return this;
-  }
-
-  u32(value: number): this {
-    const at = this.#reserve(4);
-    this.#buffer.writeUInt32LE(value, at);
-    return this;
-  }
-
   u32be(value: number): this {
-    const at = this.#reserve(4);
-    this.#buffer.writeUInt32BE(value, at);
-    return this;
-  }
-
-  raw(value: Uint8Array): this {
-    const at = this.#reserve(value.length);
-    this.#buffer.set(value, at);
+    const at = this.reserve(4);
+    this.buffer.writeUInt32BE(value, at);
     return this;
   }
 
   /** An attribute around whatever `write` puts down, padded to four bytes. */
   attribute(type: number, write: (writer: this) => void): this {
-    const start = this.#reserve(attributeHeaderBytes);
+    const start = this.reserve(attributeHeaderBytes);
     write(this);
-    const length = this.#length - start;
+    const length = this.length - start;
     if (length > attributeBytesMax) {
       throw new RangeError(
         `cannot encode netlink attribute ${type & attributeTypeMask}: ${length} bytes exceed 65535`,
       );
     }
-    this.#buffer.writeUInt16LE(length, start);
-    this.#buffer.writeUInt16LE(type, start + 2);
+    this.buffer.writeUInt16LE(length, start);
+    this.buffer.writeUInt16LE(type, start + 2);
     this.#pad();
     return this;
   }
@@ -125,36 +105,19 @@ export class NetlinkWriter {
     return this.attribute(type, () => this.raw(Buffer.from(`${value}\0`)));
   }
 
-  /** Where the next byte goes: offsets of fields that are patched later. */
-  get length(): number {
-    return this.#length;
-  }
-
   finish(): Buffer {
     this.#endMessage();
-    return this.#buffer.subarray(0, this.#length);
+    return this.buffer.subarray(0, this.length);
   }
 
   #endMessage(): void {
-    if (this.#length === 0) return;
-    this.#buffer.writeUInt32LE(this.#length - this.#messageStart, this.#messageStart);
+    if (this.length === 0) return;
+    this.buffer.writeUInt32LE(this.length - this.#messageStart, this.#messageStart);
     this.#pad();
   }
 
   #pad(): void {
-    this.#reserve(align(this.#length) - this.#length);
-  }
-
-  #reserve(bytes: number): number {
-    const at = this.#length;
-    const end = at + bytes;
-    if (end > this.#buffer.length) {
-      const grown = Buffer.alloc(Math.max(end, this.#buffer.length * 2));
-      this.#buffer.copy(grown, 0, 0, at);
-      this.#buffer = grown;
-    }
-    this.#length = end;
-    return at;
+    this.reserve(align(this.length) - this.length);
   }
 }
 
