@@ -9,7 +9,7 @@ PAYLOAD_SOURCES := $(sort $(wildcard test/payload/*.c))
 PROGRAM_SOURCES := $(wildcard cli/*.ts cli/*/*.ts agent/*.ts agent/*/*.ts manifests/*.ts manifests/*/*.ts metrics/*.ts runtime/*.ts runtime/*/*.ts)
 PAYLOADS := $(patsubst test/payload/%.c,build/payload/%,$(PAYLOAD_SOURCES))
 
-.PHONY: all setup setup-tests demo test vm-test check bench types lint clean test-native conformance analyze
+.PHONY: all setup setup-tests demo test vm-test check bench types lint clean test-native conformance analyze simulate
 all: setup build/berth-helper $(PAYLOADS) build/compiled-ahead
 
 setup: node_modules/.package-lock.json
@@ -74,6 +74,10 @@ analyze:
 conformance: all
 	@bin/setup --conformance
 	test/conformance/run
+
+# Lives of a host with seeded faults; BERTH_SIMULATE_SEED=7 make simulate looks at one of them again.
+simulate: all
+	BERTH_SIMULATE_SEEDS=$${BERTH_SIMULATE_SEEDS:-20000} test/run test/simulation/simulation.test.ts --timeout=3h
 
 # In a network namespace of its own: what the peers do to the host's tables ends with it.
 bench: all

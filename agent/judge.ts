@@ -81,7 +81,11 @@ export class Judge {
       return { name, revision, ...evaluation, state: "degraded", verdict: "pending", reason };
     }
     const settled = gate === undefined ? this.#settle(app, evaluation) : evaluation;
-    const shown = heldBack(settled, enforcement.quarantine(name));
+    const shown = heldBack(
+      settled,
+      enforcement.quarantine(name),
+      enforcement.app(name) !== undefined,
+    );
     const state = enforcement.isSuspended(name) ? "suspended" : shown.state;
     return { name, revision, ...shown, state };
   }
@@ -158,9 +162,15 @@ function isWatched(rollout: RolloutRecord, afterVerdictMs: number, nowMs: number
 }
 
 /** An app whose newest revision is held back shows that, once what it went back to runs. */
-function heldBack(evaluation: AppEvaluation, quarantine: Quarantine | undefined): AppEvaluation {
+function heldBack(
+  evaluation: AppEvaluation,
+  quarantine: Quarantine | undefined,
+  isHeld: boolean,
+): AppEvaluation {
   if (quarantine === undefined) return evaluation;
-  const { verdict, reason } = evaluation;
+  const { reason } = evaluation;
+  // One that was not here before is gone again: that is how it should be.
+  const verdict = isHeld ? evaluation.verdict : "healthy";
   const why = `${quarantine.revision.slice(0, 12)} is held back: ${quarantine.reason}`;
   if (verdict === "healthy") return { ...evaluation, verdict: "rolled-back", reason: why };
   return { ...evaluation, reason: `${why}; what it went back to: ${reason}` };

@@ -5,6 +5,8 @@ import { isTrouble } from "./rollouts.ts";
 import { troubleOf } from "./troubles.ts";
 import type { AppTrouble } from "./verdict.ts";
 
+const retryMsMax = 60_000;
+
 type Failing = { readonly failures: number; readonly retryAtMs: number };
 
 /** When each app may be planned again, and what kept it from being as wanted. `""` stands for the host. */
@@ -35,7 +37,10 @@ export class Pacing {
   /** False while what failed lately is left alone. */
   mayTry(app: string): boolean {
     const failing = this.#failing.get(app);
-    return failing === undefined || failing.retryAtMs <= this.#options.clock.now();
+    if (failing === undefined) return true;
+    const leftMs = failing.retryAtMs - this.#options.clock.now();
+    // Longer than any delay after the clock was set back.
+    return leftMs <= 0 || leftMs > retryMsMax;
   }
 
   /** It was missed, or the time to try again what failed has come. */
@@ -76,7 +81,7 @@ export class Pacing {
         continue;
       }
       const failures = (this.#failing.get(app)?.failures ?? 0) + 1;
-      const delayMs = backoffMs({ failures, firstMs: 1_000, maxMs: 60_000, random: random() });
+      const delayMs = backoffMs({ failures, firstMs: 1_000, maxMs: retryMsMax, random: random() });
       this.#failing.set(app, { failures, retryAtMs: clock.now() + delayMs });
     }
   }

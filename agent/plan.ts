@@ -1,8 +1,8 @@
-import type { PortBinding } from "../runtime/container-spec.ts";
 import { isConditionMet } from "./conditions.ts";
 import type { ContainerChange } from "./container-change.ts";
 import type { Difference } from "./diff.ts";
 import type { ActualContainer, ActualState } from "./observe.ts";
+import { isAlive, portKey, serviceKey } from "./plan-keys.ts";
 import { push, sortByNeeds } from "./sort-steps.ts";
 import type { AwaitedCondition, PlannedStep, Step } from "./step.ts";
 import { stepTarget } from "./step.ts";
@@ -147,28 +147,35 @@ class PlanBuilder {
     this.#need(handOver, `start-container ${name}`);
     this.#need(handOver, `await-ready ${name}`);
     push(this.#starts, serviceKey(app, wanted.service.name), handOver);
-    for (const other of others) this.#addRetirement(other, wanted, handOver, reason);
+    // Two that swap a port cannot each wait for the other to take over first: then the old ones end before that.
+    const isLast = this.#ordering === "lazy";
+    const after = isLast ? handOver : `await-ready ${name}`;
+    const kept = new Set(isLast ? wanted.spec.ports.map(portKey) : []);
+    for (const other of others) this.#addRetirement(other, { wanted, after, kept, reason });
   }
 
   #addRetirement(
     other: ActualContainer,
-    { service, spec }: WantedContainer,
-    handOver: string,
-    reason: PlannedStep["reason"],
+    options: {
+      readonly wanted: WantedContainer;
+      readonly after: string;
+      readonly kept: ReadonlySet<string>;
+      readonly reason: PlannedStep["reason"];
+    },
   ): void {
+    const { wanted, after, kept, reason } = options;
     const { id, name, app, status } = other;
     const target = { id, name, app };
     if (!isAlive(status.state)) {
-      this.#addRemoval(other, handOver, reason);
+      this.#addRemoval(other, after, reason);
       return;
     }
-    const timeoutMs = service.stopGraceMs;
+    const timeoutMs = wanted.service.stopGraceMs;
     const drain = this.#add({ kind: "drain-container", timeoutMs, ...target }, reason);
-    this.#need(drain, handOver);
+    this.#need(drain, after);
     const graceMs = other.stopGraceMs;
     const stop = this.#add({ kind: "stop-container", graceMs, ...target }, reason);
     this.#need(stop, drain);
-    const kept = new Set(spec.ports.map(portKey));
     for (const port of status.spec.ports) {
       if (!kept.has(portKey(port))) push(this.#releases, portKey(port), stop);
     }
@@ -285,16 +292,4 @@ class PlanBuilder {
   #need(key: string, needed: string): void {
     if (key !== needed) this.#steps.get(key)?.needs.add(needed);
   }
-}
-
-function isAlive(state: string): boolean {
-  return state === "running" || state === "paused";
-}
-
-function serviceKey(app: string, service: string): string {
-  return `${app}/${service}`;
-}
-
-function portKey(port: PortBinding): string {
-  return `${port.hostPort}/${port.protocol}`;
 }

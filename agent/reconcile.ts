@@ -253,6 +253,7 @@ export class ReconcileLoop {
       difference: whole,
       actual,
       isInScope: (app) => inScope.has(app),
+      isUnderWay: (app) => this.#rollouts.isUnderWay(app),
     });
     this.#heldUntilMs = whole.heldUntilMs;
     for (const { kind } of difference.drift) meters.drift(kind);

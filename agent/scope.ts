@@ -1,7 +1,7 @@
 import type { PortBinding } from "../runtime/container-spec.ts";
 import type { ContainerChange } from "./container-change.ts";
 import type { Difference } from "./diff.ts";
-import type { ActualState } from "./observe.ts";
+import type { ActualContainer, ActualState } from "./observe.ts";
 import { overlaps } from "./port-overlap.ts";
 
 /** Apps that cannot go on because another, which is not looked at now, still has one of their ports: app -> why. */
@@ -15,8 +15,10 @@ export function withinScope(options: {
   readonly difference: Difference;
   readonly actual: ActualState;
   readonly isInScope: (app: string) => boolean;
+  /** Its steps are being applied: what its containers do not publish yet they may in a moment. */
+  readonly isUnderWay: (app: string) => boolean;
 }): { readonly difference: Difference; readonly blocked: Blocked } {
-  const { difference, actual, isInScope } = options;
+  const { difference, actual, isInScope, isUnderWay } = options;
   const blocked = new Map<string, string>();
   const isFree = (app: string) => isInScope(app) && !blocked.has(app);
   // Who is left out holds its own ports, which may block the next one.
@@ -25,7 +27,11 @@ export function withinScope(options: {
     for (const change of difference.containers) {
       const app = appOf(change);
       if (change.kind === "remove" || !isFree(app)) continue;
-      const holder = holderOf(change.wanted.spec.ports, actual, (other) => !isFree(other), app);
+      const holder = holderOf({
+        ports: change.wanted.spec.ports,
+        containers: actual.containers.filter((one) => one.app !== app && !isFree(one.app)),
+        isUnderWay,
+      });
       if (holder !== undefined) blocked.set(app, holder);
     }
   }
@@ -41,15 +47,15 @@ export function withinScope(options: {
   };
 }
 
-function holderOf(
-  ports: readonly PortBinding[],
-  actual: ActualState,
-  isOut: (app: string) => boolean,
-  own: string,
-): string | undefined {
-  for (const { name, app, status } of actual.containers) {
-    if (app === own || !isOut(app)) continue;
-    const port = status.publishedPorts.find((held) => ports.some((port) => overlaps(held, port)));
+function holderOf(options: {
+  readonly ports: readonly PortBinding[];
+  readonly containers: readonly ActualContainer[];
+  readonly isUnderWay: (app: string) => boolean;
+}): string | undefined {
+  const { ports, containers, isUnderWay } = options;
+  for (const { name, app, status } of containers) {
+    const taken = isUnderWay(app) ? status.spec.ports : status.publishedPorts;
+    const port = taken.find((held) => ports.some((one) => overlaps(held, one)));
     if (port === undefined) continue;
     return `waiting for ${name} to let go of port ${port.hostPort}/${port.protocol}`;
   }

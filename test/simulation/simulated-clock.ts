@@ -1,6 +1,6 @@
 import type { Clock } from "../../agent/clock.ts";
 
-type Sleeper = { readonly atMs: number; readonly wake: () => void };
+type Sleeper = { atMs: number; readonly wake: () => void };
 
 /** A clock that stands still until told. Between two sleepers everything that is ready to run is let run. */
 export class SimulatedClock implements Clock {
@@ -9,6 +9,12 @@ export class SimulatedClock implements Clock {
 
   now(): number {
     return this.#nowMs;
+  }
+
+  /** As when somebody sets the clock: who sleeps does so for as long as before. */
+  jump(byMs: number): void {
+    this.#nowMs += byMs;
+    for (const sleeper of this.#sleepers) sleeper.atMs += byMs;
   }
 
   sleep(durationMs: number, abort: AbortSignal): Promise<void> {

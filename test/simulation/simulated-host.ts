@@ -57,7 +57,13 @@ export class SimulatedHost {
   #liveDatabase = migrated(liveMigrations);
   #ids = 0;
   #agent:
-    | { core: Core; loop: ReconcileLoop; stop: AbortController; run: Promise<void> }
+    | {
+        core: Core;
+        loop: ReconcileLoop;
+        stop: AbortController;
+        run: Promise<void>;
+        life: { isOver: boolean };
+      }
     | undefined;
 
   get core(): Core {
@@ -68,13 +74,19 @@ export class SimulatedHost {
     return this.#running().loop;
   }
 
+  /** Aborted when the agent is killed; undefined while none runs. */
+  get alive(): AbortSignal | undefined {
+    return this.#agent?.stop.signal;
+  }
+
   async startAgent(options: { readonly rebooted?: boolean } = {}): Promise<void> {
-    const { clock, runtime } = this;
+    const { clock } = this;
+    const life = { isOver: false };
     const core = createCore({
-      runtime,
+      runtime: whileAlive(this.runtime, life),
       clock,
-      state: createStateStore(this.#stateDatabase),
-      live: createLiveStore(this.#liveDatabase),
+      state: whileAlive(createStateStore(this.#stateDatabase), life),
+      live: whileAlive(createLiveStore(this.#liveDatabase), life),
       events: createEventLog(this.#stateDatabase, () => clock.now()),
       random: () => 0,
       newContainerId: () =>
@@ -95,20 +107,21 @@ export class SimulatedHost {
     await recover(core, { rebooted: options.rebooted ?? false });
     const loop = new ReconcileLoop(core);
     const stop = new AbortController();
-    this.#agent = { core, loop, stop, run: loop.run(stop.signal) };
+    this.#agent = { core, loop, stop, run: loop.run(stop.signal), life };
     await clock.advance(0);
   }
 
   /** Like kill -9 between two instructions: nothing is closed in order. */
   async killAgent(): Promise<void> {
-    const { core, stop, run } = this.#running();
+    const { core, stop, run, life } = this.#running();
+    life.isOver = true;
     stop.abort();
     core.close();
     await run;
+    this.#agent = undefined;
     // A dead process hears no exits and its timers never fire.
     this.runtime.forgetListeners();
     core.events.flush();
-    this.#agent = undefined;
   }
 
   async reboot(): Promise<void> {
@@ -155,6 +168,20 @@ export async function withHost(work: (host: SimulatedHost) => Promise<void>): Pr
   } finally {
     await host.killAgent();
   }
+}
+
+/** What a dead process asks for does not happen any more. */
+function whileAlive<T extends object>(part: T, life: { readonly isOver: boolean }): T {
+  return new Proxy(part, {
+    get(target, key) {
+      const value: unknown = Reflect.get(target, key, target);
+      if (typeof value !== "function") return value;
+      return (...given: unknown[]) => {
+        if (life.isOver) throw new Error("the agent is dead");
+        return Reflect.apply(value, target, given) as unknown;
+      };
+    },
+  });
 }
 
 function migrated(scripts: readonly string[]): DatabaseSync {

@@ -42,6 +42,12 @@ export class SimulatedRuntime implements Runtime {
   /** References that a pull would find. */
   readonly registry = new Set<string>();
   drift: KernelDrift[] = [];
+  /** Comes before a change takes effect: may take its time, or reject. */
+  disturb: (call: string) => Promise<void> = async () => {};
+  /** Comes after every change. */
+  changed: () => void = () => {};
+  /** How an end is told to those who listen: not at all, once, or more often. */
+  tellEnd: (tell: () => void) => void = (tell) => tell();
   /** How long a pull takes. */
   pullMs = 0;
   /** Exit code of the healthcheck in a container, by container name. */
@@ -78,7 +84,10 @@ export class SimulatedRuntime implements Runtime {
     const record = { ...exit, finishedAtMs: this.#clock.now() };
     container.state = "exited";
     container.exit = record;
-    for (const listener of this.#listeners) listener(container.spec.id, record);
+    this.changed();
+    this.tellEnd(() => {
+      for (const listener of this.#listeners) listener(container.spec.id, record);
+    });
   }
 
   status(name: string): ContainerStatus | undefined {
@@ -86,10 +95,17 @@ export class SimulatedRuntime implements Runtime {
     return found === undefined ? undefined : this.#status(found);
   }
 
+  statuses(): ContainerStatus[] {
+    return [...this.#containers.values()].map((container) => this.#status(container));
+  }
+
   /** Like a power cut: records stay on disk, nothing runs and exits are unknown. */
   loseEverythingRunning(): void {
+    this.heldBack.clear();
     for (const container of this.#containers.values()) {
       if (container.state !== "running") continue;
+      // Whoever looks after what is not ours starts it again.
+      if (Object.keys(container.spec.labels).length === 0) continue;
       container.state = "exited";
       container.exit = { oomKilled: false, finishedAtMs: this.#clock.now() };
     }
@@ -122,17 +138,18 @@ export class SimulatedRuntime implements Runtime {
   }
 
   async createContainer(spec: ContainerSpec, options: { readonly heldBack?: boolean } = {}) {
-    this.#call(`create ${spec.name}`);
+    await this.#disturbed(`create ${spec.name}`);
     if (options.heldBack === true) this.heldBack.add(spec.id);
     this.#containers.set(spec.id, { spec, createdAtMs: this.#clock.now(), state: "created" });
   }
 
   async startContainer(id: string) {
     const container = this.#require(id);
-    this.#call(`start ${container.spec.name}`);
+    await this.#disturbed(`start ${container.spec.name}`);
     container.state = "running";
     container.startedAtMs = this.#clock.now();
     delete container.exit;
+    this.changed();
     const { startedAtMs } = container;
     const code = this.endsAtOnce.get(container.spec.name);
     if (code !== undefined) {
@@ -144,9 +161,10 @@ export class SimulatedRuntime implements Runtime {
   }
 
   async handOver({ from, to }: HandOver) {
-    this.#call(`hand-over ${this.#require(to).spec.name}`);
+    await this.#disturbed(`hand-over ${this.#require(to).spec.name}`);
     if (from !== undefined && this.#containers.has(from)) this.heldBack.add(from);
     this.heldBack.delete(to);
+    this.changed();
   }
 
   async openConnections(id: string) {
@@ -156,7 +174,7 @@ export class SimulatedRuntime implements Runtime {
   async stopContainer(id: string, { abort }: StopOptions) {
     const container = this.#require(id);
     const { name } = container.spec;
-    this.#call(`stop ${name}`);
+    await this.#disturbed(`stop ${name}`);
     const takesMs = this.stopMs.get(name);
     if (takesMs !== undefined) await this.#clock.sleep(takesMs, abort);
     this.exit(container.spec.name, { signal: 15, oomKilled: false });
@@ -186,7 +204,7 @@ export class SimulatedRuntime implements Runtime {
   async removeContainer(id: string) {
     const container = this.#containers.get(id);
     if (container === undefined) return;
-    this.#call(`remove ${container.spec.name}`);
+    await this.#disturbed(`remove ${container.spec.name}`);
     this.#containers.delete(id);
   }
 
@@ -232,7 +250,7 @@ export class SimulatedRuntime implements Runtime {
   }
 
   async ensureNetwork(spec: NetworkSpec) {
-    this.#call(`network ${spec.name}`);
+    await this.#disturbed(`network ${spec.name}`);
     this.#networks.set(spec.name, spec);
     return networkStatus(spec);
   }
@@ -247,7 +265,7 @@ export class SimulatedRuntime implements Runtime {
   }
 
   async ensureVolume(spec: VolumeSpec) {
-    this.#call(`volume ${spec.name}`);
+    await this.#disturbed(`volume ${spec.name}`);
     this.#volumes.set(spec.name, spec);
     return { ...spec, path: "", createdAtMs: 0, usedBy: [] };
   }
@@ -272,6 +290,11 @@ export class SimulatedRuntime implements Runtime {
   async destroy() {
     this.#containers.clear();
     this.#networks.clear();
+  }
+
+  async #disturbed(call: string): Promise<void> {
+    this.#call(call);
+    await this.disturb(call);
   }
 
   #call(call: string): void {
