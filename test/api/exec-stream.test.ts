@@ -1,5 +1,6 @@
 import { request } from "node:http";
-import type { Duplex } from "node:stream";
+import { type Duplex, Writable } from "node:stream";
+import { setImmediate } from "node:timers/promises";
 import { fc, testProp } from "@fast-check/ava";
 import test, { type ExecutionContext } from "ava";
 import {
@@ -107,14 +108,17 @@ for (const { title, bytes, says } of [
   },
 ]) {
   test(`an exec stream refuses ${title}`, async (t) => {
+    const sent = Promise.withResolvers<void>();
     const agent = await startTestAgent(t, {
       exec: async (_name, spec) => {
-        // Late enough for every frame to arrive before the process exists.
-        await pause(100);
-        return startSession(spec);
+        // Every frame arrives before the process exists: what was sent is read within some turns of this loop.
+        await sent.promise;
+        for (let turn = 0; turn < 100; turn += 1) await setImmediate();
+        // It takes nothing, so that nothing is credited.
+        return { ...startSession(spec), stdin: new Writable({ write() {} }) };
       },
     });
-    const said = await talk(t, agent.socketPath, bytes);
+    const said = await talk(t, agent.socketPath, bytes, sent.resolve);
     const last = said.at(-1);
     t.is(last?.type, FRAME.error);
     const { error, kind } = JSON.parse(String(last?.payload));
@@ -157,6 +161,7 @@ async function talk(
   t: ExecutionContext,
   socketPath: string,
   bytes: Buffer,
+  onSent: () => void = () => undefined,
 ): Promise<readonly Frame[]> {
   const connection = await new Promise<Duplex>((resolve, reject) => {
     const asking = request({
@@ -170,7 +175,7 @@ async function talk(
   });
   t.teardown(() => connection.destroy());
   connection.on("error", () => undefined);
-  connection.write(bytes);
+  connection.write(bytes, onSent);
   const decode = createFrameDecoder();
   const frames: Frame[] = [];
   for await (const chunk of connection) frames.push(...decode(chunk));
