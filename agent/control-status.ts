@@ -38,10 +38,10 @@ export function readStatus({ core, loop, source, instance }: ControlContext): St
   };
 }
 
-/** True when the newest commit is valid, runs and is healthy. */
+/** True when the wanted revision runs and is healthy. A newer commit that was refused is not wanted. */
 export function isReady(context: ControlContext): boolean {
-  const { wanted, running, errors, apps } = readStatus(context);
-  const isFollowed = wanted !== null && wanted === running && errors.length === 0;
+  const { wanted, running, apps } = readStatus(context);
+  const isFollowed = wanted !== null && wanted === running;
   return isFollowed && apps.every(({ verdict }) => verdict === "healthy");
 }
 
