@@ -55,7 +55,10 @@ export class ContainerReader {
       if (entry.when === "active" && !areLimitsDue && this.#cpuUsageUs === usedBeforeUs) continue;
       if (entry.when === "quota" && !hasQuota(this.#reading.values)) continue;
       const outcome = readInto(entry, this.#reading);
-      if (outcome === "missing") (missing ??= new Set()).add(entry);
+      if (outcome === "missing") {
+        missing ??= new Set();
+        missing.add(entry);
+      }
       if (outcome === "gone" || (outcome === "missing" && !isNew && isCounter(entry))) {
         this.#files = files;
         this.close();

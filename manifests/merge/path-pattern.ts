@@ -42,7 +42,10 @@ class Branch<Value> implements PatternTree<Value> {
   }
 
   grow(step: string): Branch<Value> {
-    if (step === "*") return (this.#any ??= new Branch());
+    if (step === "*") {
+      this.#any ??= new Branch();
+      return this.#any;
+    }
     const known = this.#named.get(step) ?? new Branch();
     this.#named.set(step, known);
     return known;
