@@ -2,14 +2,14 @@ import { randomBytes } from "node:crypto";
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import type { Runtime } from "../runtime/runtime.ts";
-import { applySteps, type Executors } from "./apply.ts";
 import { systemClock } from "./clock.ts";
-import { diffState } from "./diff.ts";
 import { createLog } from "./log.ts";
 import { actualState } from "./observe.ts";
 import { openStores, type Stores } from "./open-stores.ts";
-import { planSteps } from "./plan.ts";
-import type { StepTrace } from "./step-trace.ts";
+import { diffState } from "./plan/diff.ts";
+import { planSteps } from "./plan/plan.ts";
+import { applySteps, type Executors } from "./rollout/apply.ts";
+import type { StepTrace } from "./rollout/step-trace.ts";
 import { claimRoot } from "./store/root-owner.ts";
 
 const parallelMax = 8;

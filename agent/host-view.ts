@@ -3,7 +3,7 @@ import type { Observation, Runtime } from "../runtime/runtime.ts";
 import type { ContainerIndex } from "./container-index.ts";
 import type { HealthMonitor } from "./health/health-monitor.ts";
 import { type ActualState, actualState } from "./observe.ts";
-import type { RestartSupervisor } from "./restart-supervisor.ts";
+import type { RestartSupervisor } from "./restart/restart-supervisor.ts";
 import type { LiveStore } from "./store/live-store.ts";
 import type { StateStore } from "./store/state-store.ts";
 

@@ -1,7 +1,7 @@
 import type { AgentMetrics } from "../metrics/agent-metrics.ts";
-import type { StepOutcome } from "./apply.ts";
-import type { Verdict } from "./control.ts";
-import type { StepKind } from "./step.ts";
+import type { Verdict } from "./control/control.ts";
+import type { StepKind } from "./plan/step.ts";
+import type { StepOutcome } from "./rollout/apply.ts";
 
 /** What the loop tells its metrics. */
 export type Meters = {

@@ -1,20 +1,20 @@
-import type { StepOutcome } from "./apply.ts";
 import { backoffMs } from "./backoff.ts";
 import type { Core } from "./core.ts";
-import { diffState } from "./diff.ts";
-import { createExecutors } from "./executors.ts";
-import { type AppStanding, Judge } from "./judge.ts";
 import type { HeldFigures } from "./meters.ts";
 import type { ActualState } from "./observe.ts";
-import { Pacing } from "./pacing.ts";
-import { planSteps } from "./plan.ts";
-import { type Gate, type Promotion, promoteApps } from "./promotion.ts";
-import { settlesInMs } from "./readiness.ts";
-import { type Applied, isTrouble, Rollouts } from "./rollouts.ts";
-import { withinScope } from "./scope.ts";
-import { splitPlan } from "./split-plan.ts";
-import { VerdictLog } from "./verdict-log.ts";
-import type { WantedState } from "./wanted-state.ts";
+import { diffState } from "./plan/diff.ts";
+import { planSteps } from "./plan/plan.ts";
+import { withinScope } from "./plan/scope.ts";
+import { splitPlan } from "./plan/split-plan.ts";
+import type { WantedState } from "./plan/wanted-state.ts";
+import type { StepOutcome } from "./rollout/apply.ts";
+import { createExecutors } from "./rollout/executors.ts";
+import { type AppStanding, Judge } from "./rollout/judge.ts";
+import { Pacing } from "./rollout/pacing.ts";
+import { type Gate, type Promotion, promoteApps } from "./rollout/promotion.ts";
+import { settlesInMs } from "./rollout/readiness.ts";
+import { type Applied, isTrouble, Rollouts } from "./rollout/rollouts.ts";
+import { VerdictLog } from "./rollout/verdict-log.ts";
 
 /** How things stood at the end of a round. */
 export type Round = {

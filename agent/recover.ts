@@ -1,7 +1,7 @@
 import type { Core } from "./core.ts";
-import { isStoppedByHand } from "./diff.ts";
-import { forgetContainer } from "./executors.ts";
 import type { ActualState } from "./observe.ts";
+import { isStoppedByHand } from "./plan/diff.ts";
+import { forgetContainer } from "./rollout/executors.ts";
 
 /**
  * Takes over from an agent that ended at any moment: half-done steps are finished or undone by the loop, because

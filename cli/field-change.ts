@@ -1,4 +1,4 @@
-import type { FieldChange } from "../agent/control.ts";
+import type { FieldChange } from "../agent/control/control.ts";
 import { printable } from "./terminal.ts";
 
 /** `environment.PORT: 80 -> 81`. */

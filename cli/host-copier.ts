@@ -1,7 +1,7 @@
 /** The host's side of a copy: the helper, which resolves every name of an archive beneath where it is put. */
 import { type ChildProcess, spawn } from "node:child_process";
 import { PassThrough, type Readable, type Writable } from "node:stream";
-import { helperPath } from "../runtime/helper-path.ts";
+import { helperPath } from "../runtime/helper/helper-path.ts";
 
 const stderrBytesMax = 65_536;
 

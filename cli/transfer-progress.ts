@@ -1,5 +1,9 @@
 /** The progress line of a pull or a push. */
-import { TransferMeter, type TransferStep, type TransferSummary } from "../agent/transfer-meter.ts";
+import {
+  TransferMeter,
+  type TransferStep,
+  type TransferSummary,
+} from "../agent/images/transfer-meter.ts";
 import { formatAge, formatBytes } from "./figures.ts";
 
 export class TransferProgress {

@@ -3,27 +3,32 @@ import { rm } from "node:fs/promises";
 import { detectCgroups } from "./cgroups/cgroup-host.ts";
 import { makeParentCgroup, moveToCgroup, removeCgroup } from "./cgroups/container-cgroup.ts";
 import { limitDrift, writeLimits } from "./cgroups/limit-drift.ts";
-import { readChanges } from "./container-changes.ts";
-import type { ContainerContext } from "./container-context.ts";
-import { cgroupPathOf, pathsOf, stagingDirOf, supervisorsCgroupOf } from "./container-context.ts";
-import { execProcess } from "./container-exec.ts";
-import { commitContainer, exportContainer } from "./container-image.ts";
-import { readLog } from "./container-logs.ts";
-import { outOfMemoryKills } from "./container-watch.ts";
-import { Containers } from "./containers.ts";
+import { readChanges } from "./containers/container-changes.ts";
+import type { ContainerContext } from "./containers/container-context.ts";
+import {
+  cgroupPathOf,
+  pathsOf,
+  stagingDirOf,
+  supervisorsCgroupOf,
+} from "./containers/container-context.ts";
+import { execProcess } from "./containers/container-exec.ts";
+import { commitContainer, exportContainer } from "./containers/container-image.ts";
+import { readLog } from "./containers/container-logs.ts";
+import { outOfMemoryKills } from "./containers/container-watch.ts";
+import { Containers } from "./containers/containers.ts";
+import { openConnections } from "./containers/hand-over.ts";
+import { HeldBack } from "./containers/held-back.ts";
+import { IdLeases } from "./containers/id-leases.ts";
+import { Inventory } from "./containers/inventory.ts";
+import { Volumes } from "./containers/volumes.ts";
 import { hostFeatures } from "./doctor.ts";
-import { openConnections } from "./hand-over.ts";
-import { HeldBack } from "./held-back.ts";
-import { helperPath } from "./helper-path.ts";
-import { IdLeases } from "./id-leases.ts";
+import { helperPath } from "./helper/helper-path.ts";
+import { Launcher } from "./helper/launcher.ts";
+import { LayerUnpacker } from "./helper/layer-unpacker.ts";
+import { attachToContainer } from "./helper/supervisor-client.ts";
 import { openImageStore } from "./images/open-image-store.ts";
-import { Inventory } from "./inventory.ts";
-import { Launcher } from "./launcher.ts";
-import { LayerUnpacker } from "./layer-unpacker.ts";
 import { openNetworks } from "./network/networks.ts";
 import type { KernelDrift, Observation, Runtime, RuntimeOptions } from "./runtime.ts";
-import { attachToContainer } from "./supervisor-client.ts";
-import { Volumes } from "./volumes.ts";
 
 const destroyGraceMs = 10_000;
 

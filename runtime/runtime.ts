@@ -1,9 +1,9 @@
 /** The face of the runtime: what an agent may ask of it. Implemented by `openRuntime` in `open-runtime.ts`. */
 import type { DatabaseSync } from "node:sqlite";
 import type { ContainerSpec, ExecSpec, PortBinding } from "./container-spec.ts";
-import type { CopySpec } from "./copy-spec.ts";
 import type { HostFeature } from "./host-features.ts";
 import type { Image, ImageMeters, ImageStore, MadeImage } from "./images/image-store.ts";
+import type { CopySpec } from "./program/copy-spec.ts";
 import type { RegistrySettings } from "./registry/registry-settings.ts";
 import type { TrustPolicy } from "./trust/trust-policy.ts";
 

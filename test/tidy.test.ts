@@ -22,7 +22,7 @@ const importTable: Readonly<Record<string, readonly string[]>> = {
 /** `doctor` asks the host itself, without an agent; `cli/oci` is the command line of `runtime/oci`. */
 const importExceptions = new Set([
   "cli -> runtime/doctor.ts",
-  "cli -> runtime/helper-path.ts",
+  "cli -> runtime/helper/helper-path.ts",
   "cli -> runtime/host-features.ts",
   "cli -> runtime/container-spec.ts",
   "cli -> runtime/runtime.ts",

@@ -3,7 +3,7 @@ import { once } from "node:events";
 import type { Duplex } from "node:stream";
 import type { ExecSpec } from "../../runtime/container-spec.ts";
 import type { ExitRecord, ProcessSession } from "../../runtime/runtime.ts";
-import type { Control } from "../control.ts";
+import type { Control } from "../control/control.ts";
 import { describeError } from "./api-error.ts";
 import {
   EXEC_PROTOCOL,

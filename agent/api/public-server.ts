@@ -2,7 +2,7 @@
 import type { IncomingMessage, Server, ServerResponse } from "node:http";
 import { constants, gzip } from "node:zlib";
 import type { Log } from "../../runtime/runtime.ts";
-import type { Control } from "../control.ts";
+import type { Control } from "../control/control.ts";
 import type { HookReceiver } from "../webhook/hook-receiver.ts";
 import { createHostCheck } from "./allowed-hosts.ts";
 import { http } from "./lean-http.ts";

@@ -1,7 +1,7 @@
 import { once } from "node:events";
 import type { ServerResponse } from "node:http";
 import type { z } from "zod";
-import type { Control } from "../control.ts";
+import type { Control } from "../control/control.ts";
 import { RequestError, sendJson } from "./api-error.ts";
 import { sendLines } from "./line-stream.ts";
 import { describeMistakes } from "./requests.ts";

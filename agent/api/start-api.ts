@@ -3,7 +3,7 @@ import type { Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { hostname } from "node:os";
 import type { Log } from "../../runtime/runtime.ts";
-import type { Control } from "../control.ts";
+import type { Control } from "../control/control.ts";
 import type { HookReceiver } from "../webhook/hook-receiver.ts";
 import { sendError } from "./api-error.ts";
 import { EXEC_PROTOCOL } from "./exec-frames.ts";

@@ -1,5 +1,5 @@
 /** The page at `/`: the status as plain HTML, without scripts. */
-import type { StatusReport } from "../control.ts";
+import type { StatusReport } from "../control/control.ts";
 
 /** Every value is escaped: names and messages come from manifests, images and the network. */
 export function renderStatusPage(status: StatusReport): string {

@@ -1,4 +1,4 @@
-import type { TransferStep } from "../transfer-meter.ts";
+import type { TransferStep } from "../images/transfer-meter.ts";
 import { lineOfError, openLineStream } from "./line-stream.ts";
 import type { Call } from "./route.ts";
 

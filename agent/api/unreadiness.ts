@@ -1,4 +1,4 @@
-import type { StatusReport } from "../control.ts";
+import type { StatusReport } from "../control/control.ts";
 
 /** One line for people: why the wanted revision does not run healthy here. */
 export function describeUnreadiness(status: StatusReport): string {

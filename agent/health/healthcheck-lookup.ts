@@ -1,6 +1,6 @@
 import type { Healthcheck } from "../../manifests/desired-state.ts";
 import type { ImageHealthcheck, ImageStore } from "../../runtime/images/image-store.ts";
-import type { WantedContainer } from "../wanted-state.ts";
+import type { WantedContainer } from "../plan/wanted-state.ts";
 import { effectiveCheck } from "./effective-check.ts";
 
 const digestsMax = 1_000;

@@ -1,4 +1,4 @@
-import type { AgentEvent } from "../control.ts";
+import type { AgentEvent } from "../control/control.ts";
 import { type Occasion, occasions } from "./notify-config.ts";
 
 /** What is told: names, revisions and reasons as the status shows them; never a value of the environment. */

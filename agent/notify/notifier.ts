@@ -2,7 +2,7 @@ import { createHash } from "node:crypto";
 import type { Log } from "../../runtime/runtime.ts";
 import { backoffMs } from "../backoff.ts";
 import type { Clock } from "../clock.ts";
-import type { AgentEvent } from "../control.ts";
+import type { AgentEvent } from "../control/control.ts";
 import { describeError } from "../log.ts";
 import type { EventLog } from "../store/event-log.ts";
 import { describeEvent, type Notification } from "./notification.ts";

@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { defaultCapabilities } from "../../runtime/capabilities.ts";
+import { defaultCapabilities } from "../../runtime/plan/capabilities.ts";
 import { Trust } from "./trust.ts";
 
 const AbsolutePath = z

@@ -4,7 +4,7 @@ import { link, open, readFile, rm } from "node:fs/promises";
 import { join } from "node:path";
 import type { App, DesiredState, ServiceMount } from "../../manifests/desired-state.ts";
 import { decryptSecret } from "../../manifests/secrets/secret-file.ts";
-import { treeRoot } from "../../runtime/tree-paths.ts";
+import { treeRoot } from "../../runtime/containers/tree-paths.ts";
 import type { StateStore, StoredSecret } from "../store/state-store.ts";
 import { readIdentities } from "./identity-file.ts";
 

@@ -1,5 +1,5 @@
 import type { DatabaseSync } from "node:sqlite";
-import type { AgentEvent } from "../control.ts";
+import type { AgentEvent } from "../control/control.ts";
 import { inTransaction } from "./open-database.ts";
 
 export type NewEvent = {

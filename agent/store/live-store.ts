@@ -1,5 +1,5 @@
 import type { DatabaseSync } from "node:sqlite";
-import type { FieldChange } from "../control.ts";
+import type { FieldChange } from "../control/control.ts";
 import type { Migrations } from "./open-database.ts";
 
 export const liveMigrations: Migrations = [

@@ -1,6 +1,6 @@
 import type { DatabaseSync } from "node:sqlite";
 import type { App } from "../../manifests/desired-state.ts";
-import type { Verdict } from "../control.ts";
+import type { Verdict } from "../control/control.ts";
 
 /** An app as it is held on this host: promoted from a revision once everything it needs was there. */
 export type EnforcedApp = {

@@ -3,8 +3,8 @@ import { chown, mkdir, open, readdir, rename, rm, stat } from "node:fs/promises"
 import { dirname, join } from "node:path";
 import type { FileReader } from "../../manifests/desired-state.ts";
 import type { FileTree, TreeFile } from "../../manifests/trees/file-tree.ts";
+import { treesDir } from "../../runtime/containers/tree-paths.ts";
 import { LAYER_ID_BASE } from "../../runtime/images/layer-ids.ts";
-import { treesDir } from "../../runtime/tree-paths.ts";
 
 /** Files of revisions that containers mount, kept on this host: each tree below its digest, never changed. */
 export type TreeStore = {

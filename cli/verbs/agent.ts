@@ -1,5 +1,5 @@
 import type { Command } from "commander";
-import type { AgentOptions } from "../../agent/agent-options.ts";
+import type { AgentOptions } from "../../agent/settings/agent-options.ts";
 import { CliError } from "../cli-error.ts";
 import type { Context } from "../context.ts";
 

@@ -1,5 +1,5 @@
 import type { Command } from "commander";
-import type { StatusReport } from "../../agent/control.ts";
+import type { StatusReport } from "../../agent/control/control.ts";
 import { checkInstance } from "../../agent/store/root-owner.ts";
 import { AgentAbsentError, call } from "../agent-client.ts";
 import type { Context } from "../context.ts";

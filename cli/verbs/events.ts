@@ -1,5 +1,5 @@
 import type { Command } from "commander";
-import type { AgentEvent } from "../../agent/control.ts";
+import type { AgentEvent } from "../../agent/control/control.ts";
 import { readLines } from "../agent-client.ts";
 import type { Context } from "../context.ts";
 import { print, printable, style, whenDrained } from "../terminal.ts";

@@ -1,6 +1,6 @@
 import { resolve } from "node:path";
 import type { Command } from "commander";
-import type { ImageReport } from "../../agent/image-control.ts";
+import type { ImageReport } from "../../agent/control/image-control.ts";
 import { call } from "../agent-client.ts";
 import type { Context } from "../context.ts";
 import { formatBytes, formatShort, formatSince } from "../figures.ts";

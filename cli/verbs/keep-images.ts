@@ -1,5 +1,5 @@
 import type { Command } from "commander";
-import type { ImageReport, PruneReport } from "../../agent/image-control.ts";
+import type { ImageReport, PruneReport } from "../../agent/control/image-control.ts";
 import { call } from "../agent-client.ts";
 import type { Context } from "../context.ts";
 import { formatBytes, formatShort, formatSince } from "../figures.ts";

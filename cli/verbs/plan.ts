@@ -1,4 +1,4 @@
-import type { PlanReport } from "../../agent/control.ts";
+import type { PlanReport } from "../../agent/control/control.ts";
 import { call } from "../agent-client.ts";
 import type { Context } from "../context.ts";
 import { describeChange } from "../field-change.ts";

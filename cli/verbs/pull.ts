@@ -1,6 +1,6 @@
 import type { Command } from "commander";
-import type { ImageReport } from "../../agent/image-control.ts";
-import type { TransferStep } from "../../agent/transfer-meter.ts";
+import type { ImageReport } from "../../agent/control/image-control.ts";
+import type { TransferStep } from "../../agent/images/transfer-meter.ts";
 import { readLines } from "../agent-client.ts";
 import { CliError } from "../cli-error.ts";
 import type { Context } from "../context.ts";

@@ -1,5 +1,5 @@
 import type { Command } from "commander";
-import type { TransferStep } from "../../agent/transfer-meter.ts";
+import type { TransferStep } from "../../agent/images/transfer-meter.ts";
 import { readLines } from "../agent-client.ts";
 import { CliError } from "../cli-error.ts";
 import type { Context } from "../context.ts";

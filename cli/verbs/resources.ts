@@ -1,5 +1,5 @@
 import type { Command } from "commander";
-import type { NetworkReport, VolumeReport } from "../../agent/resource-control.ts";
+import type { NetworkReport, VolumeReport } from "../../agent/control/resource-control.ts";
 import type { FileChange } from "../../runtime/runtime.ts";
 import { call } from "../agent-client.ts";
 import { CliError } from "../cli-error.ts";

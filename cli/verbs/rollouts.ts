@@ -1,5 +1,5 @@
 import type { Command } from "commander";
-import type { RolloutReport, WhyReport } from "../../agent/rollout-control.ts";
+import type { RolloutReport, WhyReport } from "../../agent/control/rollout-control.ts";
 import { call } from "../agent-client.ts";
 import type { Context } from "../context.ts";
 import { describeChange } from "../field-change.ts";

@@ -2,7 +2,7 @@ import { mkdir, readdir, rm, stat, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import type { Command } from "commander";
 import { readIdentities } from "../../agent/secrets/identity-file.ts";
-import { identityFileDefault } from "../../agent/settings.ts";
+import { identityFileDefault } from "../../agent/settings/settings.ts";
 import { encryptAge, newIdentity } from "../../manifests/secrets/age.ts";
 import { secretFormat, sopsFormatOf } from "../../manifests/secrets/secret-file.ts";
 import { encryptSops } from "../../manifests/secrets/sops-file.ts";

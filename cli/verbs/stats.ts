@@ -1,5 +1,5 @@
 import type { Command } from "commander";
-import type { ContainerStats } from "../../agent/control.ts";
+import type { ContainerStats } from "../../agent/control/control.ts";
 import { readLines } from "../agent-client.ts";
 import type { Context } from "../context.ts";
 import { formatBytes } from "../figures.ts";

@@ -1,4 +1,4 @@
-import type { StatusReport } from "../../agent/control.ts";
+import type { StatusReport } from "../../agent/control/control.ts";
 import { call } from "../agent-client.ts";
 import type { Context } from "../context.ts";
 import { formatShort, formatSince } from "../figures.ts";

@@ -1,5 +1,5 @@
 import type { Command } from "commander";
-import type { AgentEvent, SyncReport } from "../../agent/control.ts";
+import type { AgentEvent, SyncReport } from "../../agent/control/control.ts";
 import { call, readLines } from "../agent-client.ts";
 import type { Context } from "../context.ts";
 import { formatShort } from "../figures.ts";

@@ -1,5 +1,5 @@
 import type { Command } from "commander";
-import type { TopEntry } from "../../agent/control.ts";
+import type { TopEntry } from "../../agent/control/control.ts";
 import { call } from "../agent-client.ts";
 import type { Context } from "../context.ts";
 import { formatBytes } from "../figures.ts";

@@ -1,5 +1,5 @@
 import type { Command } from "commander";
-import type { ContainerEnd } from "../../agent/control.ts";
+import type { ContainerEnd } from "../../agent/control/control.ts";
 import { call } from "../agent-client.ts";
 import { CliError } from "../cli-error.ts";
 import type { Context } from "../context.ts";

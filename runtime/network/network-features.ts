@@ -1,7 +1,7 @@
 import { randomBytes } from "node:crypto";
-import { helperPath } from "../helper-path.ts";
+import { helperPath } from "../helper/helper-path.ts";
+import { Launcher } from "../helper/launcher.ts";
 import type { HostFeature } from "../host-features.ts";
-import { Launcher } from "../launcher.ts";
 import type { Log } from "../runtime.ts";
 import {
   type NetlinkTransact,

@@ -1,7 +1,7 @@
 import { existsSync } from "node:fs";
 import { detectCgroups } from "../cgroups/cgroup-host.ts";
 import { isFrozen } from "../cgroups/container-cgroup.ts";
-import { isAlive } from "../process-identity.ts";
+import { isAlive } from "../helper/process-identity.ts";
 import type { OciState } from "./hooks.ts";
 import type { OciRecord, StateDirectory } from "./state-directory.ts";
 

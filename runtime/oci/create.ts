@@ -2,7 +2,7 @@ import { existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { resolve } from "node:path";
 import { type CgroupHost, detectCgroups } from "../cgroups/cgroup-host.ts";
 import { isFrozen } from "../cgroups/container-cgroup.ts";
-import { helperPath } from "../helper-path.ts";
+import { helperPath } from "../helper/helper-path.ts";
 import { cgroupPath, cgroupPids, dirsOf, makeCgroup, removeCgroup } from "./cgroup-path.ts";
 import { type HookPlans, planHooks } from "./hooks.ts";
 import { launch } from "./launch.ts";

@@ -1,8 +1,8 @@
 import { mkdtempSync, readlinkSync, rmSync, writeFileSync } from "node:fs";
 import { resolve } from "node:path";
-import { helperPath } from "../helper-path.ts";
-import { namespaceFlag } from "../kernel-flags.ts";
-import type { ProcessIdentity } from "../launcher.ts";
+import { helperPath } from "../helper/helper-path.ts";
+import type { ProcessIdentity } from "../helper/launcher.ts";
+import { namespaceFlag } from "../program/kernel-flags.ts";
 import { requireStatus } from "./container-status.ts";
 import { execCgroup } from "./exec-cgroup.ts";
 import { launch } from "./launch.ts";

@@ -1,8 +1,8 @@
 import { readFileSync, rmSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
-import type { ProcessIdentity } from "../launcher.ts";
-import { isAlive } from "../process-identity.ts";
-import { attachToContainer, SupervisorClient } from "../supervisor-client.ts";
+import type { ProcessIdentity } from "../helper/launcher.ts";
+import { isAlive } from "../helper/process-identity.ts";
+import { attachToContainer, SupervisorClient } from "../helper/supervisor-client.ts";
 
 /** Signals that somebody sends to this process and means for the one in the container. */
 const forwarded = ["SIGHUP", "SIGINT", "SIGQUIT", "SIGTERM", "SIGUSR1", "SIGUSR2"] as const;

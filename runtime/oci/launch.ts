@@ -1,10 +1,10 @@
 import { spawn } from "node:child_process";
 import type { Readable } from "node:stream";
-import { readHelperError } from "../helper-error.ts";
-import type { ProcessIdentity } from "../launcher.ts";
-import { type Message, receiveMessages, sendMessage } from "../message-stream.ts";
+import { readHelperError } from "../helper/helper-error.ts";
+import type { ProcessIdentity } from "../helper/launcher.ts";
+import { type Message, receiveMessages, sendMessage } from "../helper/message-stream.ts";
+import { WireReader, WireWriter } from "../helper/wire.ts";
 import { message, startFlag } from "../protocol.ts";
-import { WireReader, WireWriter } from "../wire.ts";
 
 export type Launch = {
   readonly helperPath: string;

@@ -1,5 +1,5 @@
-import type { FsParameter } from "../host-operations.ts";
-import { mountAttribute, propagationFlag } from "../kernel-flags.ts";
+import type { FsParameter } from "../program/host-operations.ts";
+import { mountAttribute, propagationFlag } from "../program/kernel-flags.ts";
 
 /** What the options of a mount come to. */
 export type MountOptions = {

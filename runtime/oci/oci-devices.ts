@@ -1,8 +1,8 @@
 import { writeFileSync } from "node:fs";
 import type { CgroupHost } from "../cgroups/cgroup-host.ts";
 import type { DeviceRule } from "../cgroups/device-rules.ts";
-import { containerDevices } from "../default-mounts.ts";
-import type { DeviceNode } from "../start-plan.ts";
+import { containerDevices } from "../plan/default-mounts.ts";
+import type { DeviceNode } from "../plan/start-plan.ts";
 import type { OciConfig, OciDeviceCgroup } from "./oci-config.ts";
 
 /** The nodes that the specification gives every container, and those of `linux.devices`, which win. */

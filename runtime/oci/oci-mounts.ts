@@ -1,7 +1,7 @@
 import { statSync } from "node:fs";
 import { basename, resolve } from "node:path";
-import { mountAttribute, propagationFlag } from "../kernel-flags.ts";
-import type { IdMaps, PlannedMount } from "../start-plan.ts";
+import type { IdMaps, PlannedMount } from "../plan/start-plan.ts";
+import { mountAttribute, propagationFlag } from "../program/kernel-flags.ts";
 import { type MountOptions, readMountOptions } from "./mount-options.ts";
 import type { OciConfig, OciMount } from "./oci-config.ts";
 

@@ -1,5 +1,5 @@
 import { readFileSync, readlinkSync } from "node:fs";
-import type { NamespacePlan, NamespacePlans } from "../start-plan.ts";
+import type { NamespacePlan, NamespacePlans } from "../plan/start-plan.ts";
 import type { OciConfig } from "./oci-config.ts";
 import { toRange } from "./oci-mounts.ts";
 

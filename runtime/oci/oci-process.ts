@@ -1,10 +1,10 @@
 import { readFileSync } from "node:fs";
 import { arch, release } from "node:os";
-import { capabilityBits } from "../capabilities.ts";
-import { hasSelinux, planLabel } from "../plan-label.ts";
+import { capabilityBits } from "../plan/capabilities.ts";
+import { hasSelinux, planLabel } from "../plan/plan-label.ts";
+import type { CapabilitySets, LabelPlan, ProcessPlan, RlimitPlan } from "../plan/start-plan.ts";
 import { compileSeccomp } from "../seccomp/compile-seccomp.ts";
 import { SeccompProfile } from "../seccomp/profile.ts";
-import type { CapabilitySets, LabelPlan, ProcessPlan, RlimitPlan } from "../start-plan.ts";
 import type { OciConfig, OciProcess } from "./oci-config.ts";
 
 /** `process` of a configuration, with the filter that goes with every process of its container. */

@@ -1,7 +1,8 @@
-import { openCgroup, prepareCgroup } from "../cgroup-program.ts";
-import type { HostOperations } from "../host-operations.ts";
-import { namespaceFlag, propagationFlag } from "../kernel-flags.ts";
-import type { ProcessIdentity } from "../launcher.ts";
+import type { ProcessIdentity } from "../helper/launcher.ts";
+import type { ProcessPlan, StartPlan } from "../plan/start-plan.ts";
+import { openCgroup, prepareCgroup } from "../program/cgroup-program.ts";
+import type { HostOperations } from "../program/host-operations.ts";
+import { namespaceFlag, propagationFlag } from "../program/kernel-flags.ts";
 import {
   makeOwnNodes,
   mapText,
@@ -9,12 +10,11 @@ import {
   placeMounts,
   prepareMounts,
   sealMounts,
-} from "../mounts-program.ts";
-import { cloneFlags, enterNamespaces } from "../namespaces-program.ts";
-import type { Slot } from "../operation-list.ts";
-import { finishProcess, openLabel } from "../process-program.ts";
-import { Program } from "../program.ts";
-import type { ProcessPlan, StartPlan } from "../start-plan.ts";
+} from "../program/mounts-program.ts";
+import { cloneFlags, enterNamespaces } from "../program/namespaces-program.ts";
+import type { Slot } from "../program/operation-list.ts";
+import { finishProcess, openLabel } from "../program/process-program.ts";
+import { Program } from "../program/program.ts";
 import type { CgroupDirs } from "./cgroup-path.ts";
 import type { HookPlan, HookPlans } from "./hooks.ts";
 import type { OciPlan } from "./oci-plan.ts";

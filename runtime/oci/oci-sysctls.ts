@@ -1,4 +1,4 @@
-import type { NamespacePlans, SysctlPlan } from "../start-plan.ts";
+import type { NamespacePlans, SysctlPlan } from "../plan/start-plan.ts";
 
 const ofIpc = new Set([
   "kernel.msgmax",

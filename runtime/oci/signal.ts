@@ -1,8 +1,8 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { detectCgroups } from "../cgroups/cgroup-host.ts";
 import { setFrozen } from "../cgroups/container-cgroup.ts";
-import { isAlive } from "../process-identity.ts";
-import { signalNumber } from "../signals.ts";
+import { isAlive } from "../helper/process-identity.ts";
+import { signalNumber } from "../plan/signals.ts";
 import { cgroupPids, removeCgroup } from "./cgroup-path.ts";
 import { requireStatus, stateOf, statusOf } from "./container-status.ts";
 import { runHook } from "./hooks.ts";

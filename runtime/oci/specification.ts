@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
-import { capabilityBits } from "../capabilities.ts";
-import { hasApparmor, hasSelinux } from "../plan-label.ts";
+import { capabilityBits } from "../plan/capabilities.ts";
+import { hasApparmor, hasSelinux } from "../plan/plan-label.ts";
 
 /** The version of the runtime specification that is followed. */
 export const ociVersion = "1.2.0";

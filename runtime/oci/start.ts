@@ -1,7 +1,7 @@
 import { closeSync, openSync, rmSync } from "node:fs";
 import { createConnection } from "node:net";
-import { readHelperError } from "../helper-error.ts";
-import { receiveMessages, sendMessage } from "../message-stream.ts";
+import { readHelperError } from "../helper/helper-error.ts";
+import { receiveMessages, sendMessage } from "../helper/message-stream.ts";
 import { message } from "../protocol.ts";
 import { requireStatus, stateOf } from "./container-status.ts";
 import { runHook } from "./hooks.ts";

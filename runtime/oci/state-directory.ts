@@ -7,7 +7,7 @@ import {
   rmSync,
   writeFileSync,
 } from "node:fs";
-import type { ProcessIdentity } from "../launcher.ts";
+import type { ProcessIdentity } from "../helper/launcher.ts";
 import type { CgroupDirs } from "./cgroup-path.ts";
 
 /** What is kept of a container from its creation to its deletion. */

@@ -1,6 +1,6 @@
 /** From a profile to what is decided for each system call number of one architecture. */
 import { constants } from "node:os";
-import { capabilityName } from "../capabilities.ts";
+import { capabilityName } from "../plan/capabilities.ts";
 import type { SeccompCondition, SeccompFilter, SeccompProfile, SeccompRule } from "./profile.ts";
 import { type Architecture, syscallNumbers } from "./syscall-numbers.ts";
 

@@ -1,7 +1,12 @@
 import test from "ava";
-import { resolveContainer } from "../../agent/control-names.ts";
-import { killByHand, restartByHand, startByHand, stopByHand } from "../../agent/control-operate.ts";
-import { listContainers, planNow } from "../../agent/control-status.ts";
+import { resolveContainer } from "../../agent/control/control-names.ts";
+import {
+  killByHand,
+  restartByHand,
+  startByHand,
+  stopByHand,
+} from "../../agent/control/control-operate.ts";
+import { listContainers, planNow } from "../../agent/control/control-status.ts";
 import { app, desired, service } from "../builders/desired-state.ts";
 import { type SimulatedHost, withHost } from "../simulation/simulated-host.ts";
 

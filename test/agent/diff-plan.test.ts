@@ -1,10 +1,10 @@
 import test from "ava";
 import * as fc from "fast-check";
-import { diffState } from "../../agent/diff.ts";
 import { type ActualState, actualState } from "../../agent/observe.ts";
-import { planSteps } from "../../agent/plan.ts";
-import { stepTarget } from "../../agent/step.ts";
-import { type WantedState, wantedApp } from "../../agent/wanted-state.ts";
+import { diffState } from "../../agent/plan/diff.ts";
+import { planSteps } from "../../agent/plan/plan.ts";
+import { stepTarget } from "../../agent/plan/step.ts";
+import { type WantedState, wantedApp } from "../../agent/plan/wanted-state.ts";
 import type { App } from "../../manifests/desired-state.ts";
 import type { ContainerStatus } from "../../runtime/runtime.ts";
 import { app, healthy, service, sha, started, tcpPort } from "../builders/desired-state.ts";

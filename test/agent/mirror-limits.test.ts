@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { promisify } from "node:util";
 import test from "ava";
 import { isCommitTooLarge } from "../../agent/source/commit-tree.ts";
-import { SourceLoop } from "../../agent/source-loop.ts";
+import { SourceLoop } from "../../agent/source/source-loop.ts";
 import type { CommitSha } from "../../manifests/desired-state.ts";
 import { withHost } from "../simulation/simulated-host.ts";
 import { mirrorOf, never, type Place, withRepository } from "./mirror-place.ts";

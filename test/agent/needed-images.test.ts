@@ -1,5 +1,5 @@
 import test from "ava";
-import { neededImages } from "../../agent/needed-images.ts";
+import { neededImages } from "../../agent/images/needed-images.ts";
 import { app, desired, service } from "../builders/desired-state.ts";
 import { type SimulatedHost, withHost } from "../simulation/simulated-host.ts";
 

@@ -2,15 +2,15 @@ import test from "ava";
 import { backoffMs } from "../../agent/backoff.ts";
 import { healthStarting, nextHealth, nextProbeInMs } from "../../agent/health/health-state.ts";
 import { isTaken, parseListeners } from "../../agent/host-listeners.ts";
-import { decideRestart } from "../../agent/restart-policy.ts";
+import { decideRestart } from "../../agent/restart/restart-policy.ts";
 import {
   isWindowOpen,
   nextPollInMs,
   nextWindowAtMs,
   parsePollSchedule,
   parseWindow,
-} from "../../agent/schedule.ts";
-import { parseListen } from "../../agent/settings.ts";
+} from "../../agent/settings/schedule.ts";
+import { parseListen } from "../../agent/settings/settings.ts";
 
 const failure = { code: 1, oomKilled: false, finishedAtMs: 0 };
 const success = { code: 0, oomKilled: false, finishedAtMs: 0 };

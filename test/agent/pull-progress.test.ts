@@ -1,7 +1,7 @@
 import { setImmediate as turn } from "node:timers/promises";
 import test from "ava";
-import { ImagePuller } from "../../agent/image-puller.ts";
-import { TransferMeter } from "../../agent/transfer-meter.ts";
+import { ImagePuller } from "../../agent/images/image-puller.ts";
+import { TransferMeter } from "../../agent/images/transfer-meter.ts";
 import { ImageError } from "../../runtime/images/image-error.ts";
 import type { ImageStore } from "../../runtime/images/image-store.ts";
 import { SimulatedClock } from "../simulation/simulated-clock.ts";

@@ -1,14 +1,14 @@
 import test from "ava";
-import type { ControlContext } from "../../agent/control-context.ts";
+import type { ControlContext } from "../../agent/control/control-context.ts";
 import {
   explain,
   readHistory,
   resume,
   rollBackByHand,
   suspend,
-} from "../../agent/control-rollouts.ts";
-import { isReady, readStatus, syncNow } from "../../agent/control-status.ts";
-import { neededImages } from "../../agent/needed-images.ts";
+} from "../../agent/control/control-rollouts.ts";
+import { isReady, readStatus, syncNow } from "../../agent/control/control-status.ts";
+import { neededImages } from "../../agent/images/needed-images.ts";
 import type { DesiredState } from "../../manifests/desired-state.ts";
 import { app, desired, service, sha, tcpPort } from "../builders/desired-state.ts";
 import { type SimulatedHost, withHost } from "../simulation/simulated-host.ts";

@@ -1,6 +1,6 @@
 import test from "ava";
-import { splitPlan } from "../../agent/split-plan.ts";
-import type { PlannedStep } from "../../agent/step.ts";
+import { splitPlan } from "../../agent/plan/split-plan.ts";
+import type { PlannedStep } from "../../agent/plan/step.ts";
 import { app, desired, service, tcpPort } from "../builders/desired-state.ts";
 import { withHost } from "../simulation/simulated-host.ts";
 

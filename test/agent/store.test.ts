@@ -5,7 +5,7 @@ import { DatabaseSync } from "node:sqlite";
 import test from "ava";
 import { createLog } from "../../agent/log.ts";
 import { openStores } from "../../agent/open-stores.ts";
-import { loadSettings } from "../../agent/settings.ts";
+import { loadSettings } from "../../agent/settings/settings.ts";
 import { forgetInventoryOfEarlierBoot } from "../../agent/store/boot.ts";
 import { app, desired, service } from "../builders/desired-state.ts";
 

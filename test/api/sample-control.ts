@@ -1,9 +1,9 @@
 /** A `Control` over plain data, with real child processes for exec: what the API and the CLI are tested against. */
 import { spawn } from "node:child_process";
 import { constants } from "node:os";
-import type { Control, PsEntry, StatusReport } from "../../agent/control.ts";
-import type { ImageReport } from "../../agent/image-control.ts";
-import type { RolloutReport } from "../../agent/rollout-control.ts";
+import type { Control, PsEntry, StatusReport } from "../../agent/control/control.ts";
+import type { ImageReport } from "../../agent/control/image-control.ts";
+import type { RolloutReport } from "../../agent/control/rollout-control.ts";
 import type { ExecSpec } from "../../runtime/container-spec.ts";
 import type { ProcessSession } from "../../runtime/runtime.ts";
 

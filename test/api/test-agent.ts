@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { ExecutionContext } from "ava";
 import { type Api, startApi } from "../../agent/api/start-api.ts";
-import type { Control } from "../../agent/control.ts";
+import type { Control } from "../../agent/control/control.ts";
 import type { Log } from "../../runtime/runtime.ts";
 import { createSampleControl } from "./sample-control.ts";
 

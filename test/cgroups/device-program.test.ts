@@ -3,7 +3,7 @@ import fc from "fast-check";
 import { deviceFilter, deviceWrites } from "../../runtime/cgroups/cgroup-devices.ts";
 import { deviceProgram } from "../../runtime/cgroups/device-program.ts";
 import { type DeviceRule, defaultDeviceRules } from "../../runtime/cgroups/device-rules.ts";
-import { containerDevices } from "../../runtime/default-mounts.ts";
+import { containerDevices } from "../../runtime/plan/default-mounts.ts";
 import { type DeviceRequest, runDeviceProgram } from "./device-machine.ts";
 
 const [block, character] = [1, 2];

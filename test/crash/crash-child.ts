@@ -4,7 +4,7 @@
  */
 import { DatabaseSync, StatementSync } from "node:sqlite";
 import { runAgent } from "../../agent/run-agent.ts";
-import { Launcher } from "../../runtime/launcher.ts";
+import { Launcher } from "../../runtime/helper/launcher.ts";
 import type { ChildOptions, Kill } from "./crash-plan.ts";
 
 const options = JSON.parse(process.argv[2] ?? "") as ChildOptions;

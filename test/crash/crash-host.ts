@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
-import type { AgentEvent, PlanReport, PsEntry, StatusReport } from "../../agent/control.ts";
+import type { AgentEvent, PlanReport, PsEntry, StatusReport } from "../../agent/control/control.ts";
 import { call, readLines } from "../../cli/agent-client.ts";
 import { createContext } from "../../cli/context.ts";
 import type { Kill, Passed } from "./crash-plan.ts";

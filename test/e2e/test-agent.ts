@@ -15,7 +15,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
-import type { PsEntry, StatusReport } from "../../agent/control.ts";
+import type { PsEntry, StatusReport } from "../../agent/control/control.ts";
 import { freePort } from "../builders/free-port.ts";
 import { programImage, writeOciLayout } from "../builders/oci-layout.ts";
 import { type Outcome, runBerth, startBerth } from "../cli/run-berth.ts";
@@ -250,7 +250,7 @@ export class TestAgent {
         const chunks: Buffer[] = [];
         for await (const chunk of answer) chunks.push(chunk);
         const text = Buffer.concat(chunks).toString();
-        // The types of both ends come from agent/control.ts.
+        // The types of both ends come from agent/control/control.ts.
         if (answer.statusCode === 200) resolve(JSON.parse(text) as Answer);
         else reject(new Error(text));
       });

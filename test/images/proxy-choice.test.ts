@@ -1,5 +1,5 @@
 import test from "ava";
-import { Registries, registrySettings } from "../../agent/registry-config.ts";
+import { Registries, registrySettings } from "../../agent/settings/registry-config.ts";
 import { chooseProxy, readProxyEnvironment } from "../../runtime/registry/proxy-choice.ts";
 
 const via = (url: string, noProxy: string): boolean =>

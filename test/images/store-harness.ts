@@ -2,11 +2,11 @@ import { existsSync, mkdtempSync, readdirSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
-import { helperPath } from "../../runtime/helper-path.ts";
+import { helperPath } from "../../runtime/helper/helper-path.ts";
+import { Launcher } from "../../runtime/helper/launcher.ts";
+import { LayerUnpacker } from "../../runtime/helper/layer-unpacker.ts";
 import type { ImageMeters, ImageStore } from "../../runtime/images/image-store.ts";
 import { openImageStore } from "../../runtime/images/open-image-store.ts";
-import { Launcher } from "../../runtime/launcher.ts";
-import { LayerUnpacker } from "../../runtime/layer-unpacker.ts";
 import {
   noRegistrySettings,
   type RegistrySettings,

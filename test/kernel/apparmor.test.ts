@@ -1,6 +1,6 @@
 import { randomBytes } from "node:crypto";
 import { readFileSync, writeFileSync } from "node:fs";
-import { hasApparmor } from "../../runtime/plan-label.ts";
+import { hasApparmor } from "../../runtime/plan/plan-label.ts";
 import { kernelTest } from "./kernel-test.ts";
 import { execProbe, probeSpec, runToEnd, withRuntime } from "./runtime-harness.ts";
 

@@ -1,7 +1,7 @@
 import { spawn } from "node:child_process";
 import { buffer, text } from "node:stream/consumers";
 import { pipeline } from "node:stream/promises";
-import type { CopySpec } from "../../runtime/copy-spec.ts";
+import type { CopySpec } from "../../runtime/program/copy-spec.ts";
 import type { ProcessSession, Runtime } from "../../runtime/runtime.ts";
 
 const limits = { bytesMax: 1_000_000_000, entriesMax: 10_000 };

@@ -5,10 +5,10 @@ import { basename } from "node:path";
 import { controllerDir, detectCgroups } from "../../runtime/cgroups/cgroup-host.ts";
 import { deviceProgram } from "../../runtime/cgroups/device-program.ts";
 import { defaultDeviceRules } from "../../runtime/cgroups/device-rules.ts";
-import { containerDevices } from "../../runtime/default-mounts.ts";
-import { helperPath } from "../../runtime/helper-path.ts";
-import { Launcher } from "../../runtime/launcher.ts";
-import { Program } from "../../runtime/program.ts";
+import { helperPath } from "../../runtime/helper/helper-path.ts";
+import { Launcher } from "../../runtime/helper/launcher.ts";
+import { containerDevices } from "../../runtime/plan/default-mounts.ts";
+import { Program } from "../../runtime/program/program.ts";
 import { kernelTest } from "./kernel-test.ts";
 import { probeSpec, withRuntime } from "./runtime-harness.ts";
 

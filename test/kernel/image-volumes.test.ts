@@ -2,7 +2,7 @@ import { execFile } from "node:child_process";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import test from "ava";
-import { imageVolumes } from "../../runtime/image-volumes.ts";
+import { imageVolumes } from "../../runtime/containers/image-volumes.ts";
 import type { Image } from "../../runtime/images/image-store.ts";
 import type { Runtime } from "../../runtime/runtime.ts";
 import { kernelTest } from "./kernel-test.ts";

@@ -1,6 +1,6 @@
 import { existsSync } from "node:fs";
 import test, { type ExecutionContext } from "ava";
-import { helperPath } from "../../runtime/helper-path.ts";
+import { helperPath } from "../../runtime/helper/helper-path.ts";
 
 type Run = (t: ExecutionContext) => Promise<void>;
 

@@ -2,7 +2,7 @@ import { appendFileSync, mkdtempSync, renameSync, rmSync, writeFileSync } from "
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import test from "ava";
-import { readLog } from "../../runtime/container-logs.ts";
+import { readLog } from "../../runtime/containers/container-logs.ts";
 
 const line = (text: string, second = 0) =>
   `${JSON.stringify({ log: `${text}\n`, stream: "stdout", time: `2026-01-01T00:00:0${second}.000000000Z` })}\n`;

@@ -1,6 +1,6 @@
 import { DatabaseSync } from "node:sqlite";
 import test from "ava";
-import { IdLeases, idsPerContainer } from "../../runtime/id-leases.ts";
+import { IdLeases, idsPerContainer } from "../../runtime/containers/id-leases.ts";
 
 test("ranges never overlap, stay the same until released, and come back", (t) => {
   const db = new DatabaseSync(":memory:");

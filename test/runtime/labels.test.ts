@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import test, { type ExecutionContext } from "ava";
-import { planLabel } from "../../runtime/plan-label.ts";
+import { planLabel } from "../../runtime/plan/plan-label.ts";
 
 /** A host whose files say what is given; what is not given is not there. */
 function hostWith(t: ExecutionContext, files: Readonly<Record<string, string>>) {

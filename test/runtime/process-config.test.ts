@@ -1,7 +1,7 @@
 import test from "ava";
 import type { ImageConfig } from "../../runtime/images/image-store.ts";
-import { resolveProcess } from "../../runtime/process-config.ts";
-import { signalNumber } from "../../runtime/signals.ts";
+import { resolveProcess } from "../../runtime/plan/process-config.ts";
+import { signalNumber } from "../../runtime/plan/signals.ts";
 
 const image: ImageConfig = {
   env: ["PATH=/image/bin", "A=image", "B=image"],

@@ -3,7 +3,7 @@ import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import test from "ava";
-import { lookUpUser } from "../../runtime/user-lookup.ts";
+import { lookUpUser } from "../../runtime/containers/user-lookup.ts";
 
 const passwd = `root:x:0:0:root:/root:/bin/sh
 web:x:1000:1001:Web:/home/web:/bin/sh

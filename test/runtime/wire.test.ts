@@ -1,8 +1,8 @@
 import { PassThrough, Writable } from "node:stream";
 import { fc, testProp } from "@fast-check/ava";
 import test from "ava";
-import { type Message, receiveMessages, sendMessage } from "../../runtime/message-stream.ts";
-import { WireReader, WireWriter } from "../../runtime/wire.ts";
+import { type Message, receiveMessages, sendMessage } from "../../runtime/helper/message-stream.ts";
+import { WireReader, WireWriter } from "../../runtime/helper/wire.ts";
 
 const text = fc
   .string({ unit: "binary" })

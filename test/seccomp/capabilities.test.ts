@@ -5,7 +5,7 @@ import {
   capabilityMask,
   capabilityName,
   defaultCapabilities,
-} from "../../runtime/capabilities.ts";
+} from "../../runtime/plan/capabilities.ts";
 
 test("the eleven default capabilities make the mask that Podman's containers have", (t) => {
   t.is(defaultCapabilities.length, 11);

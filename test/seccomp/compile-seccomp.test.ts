@@ -1,7 +1,7 @@
 import { constants } from "node:os";
 import { fc, testProp } from "@fast-check/ava";
 import test from "ava";
-import { capabilityBits, defaultCapabilities } from "../../runtime/capabilities.ts";
+import { capabilityBits, defaultCapabilities } from "../../runtime/plan/capabilities.ts";
 import { compileSeccomp } from "../../runtime/seccomp/compile-seccomp.ts";
 import { defaultSeccompProfile } from "../../runtime/seccomp/default-profile.ts";
 import { SeccompProfile } from "../../runtime/seccomp/profile.ts";

@@ -1,6 +1,6 @@
 import { constants } from "node:os";
 import test from "ava";
-import { defaultCapabilities } from "../../runtime/capabilities.ts";
+import { defaultCapabilities } from "../../runtime/plan/capabilities.ts";
 import { compileSeccomp } from "../../runtime/seccomp/compile-seccomp.ts";
 import { defaultSeccompProfile } from "../../runtime/seccomp/default-profile.ts";
 import { type Architecture, syscallNumbers } from "../../runtime/seccomp/syscall-numbers.ts";

@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { constants, release, tmpdir } from "node:os";
 import { join } from "node:path";
 import test, { type ExecutionContext } from "ava";
-import { capabilityBits, defaultCapabilities } from "../../runtime/capabilities.ts";
+import { capabilityBits, defaultCapabilities } from "../../runtime/plan/capabilities.ts";
 import { compileSeccomp } from "../../runtime/seccomp/compile-seccomp.ts";
 import { defaultSeccompProfile } from "../../runtime/seccomp/default-profile.ts";
 import { SeccompProfile } from "../../runtime/seccomp/profile.ts";

@@ -83,9 +83,9 @@ kernelTest(
 kernelTest("CVE-2025-31133: a node of the host that is not the null device is refused", (t) =>
   withHostileImage({ layer: [] }, async ({ runtime, spec }) => {
     // What the swap comes to, made where it can be: the check is on the descriptor that is mounted later.
-    const { Program } = await import("../../runtime/program.ts");
-    const { Launcher } = await import("../../runtime/launcher.ts");
-    const { helperPath } = await import("../../runtime/helper-path.ts");
+    const { Program } = await import("../../runtime/program/program.ts");
+    const { Launcher } = await import("../../runtime/helper/launcher.ts");
+    const { helperPath } = await import("../../runtime/helper/helper-path.ts");
     t.truthy(runtime);
     t.truthy(spec);
     const log = { debug() {}, info() {}, warn() {}, error() {} };

@@ -3,7 +3,7 @@ import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import test from "ava";
-import { lookUpUser } from "../../runtime/user-lookup.ts";
+import { lookUpUser } from "../../runtime/containers/user-lookup.ts";
 
 /** A layer with this /etc, gone afterwards. */
 function withEtc(fill: (etc: string) => void, work: (layers: readonly string[]) => void): void {

@@ -16,10 +16,10 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { Worker } from "node:worker_threads";
-import { helperPath } from "../../runtime/helper-path.ts";
-import { Launcher } from "../../runtime/launcher.ts";
-import { Program } from "../../runtime/program.ts";
-import { Volumes } from "../../runtime/volumes.ts";
+import { Volumes } from "../../runtime/containers/volumes.ts";
+import { helperPath } from "../../runtime/helper/helper-path.ts";
+import { Launcher } from "../../runtime/helper/launcher.ts";
+import { Program } from "../../runtime/program/program.ts";
 import { kernelTest } from "../kernel/kernel-test.ts";
 import { execProbe, probeSpec, withRuntime } from "../kernel/runtime-harness.ts";
 

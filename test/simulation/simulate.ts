@@ -1,4 +1,4 @@
-import { diffState } from "../../agent/diff.ts";
+import { diffState } from "../../agent/plan/diff.ts";
 import type { DesiredState } from "../../manifests/desired-state.ts";
 import type { ContainerStatus } from "../../runtime/runtime.ts";
 import { randomFleet } from "./random-fleet.ts";

@@ -5,7 +5,7 @@ import type { HostListener } from "../../agent/host-listeners.ts";
 import { defaultPolicy } from "../../agent/policy/policy.ts";
 import { ReconcileLoop } from "../../agent/reconcile.ts";
 import { recover } from "../../agent/recover.ts";
-import type { Settings } from "../../agent/settings.ts";
+import type { Settings } from "../../agent/settings/settings.ts";
 import { createEventLog } from "../../agent/store/event-log.ts";
 import { createLiveStore, liveMigrations } from "../../agent/store/live-store.ts";
 import { inTransaction } from "../../agent/store/open-database.ts";

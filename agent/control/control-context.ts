@@ -1,0 +1,19 @@
+import type { ContainerMetrics } from "../../metrics/container-metrics.ts";
+import type { CgroupHost } from "../../runtime/cgroups/cgroup-host.ts";
+import type { Core } from "../core.ts";
+import type { ReconcileLoop } from "../reconcile.ts";
+import type { SourceLoop } from "../source/source-loop.ts";
+
+/** What the answers of `Control` are made from. */
+export type ControlContext = {
+  readonly core: Core;
+  readonly loop: ReconcileLoop;
+  readonly source: SourceLoop;
+  readonly instance: string;
+  readonly cgroups: CgroupHost;
+  readonly containerMetrics: ContainerMetrics;
+  /** The agent's own series as Prometheus text. */
+  readonly renderAgentMetrics: () => Promise<string>;
+  /** Ends the agent. */
+  readonly end: (reason: string) => void;
+};

@@ -1,0 +1,190 @@
+import type { ActualContainer, ActualState } from "../observe.ts";
+import { diffState, isStoppedByHand } from "../plan/diff.ts";
+import { planSteps } from "../plan/plan.ts";
+import { stepTarget } from "../plan/step.ts";
+import { wantedApp } from "../plan/wanted-state.ts";
+import type { Round } from "../reconcile.ts";
+import { candidateApp } from "../rollout/promotion.ts";
+import type { RefreshWish } from "../source/source-loop.ts";
+import type { PlanReport, PsEntry, StatusReport, SyncReport, Verdict } from "./control.ts";
+import type { ControlContext } from "./control-context.ts";
+
+export function readStatus({ core, loop, source, instance }: ControlContext): StatusReport {
+  const { state, enforcement, settings } = core;
+  const { fetchedAtMs, error, unreachableSinceMs, errors } = source.state;
+  return {
+    host: settings().host,
+    instance,
+    source: {
+      url: source.source.displayUrl,
+      ref: source.source.ref,
+      fetchedAt: isoOrNull(fetchedAtMs),
+      error,
+      unreachableSince: isoOrNull(unreachableSinceMs),
+    },
+    wanted: enforcement.desired()?.revision ?? null,
+    running: state.fact("revision.running") ?? null,
+    quarantined: [...new Set(enforcement.quarantines().map(({ revision }) => revision))],
+    errors,
+    pulls: core.puller.progress(),
+    apps: (loop.last?.apps ?? []).map(({ name, state, verdict, revision, reason, services }) => ({
+      name,
+      state,
+      verdict,
+      revision,
+      reason,
+      services,
+    })),
+  };
+}
+
+/** True when the wanted revision runs and is healthy. A newer commit that was refused is not wanted. */
+export function isReady(context: ControlContext): boolean {
+  const { wanted, running, apps } = readStatus(context);
+  const isFollowed = wanted !== null && wanted === running;
+  return isFollowed && apps.every(({ verdict }) => verdict === "healthy");
+}
+
+export async function listContainers(
+  { core }: ControlContext,
+  options: { readonly all: boolean },
+): Promise<PsEntry[]> {
+  const actual = await core.view.observe();
+  return actual.containers
+    .filter(({ status, restartPending }) => options.all || isUp(status.state) || restartPending)
+    .map((container) => psEntry(container, actual))
+    .sort((a, b) => (a.name < b.name ? -1 : 1));
+}
+
+export function psEntry(container: ActualContainer, actual: ActualState): PsEntry {
+  const { id, name, app, service, replica, revision, status, health, restarts } = container;
+  const { state, exit, startedAtMs, createdAtMs } = status;
+  const mark = actual.byHand.get(name);
+  return {
+    id,
+    name,
+    app,
+    service,
+    replica,
+    image: status.spec.image.reference,
+    imageDigest: status.spec.image.digest,
+    state: state === "exited" && container.restartPending ? "restarting" : state,
+    // A signal is shown as shells do.
+    exitCode: exit?.code ?? (exit?.signal === undefined ? null : 128 + exit.signal),
+    health,
+    restarts: restarts.count,
+    ports: status.publishedPorts,
+    pid: status.pid ?? null,
+    ip: status.addresses,
+    createdAt: new Date(createdAtMs).toISOString(),
+    startedAt: isoOrNull(startedAtMs ?? null),
+    revision,
+    byHand: mark !== undefined && mark.specDigest === container.specDigest,
+  };
+}
+
+/** What the loop would do if everything that it waits for were here. Changes nothing, asks no registry. */
+export async function planNow({ core }: ControlContext): Promise<PlanReport> {
+  const { enforcement, runtime, view, newContainerId } = core;
+  const desired = enforcement.desired();
+  if (desired === undefined) {
+    throw new Error("cannot plan because no valid revision was fetched yet: see `berth status`");
+  }
+  const actual = await view.observe();
+  const candidates = desired.apps.map((app) =>
+    candidateApp({ app, desired, held: enforcement.app(app.name), images: runtime.images }),
+  );
+  const wanted = { apps: candidates.map(({ enforced }) => wantedApp(enforced)) };
+  const difference = diffState(wanted, actual, core.clock.now());
+  const pulls = [...new Set(candidates.flatMap(({ unresolved }) => unresolved))].map(
+    (reference) => ({
+      kind: "pull-image",
+      target: reference,
+      reason: [{ field: "image", from: null, to: reference }],
+    }),
+  );
+  const steps = planSteps({ difference, wanted, actual, newContainerId }).map(
+    ({ step, reason }) => ({ kind: step.kind, target: stepTarget(step), reason }),
+  );
+  return { revision: desired.revision, steps: [...pulls, ...steps] };
+}
+
+/** Fetches, reconciles and waits until every app has a verdict (or waits for a maintenance window). */
+export async function syncNow(
+  context: ControlContext,
+  abort: AbortSignal,
+  wish: RefreshWish,
+): Promise<SyncReport> {
+  const { core, loop, source } = context;
+  await source.refresh(abort, wish);
+  const { error, errors, seen } = source.state;
+  if (error !== null) {
+    return { revision: seen, verdict: "failed", reason: error, leftAlone: [] };
+  }
+  if (errors.length > 0) {
+    return { revision: seen, verdict: "failed", reason: errors.join("; "), leftAlone: [] };
+  }
+  loop.forgetFailures();
+  const after = loop.roundsBegun;
+  loop.trigger("sync");
+  const round = await untilJudged(context, after, abort);
+  const { verdict, reason } = overall(round);
+  const leftAlone = round.actual.containers
+    .filter(({ name }) => {
+      const wanted = core.enforcement.container(name);
+      return wanted !== undefined && isStoppedByHand(wanted, round.actual.byHand);
+    })
+    .map(({ name }) => name)
+    .sort();
+  return { revision: core.enforcement.desired()?.revision ?? null, verdict, reason, leftAlone };
+}
+
+function untilJudged(
+  { loop }: ControlContext,
+  afterRound: number,
+  abort: AbortSignal,
+): Promise<Round> {
+  return new Promise((resolve, reject) => {
+    const stop = loop.onRound((round) => {
+      if (round.number <= afterRound || !isJudged(round)) return;
+      end();
+      resolve(round);
+    });
+    const onAbort = () => {
+      end();
+      reject(abort.reason);
+    };
+    const end = () => {
+      stop();
+      abort.removeEventListener("abort", onAbort);
+    };
+    abort.addEventListener("abort", onAbort, { once: true });
+    if (abort.aborted) onAbort();
+  });
+}
+
+/** What is held of an app that still waits for its newest definition says nothing about that. */
+function isJudged({ apps, gates }: Round): boolean {
+  return apps.every(({ name, verdict }) => {
+    const kind = gates.get(name)?.kind;
+    if (kind === "window" || kind === "suspended") return true;
+    return verdict !== "pending" && kind !== "waiting" && kind !== "order";
+  });
+}
+
+function overall({ apps }: Round): { readonly verdict: Verdict; readonly reason: string } {
+  for (const verdict of ["failed", "rolled-back", "pending"] as const) {
+    const some = apps.filter((app) => app.verdict === verdict);
+    if (some.length === 0) continue;
+    return { verdict, reason: some.map(({ name, reason }) => `${name}: ${reason}`).join("; ") };
+  }
+  return { verdict: "healthy", reason: "" };
+}
+
+function isUp(state: string): boolean {
+  return state === "running" || state === "paused";
+}
+
+function isoOrNull(timeMs: number | null): string | null {
+  return timeMs === null ? null : new Date(timeMs).toISOString();
+}

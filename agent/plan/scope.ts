@@ -1,0 +1,67 @@
+import type { PortBinding } from "../../runtime/container-spec.ts";
+import type { ActualContainer, ActualState } from "../observe.ts";
+import type { ContainerChange } from "./container-change.ts";
+import type { Difference } from "./diff.ts";
+import { overlaps } from "./port-overlap.ts";
+
+/** Apps that cannot go on because another, which is not looked at now, still has one of their ports: app -> why. */
+export type Blocked = ReadonlyMap<string, string>;
+
+/**
+ * Pure. The part of a difference that may be worked on now: what belongs to an app in scope (`""`: the host), apps left
+ * out whose port is still published by a container of an app out of scope.
+ */
+export function withinScope(options: {
+  readonly difference: Difference;
+  readonly actual: ActualState;
+  readonly isInScope: (app: string) => boolean;
+  /** Its steps are being applied: what its containers do not publish yet they may in a moment. */
+  readonly isUnderWay: (app: string) => boolean;
+}): { readonly difference: Difference; readonly blocked: Blocked } {
+  const { difference, actual, isInScope, isUnderWay } = options;
+  const blocked = new Map<string, string>();
+  const isFree = (app: string) => isInScope(app) && !blocked.has(app);
+  // Who is left out holds its own ports, which may block the next one.
+  for (let before = -1; before < blocked.size; ) {
+    before = blocked.size;
+    for (const change of difference.containers) {
+      const app = appOf(change);
+      if (change.kind === "remove" || !isFree(app)) continue;
+      const holder = holderOf({
+        ports: change.wanted.spec.ports,
+        containers: actual.containers.filter((one) => one.app !== app && !isFree(one.app)),
+        isUnderWay,
+      });
+      if (holder !== undefined) blocked.set(app, holder);
+    }
+  }
+  return {
+    blocked,
+    difference: {
+      heldUntilMs: difference.heldUntilMs,
+      containers: difference.containers.filter((change) => isFree(appOf(change))),
+      networks: difference.networks.filter(({ app }) => isFree(app)),
+      volumes: difference.volumes.filter(({ app }) => isFree(app)),
+      drift: isInScope("") ? difference.drift : [],
+    },
+  };
+}
+
+function holderOf(options: {
+  readonly ports: readonly PortBinding[];
+  readonly containers: readonly ActualContainer[];
+  readonly isUnderWay: (app: string) => boolean;
+}): string | undefined {
+  const { ports, containers, isUnderWay } = options;
+  for (const { name, app, status } of containers) {
+    const taken = isUnderWay(app) ? status.spec.ports : status.publishedPorts;
+    const port = taken.find((held) => ports.some((one) => overlaps(held, one)));
+    if (port === undefined) continue;
+    return `waiting for ${name} to let go of port ${port.hostPort}/${port.protocol}`;
+  }
+  return undefined;
+}
+
+function appOf(change: ContainerChange): string {
+  return change.kind === "remove" ? change.actual.app : change.wanted.app;
+}

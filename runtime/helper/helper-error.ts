@@ -1,0 +1,98 @@
+import { constants } from "node:os";
+import { op, stage } from "../protocol.ts";
+import { WireReader } from "./wire.ts";
+
+/** A failure that the helper reports: which stage, which operation, which errno, and on what. */
+export class HelperError extends Error {
+  override readonly name = "HelperError";
+  readonly stage: number;
+  readonly op: number;
+  readonly errno: number;
+  readonly object: string;
+  readonly detail: string;
+
+  constructor(failure: {
+    readonly stage: number;
+    readonly op: number;
+    readonly errno: number;
+    readonly object: string;
+    readonly detail: string;
+  }) {
+    super(describe(failure));
+    this.stage = failure.stage;
+    this.op = failure.op;
+    this.errno = failure.errno;
+    this.object = failure.object;
+    this.detail = failure.detail;
+  }
+
+  /** The symbolic errno, such as `ENOENT`. */
+  get code(): string {
+    return errnoName(this.errno);
+  }
+
+  /** True when the container was made and only its program could not be executed. */
+  get isExecFailure(): boolean {
+    return this.stage === stage.exec;
+  }
+}
+
+/** Decodes the body of an ERROR message. */
+export function readHelperError(body: Buffer): HelperError {
+  const reader = new WireReader(body);
+  return new HelperError({
+    stage: reader.u32(),
+    op: reader.u32(),
+    errno: reader.u32(),
+    object: reader.string(),
+    detail: reader.string(),
+  });
+}
+
+const errnoNames = new Map(
+  Object.entries(constants.errno).map(([name, number]) => [number, name] as const),
+);
+
+const stageNames = new Map<number, string>(
+  Object.entries(stage).map(([name, number]) => [number, name] as const),
+);
+
+const opNames = new Map<number, string>(
+  Object.entries(op).map(([name, number]) => [number, name] as const),
+);
+
+const reasons: Readonly<Record<string, string>> = {
+  ENOENT: "no such file or directory",
+  EACCES: "permission denied",
+  EPERM: "operation not permitted",
+  ENOEXEC: "not an executable of this machine's format",
+  ENOSPC: "no space left on device",
+  EINVAL: "invalid argument",
+  ENODEV: "this kernel does not have it",
+  EEXIST: "it exists already",
+  ENOTDIR: "a part of the path is not a directory",
+  ELOOP: "too many symbolic links",
+  ENOMEM: "out of memory",
+  EAGAIN: "a limit of processes or resources was reached",
+};
+
+function errnoName(errno: number): string {
+  return errnoNames.get(errno) ?? `errno ${errno}`;
+}
+
+function describe(failure: {
+  readonly stage: number;
+  readonly op: number;
+  readonly errno: number;
+  readonly object: string;
+  readonly detail: string;
+}): string {
+  const name = errnoName(failure.errno);
+  const reason = reasons[name] === undefined ? name : `${reasons[name]} (${name})`;
+  if (failure.stage === stage.exec) {
+    return `cannot execute ${failure.object}: ${reason}: a program that is in the image is expected`;
+  }
+  const what = `${opNames.get(failure.op) ?? `operation ${failure.op}`} ${failure.object}`.trim();
+  const detail = failure.detail === "" ? "" : `: ${failure.detail}`;
+  return `${stageNames.get(failure.stage) ?? "helper"} cannot ${what}: ${reason}${detail}`;
+}

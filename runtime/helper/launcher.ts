@@ -1,0 +1,254 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { createConnection } from "node:net";
+import type { Readable } from "node:stream";
+import { pipeline } from "node:stream/promises";
+import { Program } from "../program/program.ts";
+import { message } from "../protocol.ts";
+import type { Log } from "../runtime.ts";
+import { readHelperError } from "./helper-error.ts";
+import { type Message, receiveMessages, sendMessage } from "./message-stream.ts";
+import { WireReader, WireWriter } from "./wire.ts";
+
+export type StartRequest = {
+  readonly containerId: string;
+  readonly socketPath: string;
+  readonly exitPath: string;
+  readonly logPath: string;
+  readonly logFileBytesMax: number;
+  readonly logFilesMax: number;
+  /** `startFlag` bits. */
+  readonly flags: number;
+  readonly program: Uint8Array;
+};
+
+/** A process as the kernel identifies it: a pid alone may be reused, with its start time it is not. */
+export type ProcessIdentity = {
+  readonly pid: number;
+  /** Clock ticks since boot, field 22 of /proc/PID/stat. */
+  readonly startTime: bigint;
+};
+
+export type Started = { readonly process: ProcessIdentity; readonly supervisor: ProcessIdentity };
+
+export type UnpackRequest = {
+  readonly socketPath: string;
+  readonly destination: string;
+  readonly idBase: number;
+  readonly bytesMax: number;
+  readonly entriesMax: number;
+};
+
+export type Unpacked = {
+  readonly contentBytes: number;
+  readonly entries: number;
+  readonly tarBytes: number;
+  readonly impliedDirectories: readonly string[];
+};
+
+/** The launcher ended before it answered: what it was asked for may have been done, or be done still. */
+export class LauncherLostError extends Error {}
+
+type Waiting = {
+  resolve(answer: Message): void;
+  reject(error: Error): void;
+  replies: Buffer[];
+};
+
+/**
+ * The helper's first life: one resident process that forks supervisors, so that this process never forks.
+ * It is started again when it died; supervisors and containers do not depend on it.
+ */
+export class Launcher {
+  readonly #helperPath: string;
+  readonly #log: Log;
+  readonly #onSpawn: (pid: number) => void;
+  readonly #waiting = new Map<number, Waiting>();
+  #child: ChildProcess | undefined;
+  #nextId = 1;
+  #closed = false;
+
+  constructor(options: {
+    readonly helperPath: string;
+    readonly log: Log;
+    /** Called for every process that is started, before it gets its first request. */
+    readonly onSpawn?: (pid: number) => void;
+  }) {
+    this.#helperPath = options.helperPath;
+    this.#log = options.log;
+    this.#onSpawn = options.onSpawn ?? (() => {});
+  }
+
+  /** Starts the process and checks that it speaks this version of the protocol. */
+  async open(): Promise<{ readonly pid: number; readonly version: string }> {
+    const answer = await this.#ask(message.hello, Buffer.alloc(0));
+    const reader = new WireReader(answer.body);
+    reader.u32();
+    return { pid: reader.u32(), version: reader.string() };
+  }
+
+  get pid(): number | undefined {
+    return this.#child?.pid;
+  }
+
+  async start(request: StartRequest): Promise<Started> {
+    const writer = new WireWriter()
+      .string(request.containerId)
+      .string(request.socketPath)
+      .string(request.exitPath)
+      .string(request.logPath)
+      .u64(request.logFileBytesMax)
+      .u32(request.logFilesMax)
+      .u32(request.flags)
+      .raw(request.program);
+    const answer = await this.#ask(message.start, writer.finish());
+    const reader = new WireReader(answer.body);
+    const process = { pid: reader.u32(), startTime: reader.u64() };
+    return { process, supervisor: { pid: reader.u32(), startTime: reader.u64() } };
+  }
+
+  /** Carries out host operations in a child; resolves with what those had to report that were asked to. */
+  async run(program: Uint8Array): Promise<Buffer> {
+    const replies: Buffer[] = [];
+    await this.#ask(message.run, program, replies);
+    return Buffer.concat(replies);
+  }
+
+  /** Sends netlink messages as one datagram; resolves with the answers, headers included. */
+  netlink(request: {
+    readonly family: number;
+    readonly messages: Buffer;
+    readonly replies: boolean;
+  }): Promise<Buffer> {
+    const { family, messages, replies } = request;
+    return this.run(new Program().netlink(family, messages, { replies }).finish());
+  }
+
+  async removeTree(path: string): Promise<void> {
+    await this.#ask(message.removeTree, new WireWriter().string(path).finish());
+  }
+
+  /** One datagram to a UNIX socket (sd_notify); a path beginning with `@` is abstract. */
+  async notify(socketPath: string, datagram: string): Promise<void> {
+    await this.#ask(message.notify, new WireWriter().string(socketPath).string(datagram).finish());
+  }
+
+  /** Streams a tar archive into a child that unpacks it below `destination`. */
+  async unpack(request: UnpackRequest, tar: Readable, abort: AbortSignal): Promise<Unpacked> {
+    const writer = new WireWriter()
+      .string(request.socketPath)
+      .string(request.destination)
+      .u32(request.idBase)
+      .u64(request.bytesMax)
+      .u32(request.entriesMax);
+    await this.#ask(message.unpack, writer.finish());
+    const socket = createConnection({ path: request.socketPath, allowHalfOpen: true });
+    const answer = new Promise<Message>((resolve, reject) => {
+      receiveMessages(socket, resolve);
+      socket.once("error", reject);
+      socket.once("end", () =>
+        reject(new Error("cannot unpack the layer: the helper ended early")),
+      );
+    });
+    // The helper's own error says more than the EPIPE that follows it.
+    const sent = pipeline(tar, socket, { signal: abort, end: true });
+    try {
+      const [result] = await Promise.all([
+        answer,
+        sent.catch(async (error) => failWith(answer, error)),
+      ]);
+      if (result.type === message.error) throw readHelperError(result.body);
+      return readUnpacked(result.body);
+    } finally {
+      socket.destroy();
+    }
+  }
+
+  /** Ends the launcher by closing its socket. Supervisors live on. */
+  async close(): Promise<void> {
+    this.#closed = true;
+    const child = this.#child;
+    if (child === undefined) return;
+    const ended = new Promise<void>((resolve) => child.once("exit", () => resolve()));
+    child.stdin?.end();
+    await ended;
+  }
+
+  #ask(type: number, body: Buffer | Uint8Array, replies: Buffer[] = []): Promise<Message> {
+    const child = this.#ensureChild();
+    const id = this.#nextId;
+    this.#nextId = (this.#nextId % 0xffff_fffe) + 1;
+    return new Promise((resolve, reject) => {
+      this.#waiting.set(id, { resolve, reject, replies });
+      if (child.stdin !== null) sendMessage(child.stdin, { id, type, body: Buffer.from(body) });
+    });
+  }
+
+  #ensureChild(): ChildProcess {
+    if (this.#closed) throw new Error("cannot ask the launcher: it was closed");
+    if (this.#child !== undefined) return this.#child;
+    const child = spawn(this.#helperPath, ["launcher"], {
+      stdio: ["pipe", "pipe", "inherit"],
+      env: {},
+      detached: true,
+    });
+    child.once("error", (error) => this.#lost(child, error));
+    child.once("exit", (code, signal) => {
+      this.#lost(child, new Error(`the launcher ended with ${signal ?? `code ${code}`}`));
+    });
+    child.stdin?.on("error", () => {});
+    if (child.stdout !== null) {
+      child.stdout.on("error", (error) => this.#lost(child, error));
+      receiveMessages(child.stdout, (answer) => this.#receive(answer));
+    }
+    this.#child = child;
+    if (child.pid !== undefined) this.#onSpawn(child.pid);
+    return child;
+  }
+
+  #receive(answer: Message): void {
+    const waiting = this.#waiting.get(answer.id);
+    if (waiting === undefined) return;
+    if (answer.type === message.netlinkReply || answer.type === message.changes) {
+      waiting.replies.push(new WireReader(answer.body).bytes());
+      return;
+    }
+    this.#waiting.delete(answer.id);
+    if (answer.type === message.error) waiting.reject(readHelperError(answer.body));
+    else waiting.resolve(answer);
+  }
+
+  #lost(child: ChildProcess, cause: Error): void {
+    if (this.#child !== child) return;
+    this.#child = undefined;
+    if (!this.#closed)
+      this.#log.error("launcher lost, the next request starts another", { cause: cause.message });
+    const failed = [...this.#waiting.values()];
+    this.#waiting.clear();
+    for (const waiting of failed) {
+      waiting.reject(new LauncherLostError(`cannot ask the launcher: ${cause.message}`, { cause }));
+    }
+  }
+}
+
+async function failWith(answer: Promise<Message>, error: unknown): Promise<void> {
+  const told = await Promise.race([
+    answer.catch(() => undefined),
+    new Promise<undefined>((resolve) => {
+      setTimeout(resolve, 1000, undefined).unref();
+    }),
+  ]);
+  if (told === undefined || told.type !== message.error) throw error;
+}
+
+function readUnpacked(body: Buffer): Unpacked {
+  const reader = new WireReader(body);
+  const contentBytes = Number(reader.u64());
+  const entries = reader.u32();
+  const tarBytes = Number(reader.u64());
+  return {
+    contentBytes,
+    entries,
+    tarBytes,
+    impliedDirectories: reader.list(() => reader.string()),
+  };
+}
