@@ -2,7 +2,7 @@ import type { ActualContainer, ActualState } from "../observe.ts";
 import { isConditionMet } from "../rollout/conditions.ts";
 import type { ContainerChange } from "./container-change.ts";
 import type { Difference } from "./diff.ts";
-import { isAlive, portKey, serviceKey } from "./plan-keys.ts";
+import { isAlive, mayRun, portKey, serviceKey } from "./plan-keys.ts";
 import { push, sortByNeeds } from "./sort-steps.ts";
 import type { AwaitedCondition, PlannedStep, Step } from "./step.ts";
 import { stepTarget } from "./step.ts";
@@ -101,7 +101,7 @@ class PlanBuilder {
       const { id, name, app, status } = change.actual;
       const target = { id, name, app };
       let stop: string | undefined;
-      if (change.kind !== "start" && (status.state === "running" || status.state === "paused")) {
+      if (change.kind !== "start" && mayRun(change.actual)) {
         const graceMs =
           change.kind === "remove" ? change.actual.stopGraceMs : change.wanted.service.stopGraceMs;
         const key = this.#add({ kind: "stop-container", graceMs, ...target }, reason);
@@ -166,7 +166,7 @@ class PlanBuilder {
     const { wanted, after, kept, reason } = options;
     const { id, name, app, status } = other;
     const target = { id, name, app };
-    if (!isAlive(status.state)) {
+    if (!mayRun(other)) {
       this.#addRemoval(other, after, reason);
       return;
     }

@@ -53,8 +53,9 @@ function holderOf(options: {
   readonly isUnderWay: (app: string) => boolean;
 }): string | undefined {
   const { ports, containers, isUnderWay } = options;
-  for (const { name, app, status } of containers) {
-    const taken = isUnderWay(app) ? status.spec.ports : status.publishedPorts;
+  for (const { name, app, status, restartPending } of containers) {
+    const mayPublish = isUnderWay(app) || restartPending;
+    const taken = mayPublish ? status.spec.ports : status.publishedPorts;
     const port = taken.find((held) => ports.some((one) => overlaps(held, one)));
     if (port === undefined) continue;
     return `waiting for ${name} to let go of port ${port.hostPort}/${port.protocol}`;

@@ -143,6 +143,18 @@ test("two services that swap a port while one depends on the other are still ord
   t.true(steps.indexOf("start-container shop-db-1") < steps.indexOf("start-container shop-web-1"));
 });
 
+test("a port of a container that its policy restarts is free only once that was stopped", (t) => {
+  const before = runningHost(wantedOf(app("old", [service("web", { ports: [tcpPort(80)] })])), {
+    state: "exited",
+    publishedPorts: [],
+  });
+  const containers = before.containers.map((one) => ({ ...one, restartPending: true }));
+  const after = wantedOf(app("new", [service("web", { ports: [tcpPort(80)] })]));
+  const steps = shown(plan(after, { ...before, containers }));
+  t.true(steps.indexOf("stop-container old-web-1") >= 0);
+  t.true(steps.indexOf("stop-container old-web-1") < steps.indexOf("start-container new-web-1"));
+});
+
 test("a network that changes is made anew under the containers on it", (t) => {
   const before = wantedOf(app("shop", [service("web")], internalNetwork(false)));
   const after = wantedOf(app("shop", [service("web")], internalNetwork(true)));

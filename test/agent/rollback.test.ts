@@ -303,9 +303,11 @@ test("a suspended app is left alone, by commits and by drift, until it is resume
     await suspend(context(host), "shop");
     host.takeCalls();
     await host.commit(shop("b"));
-    await host.runtime.removeContainer(host.runtime.status("shop-web-1")?.spec.id ?? "");
-    host.takeCalls();
     await host.killAgent();
+    const id = host.runtime.status("shop-web-1")?.spec.id ?? "";
+    await host.runtime.signalContainer(id, "SIGKILL");
+    await host.runtime.removeContainer(id);
+    host.takeCalls();
     await host.startAgent();
     await host.clock.advance(30_000);
     t.deepEqual(host.takeCalls(), []);

@@ -80,7 +80,10 @@ export class SimulatedRuntime implements Runtime {
 
   /** The container's program ends by itself. */
   exit(name: string, exit: Omit<ExitRecord, "finishedAtMs">): void {
-    const container = this.#byName(name);
+    this.#end(this.#byName(name), exit);
+  }
+
+  #end(container: Simulated, exit: Omit<ExitRecord, "finishedAtMs">): void {
     const record = { ...exit, finishedAtMs: this.#clock.now() };
     container.state = "exited";
     container.exit = record;
@@ -153,7 +156,7 @@ export class SimulatedRuntime implements Runtime {
     const { startedAtMs } = container;
     const code = this.endsAtOnce.get(container.spec.name);
     if (code !== undefined) {
-      this.exit(container.spec.name, { code, oomKilled: false });
+      this.#end(container, { code, oomKilled: false });
       // Whoever listens to exits is told while the starter still waits.
       await new Promise(setImmediate);
     }
@@ -175,16 +178,19 @@ export class SimulatedRuntime implements Runtime {
     const container = this.#require(id);
     const { name } = container.spec;
     await this.#disturbed(`stop ${name}`);
+    if (!isAlive(container)) {
+      return container.exit ?? { oomKilled: false, finishedAtMs: this.#clock.now() };
+    }
     const takesMs = this.stopMs.get(name);
     if (takesMs !== undefined) await this.#clock.sleep(takesMs, abort);
-    this.exit(container.spec.name, { signal: 15, oomKilled: false });
+    this.#end(container, { signal: 15, oomKilled: false });
     return container.exit ?? { oomKilled: false, finishedAtMs: this.#clock.now() };
   }
 
   async signalContainer(id: string, signal: string) {
-    const { spec } = this.#require(id);
-    this.#call(`signal ${spec.name} ${signal}`);
-    if (signal === "SIGKILL") this.exit(spec.name, { signal: 9, oomKilled: false });
+    const container = this.#require(id);
+    this.#call(`signal ${container.spec.name} ${signal}`);
+    if (signal === "SIGKILL") this.#end(container, { signal: 9, oomKilled: false });
   }
 
   async pauseContainer(id: string) {
@@ -205,6 +211,9 @@ export class SimulatedRuntime implements Runtime {
     const container = this.#containers.get(id);
     if (container === undefined) return;
     await this.#disturbed(`remove ${container.spec.name}`);
+    if (isAlive(container)) {
+      throw new Error(`cannot remove ${container.spec.name} because it is running: stop it first`);
+    }
     this.#containers.delete(id);
   }
 
@@ -310,8 +319,10 @@ export class SimulatedRuntime implements Runtime {
     return container;
   }
 
+  /** The one that runs, where a successor stands beside it. */
   #byName(name: string): Simulated {
-    const found = [...this.#containers.values()].find(({ spec }) => spec.name === name);
+    const all = [...this.#containers.values()].filter(({ spec }) => spec.name === name);
+    const found = all.find(({ state }) => state === "running") ?? all[0];
     if (found === undefined) throw new Error(`no container ${name}`);
     return found;
   }
@@ -430,6 +441,10 @@ export class SimulatedRuntime implements Runtime {
     this.imagesHere.set(reference, image);
     return image;
   }
+}
+
+function isAlive({ state }: Simulated): boolean {
+  return state === "running" || state === "paused";
 }
 
 function networkStatus(spec: NetworkSpec): NetworkStatus {
