@@ -74,6 +74,13 @@ function securityRefusals(policy: Policy, { options }: Service): readonly Refusa
   if (security.systemPathsShown === true && !policy.systemPathsUnconfined) {
     refusals.push(refusal(optionsAt, "systempaths=unconfined", "systemPathsUnconfined: true"));
   }
+  const labels = [security.apparmor, ...(security.selinuxLabels ?? [])];
+  const changing = labels.find(
+    (label) => label !== undefined && !/^(unconfined|disable)$/.test(label),
+  );
+  if (changing !== undefined && !policy.securityLabels) {
+    refusals.push(refusal(optionsAt, `the security label ${changing}`, "securityLabels: true"));
+  }
   if (security.noNewPrivileges === false && !policy.newPrivileges) {
     refusals.push(refusal(optionsAt, "no-new-privileges:false", "newPrivileges: true"));
   }

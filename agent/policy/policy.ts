@@ -49,6 +49,8 @@ export const Policy = z.strictObject({
   systemPathsUnconfined: z.boolean().default(false),
   /** Whether a user who is not root may gain rights by set-user-id programs where a manifest says so. */
   newPrivileges: z.boolean().default(true),
+  /** Whether a manifest may name an AppArmor profile or parts of an SELinux label of the host. */
+  securityLabels: z.boolean().default(false),
   /** The lowest oom_score_adj. */
   oomScoreAdjMin: z.int().min(-1000).max(1000).default(0),
 });

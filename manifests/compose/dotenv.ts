@@ -1,6 +1,7 @@
 import { isUtf8 } from "node:buffer";
 import type { Report } from "../diagnostics.ts";
 import type { Position } from "../yaml/node.ts";
+import { mayExpand } from "./expansion-budget.ts";
 import { expandTemplate, type Lookup } from "./template.ts";
 
 /** Bytes that one `.env` file may have. */
@@ -155,5 +156,6 @@ function expand({
     onError: (_offset, message) => report.error(at, message),
     onUnset: (name) => report.warn(at, `the variable ${name} is not set: it stands for nothing`),
   });
-  return expanded ?? "";
+  if (expanded === undefined || expanded === text) return expanded ?? "";
+  return mayExpand(report, at, expanded.length) ? expanded : "";
 }

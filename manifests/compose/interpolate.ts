@@ -1,5 +1,6 @@
 import type { Report } from "../diagnostics.ts";
 import type { Entry, Node, Position, ScalarNode } from "../yaml/node.ts";
+import { mayExpand } from "./expansion-budget.ts";
 import { expandTemplate, type Lookup } from "./template.ts";
 
 /**
@@ -56,7 +57,9 @@ export function interpolate({
         report.warn(positionIn(node, offset), message);
       },
     });
-    if (value === undefined) return { ...node, broken: true };
+    if (value === undefined || !mayExpand(report, node.at, value.length)) {
+      return { ...node, broken: true };
+    }
     return { kind: "scalar", value, text: value, at: node.at };
   }
 

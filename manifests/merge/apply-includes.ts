@@ -39,6 +39,7 @@ export async function applyIncludes(request: Request): Promise<MappingNode> {
     return merged;
   }
   for (const [index, item] of value.items.entries()) {
+    if (!reader.mayInclude(item.at)) break;
     const where = formatPath(["include", index]);
     const inclusion = readInclusion({ node: item, place: where, report: reader.report });
     const found =

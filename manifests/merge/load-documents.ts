@@ -11,6 +11,7 @@ import { longForm } from "./long-form.ts";
 export class DocumentReader {
   readonly files: AppFiles;
   readonly report: Report;
+  #inclusions = 0;
   readonly #parsed = new Map<string, Promise<readonly MappingNode[] | undefined>>();
 
   /** By whose variables are filled in. */
@@ -22,6 +23,18 @@ export class DocumentReader {
   constructor(files: AppFiles, report: Report) {
     this.files = files;
     this.report = report;
+  }
+
+  /**
+   * Counts one more inclusion; false, and reported, where there are too many. A few small files that include each other
+   * again and again stand for billions of inclusions, and merging them would never end.
+   */
+  mayInclude(at: Position): boolean {
+    this.#inclusions += 1;
+    if (this.#inclusions === inclusionsMax + 1) {
+      this.report.error(at, `more than ${inclusionsMax} inclusions make up the app: split it`);
+    }
+    return this.#inclusions <= inclusionsMax;
   }
 
   /**
@@ -83,6 +96,7 @@ export class DocumentReader {
 }
 
 const filesMax = 200;
+const inclusionsMax = 500;
 
 function isMapping(node: Node): node is MappingNode {
   return node.kind === "mapping";

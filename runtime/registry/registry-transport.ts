@@ -42,7 +42,8 @@ export class RegistryTransport {
     const first = await this.#exchange.send(
       held === undefined ? request : { ...request, authorization: held },
     );
-    if (first.status !== 401) return first;
+    // A redirect's target that wants a login is not the registry: it learns nothing of the user's (CVE-2020-15157).
+    if (first.status !== 401 || first.url.origin !== origin.origin) return first;
     discard(first);
     const challengeHeader = first.header("www-authenticate");
     const login = { registry: endpoint.name, origin, scopes, challengeHeader, abort, onWait };
@@ -63,7 +64,7 @@ export class RegistryTransport {
     const ping = { method: "GET", url: new URL("/v2/", origin), headers: {}, abort } as const;
     const first = await this.#exchange.send(ping);
     discard(first);
-    if (first.status === 401) {
+    if (first.status === 401 && first.url.origin === origin.origin) {
       const challengeHeader = first.header("www-authenticate");
       const login = { registry, origin, scopes: [], challengeHeader, credentials, abort };
       const authorization = await this.#login.answer(login);

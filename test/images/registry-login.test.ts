@@ -115,6 +115,30 @@ test.serial("credentials do not follow a redirect to another origin", (t) =>
   ),
 );
 
+test.serial("the target of a redirect that asks for a login gets none of the registry's", (t) =>
+  withRegistry((storage) =>
+    withRegistry(async (registry) => {
+      writeCredentials(registry.host, "user:secret");
+      const seen: [string, string | undefined][] = [];
+      storage.intercept = (request, response) => {
+        seen.push([request.url?.replace(/[/?].*$/, "") ?? "", request.headers.authorization]);
+        const realm = `http://${storage.host}/token`;
+        response
+          .writeHead(401, { "www-authenticate": `Bearer realm="${realm}",service="s"` })
+          .end();
+        return true;
+      };
+      registry.intercept = (request, response) => {
+        response.writeHead(307, { location: `http://${storage.host}${request.url}` }).end();
+        return true;
+      };
+      await t.throwsAsync(readBlob(registry), { message: /denies access/ });
+      t.true(seen.length > 0);
+      t.true(seen.every(([, authorization]) => authorization === undefined));
+    }),
+  ),
+);
+
 test.serial("a wrong password is told without repeating it", (t) =>
   withRegistry(async (registry) => {
     writeCredentials(registry.host, "user:hunter2");

@@ -1,5 +1,6 @@
 import test from "ava";
 import * as fc from "fast-check";
+import { formatDiagnostic } from "../../manifests/diagnostics.ts";
 import { compile } from "./compile.ts";
 
 const words = fc.constantFrom(
@@ -93,3 +94,37 @@ test("the order of keys and services does not change the result", async (t) => {
   });
   t.deepEqual(forward, backward);
 });
+
+test("files that include each other again and again end in an error, soon", async (t) => {
+  const files: Record<string, string> = { "app/compose.yaml": "include: [0.yaml]\nservices: {}\n" };
+  for (let depth = 0; depth < 12; depth += 1) {
+    const next = Array.from({ length: 10 }, () => `${depth + 1}.yaml`).join(", ");
+    files[`app/${depth}.yaml`] = `include: [${next}]\n`;
+  }
+  files["app/12.yaml"] = "services: {}\n";
+  const { ok, errors } = await compileWith(files);
+  t.false(ok);
+  t.true(
+    errors.some((error) => /more than 500 inclusions/.test(error)),
+    errors.join("\n"),
+  );
+});
+
+test("variables that make gigabytes of a small file end in an error", async (t) => {
+  const long = "x".repeat(400_000);
+  const lines = Array.from({ length: 200 }, (_, index) => `V${index}=${index}$B`);
+  const { ok, errors } = await compileWith({
+    "app/compose.yaml": "services: { web: { image: x, env_file: vars.env } }\n",
+    "app/vars.env": [`A=${long}`, "B=$A$A", ...lines].join("\n"),
+  });
+  t.false(ok);
+  t.true(
+    errors.some((error) => /variables make more than/.test(error)),
+    errors.join("\n"),
+  );
+});
+
+async function compileWith(files: Readonly<Record<string, string>>) {
+  const result = await compile(files);
+  return { ok: result.ok, errors: result.ok ? [] : result.errors.map(formatDiagnostic) };
+}
