@@ -61,7 +61,7 @@ export class Notifier {
     const name = createHash("sha256").update(JSON.stringify(target)).digest("hex").slice(0, 16);
     const recorded = events.recorded();
     const from = told.read(name) ?? recorded.at(-1)?.id ?? 0;
-    told.write(name, from);
+    this.#note(name, from);
     const pending = recorded.filter(({ id }) => id > from);
     let wake = () => {};
     const unsubscribe = events.subscribe((event) => {
@@ -81,10 +81,19 @@ export class Notifier {
         }
         const isDone = await this.#tell(target, event, abort);
         if (pending[0] === event) pending.shift();
-        if (isDone) told.write(name, event.id);
+        if (isDone) this.#note(name, event.id);
       }
     } finally {
       unsubscribe();
+    }
+  }
+
+  /** Where the disk is full, the next agent tells it again. */
+  #note(name: string, id: number): void {
+    try {
+      this.#options.told.write(name, id);
+    } catch (error) {
+      this.#options.log.warn("cannot note what was told", { error: describeError(error) });
     }
   }
 

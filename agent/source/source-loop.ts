@@ -1,5 +1,6 @@
 import { compileRevision } from "../../manifests/compile-revision.ts";
 import type { CommitSha, Diagnostic } from "../../manifests/desired-state.ts";
+import { backoffMs } from "../backoff.ts";
 import type { Core } from "../core.ts";
 import { describeError } from "../log.ts";
 import { admitService } from "../policy/admit-service.ts";
@@ -25,6 +26,7 @@ export type RefreshWish = {
 };
 
 const errorsMax = 200;
+const retryMsFirst = 2_000;
 const retryMsMax = 60_000;
 
 /**
@@ -37,6 +39,8 @@ export class SourceLoop {
   #state: SourceState;
   #wake: () => void = () => {};
   #hinted = false;
+  /** Fetches in a row that failed. */
+  #failures = 0;
   #refreshing: Promise<void> | undefined;
 
   constructor(core: Core, source: RevisionSource) {
@@ -98,7 +102,9 @@ export class SourceLoop {
       const woken = new AbortController();
       this.#wake = () => woken.abort();
       const regular = nextPollInMs(settings().poll, clock.now(), random());
-      const wait = this.#state.error === null ? regular : Math.min(regular, retryMsMax);
+      const pace = { failures: this.#failures, firstMs: retryMsFirst, maxMs: retryMsMax };
+      const retry = this.#failures === 0 ? regular : backoffMs({ ...pace, random: random() });
+      const wait = Math.min(regular, retry);
       await clock.sleep(wait, AbortSignal.any([abort, woken.signal])).catch(() => {});
       this.#wake = () => {};
     }
@@ -112,13 +118,18 @@ export class SourceLoop {
       const fetchedAtMs = clock.now();
       meters.fetched("ok");
       this.#reachable(fetchedAtMs);
-      if (sha === this.#state.seen && wish.allowRewrite !== true) return;
+      if (sha === this.#state.seen && wish.allowRewrite !== true) {
+        this.#failures = 0;
+        return;
+      }
       await this.#look(sha, wish, abort);
       // After the look: the next fetch must look again when this one was cut short.
       state.setFact("source.fetched-at-ms", String(fetchedAtMs));
+      this.#failures = 0;
     } catch (error) {
       if (abort.aborted) return;
       meters.fetched("failed");
+      this.#failures += 1;
       const text = describeError(error);
       const unreachableSinceMs = this.#state.unreachableSinceMs ?? startedAtMs;
       if (this.#state.error !== text) log.warn("cannot fetch", { error: text });

@@ -25,6 +25,7 @@ export type EventLog = {
 
 const eventsMax = 10_000;
 const flushDelayMs = 250;
+const retryDelayMs = 2_000;
 
 export function createEventLog(database: DatabaseSync, now: () => number): EventLog {
   const insert = database.prepare(
@@ -43,13 +44,27 @@ export function createEventLog(database: DatabaseSync, now: () => number): Event
     const batch = pending;
     pending = [];
     if (batch.length === 0) return;
-    inTransaction(database, () => {
-      for (const { event, timeMs } of batch) {
-        const fields = JSON.stringify(event.fields);
-        insert.run(event.id, timeMs, event.kind, event.app, event.target, event.message, fields);
-      }
-      trim.run(nextId - 1 - eventsMax);
-    });
+    try {
+      inTransaction(database, () => {
+        for (const { event, timeMs } of batch) {
+          const fields = JSON.stringify(event.fields);
+          insert.run(event.id, timeMs, event.kind, event.app, event.target, event.message, fields);
+        }
+        trim.run(nextId - 1 - eventsMax);
+      });
+    } catch (error) {
+      pending = [...batch, ...pending].slice(-eventsMax);
+      throw error;
+    }
+  };
+
+  /** A disk that is full now has space later; what happens meanwhile is kept here. */
+  const tryToFlush = () => {
+    try {
+      flush();
+    } catch {
+      timer = setTimeout(tryToFlush, retryDelayMs).unref();
+    }
   };
 
   return {
@@ -65,12 +80,13 @@ export function createEventLog(database: DatabaseSync, now: () => number): Event
         fields: fields ?? {},
       };
       pending.push({ event, timeMs });
-      timer ??= setTimeout(flush, flushDelayMs).unref();
+      timer ??= setTimeout(tryToFlush, flushDelayMs).unref();
       for (const listener of listeners) listener(event);
     },
     recorded() {
-      flush();
-      return database.prepare("SELECT * FROM agent_events ORDER BY id").all().map(toEvent);
+      tryToFlush();
+      const written = database.prepare("SELECT * FROM agent_events ORDER BY id").all().map(toEvent);
+      return [...written, ...pending.map(({ event }) => event)];
     },
     subscribe(listener) {
       listeners.add(listener);

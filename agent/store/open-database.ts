@@ -31,7 +31,8 @@ export function inTransaction<T>(database: DatabaseSync, body: () => T): T {
     database.exec("COMMIT");
     return result;
   } catch (error) {
-    database.exec("ROLLBACK");
+    // After some errors, a full disk among them, SQLite has rolled back by itself (lang_transaction.html, section 3).
+    if (database.isTransaction) database.exec("ROLLBACK");
     throw error;
   }
 }
