@@ -94,7 +94,8 @@ type Parts = {
 
 async function serve(parts: Parts): Promise<void> {
   const { options, settings, stores, runtime, log, closers, abort, metrics } = parts;
-  const mirror = openSource(settings, options.libDir);
+  const sourcePlace = { libDir: options.libDir, state: stores.state };
+  const mirror = openSource(settings, sourcePlace);
   const watched = watchSettings({
     agentOptions: options,
     initial: settings,
@@ -118,7 +119,7 @@ async function serve(parts: Parts): Promise<void> {
   await notifier.retarget(settings.notifications);
   const loop = new ReconcileLoop(core);
   const source = new SourceLoop(core, mirror);
-  const sourceWatch = new SourceWatch({ loop: source, libDir: options.libDir, log });
+  const sourceWatch = new SourceWatch({ loop: source, place: sourcePlace, log });
   sourceWatch.watch(mirror);
   closers.add(() => sourceWatch.close());
   const containerMetrics = createContainerMetrics({

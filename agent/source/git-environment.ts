@@ -1,4 +1,4 @@
-import { chmodSync, mkdirSync, writeFileSync } from "node:fs";
+import { chmodSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { SourceUrl } from "./source-url.ts";
 
@@ -11,6 +11,8 @@ export type GitTransport = {
   /** Certificates of the authorities to trust for https, in PEM. */
   readonly caFile?: string | undefined;
 };
+
+export type ObjectFormat = "sha1" | "sha256";
 
 export type GitPlace = {
   /** Bare repository. */
@@ -55,7 +57,7 @@ export const gitVariables = [
 export function prepareGitPlace(options: {
   readonly libDir: string;
   readonly source: SourceUrl;
-  readonly objectFormat: "sha1" | "sha256";
+  readonly objectFormat: ObjectFormat;
   readonly transport?: GitTransport | undefined;
 }): GitPlace {
   const { libDir, source, objectFormat, transport = {} } = options;
@@ -88,7 +90,17 @@ export function prepareGitPlace(options: {
   return { gitDir, environment };
 }
 
-function mirrorConfig(objectFormat: "sha1" | "sha256"): string {
+/** What the mirror in `libDir` hashes with; SHA-1 where there is none yet. */
+export function mirrorFormat(libDir: string): ObjectFormat {
+  try {
+    const config = readFileSync(join(libDir, "source.git", "config"), "utf8");
+    return /^\tobjectFormat = sha256$/m.test(config) ? "sha256" : "sha1";
+  } catch {
+    return "sha1";
+  }
+}
+
+function mirrorConfig(objectFormat: ObjectFormat): string {
   const version = objectFormat === "sha256" ? 1 : 0;
   const extension = objectFormat === "sha256" ? "[extensions]\n\tobjectFormat = sha256\n" : "";
   return `[core]\n\trepositoryformatversion = ${version}\n\tbare = true\n${extension}`;

@@ -3,11 +3,17 @@ import { type SimpleGit, simpleGit } from "simple-git";
 import type { CommitSha } from "../../manifests/desired-state.ts";
 import { type CommitReader, openCommitReader } from "./commit-reader.ts";
 import { isCommitTooLarge, readCommitTree } from "./commit-tree.ts";
-import { type GitTransport, gitVariables, prepareGitPlace } from "./git-environment.ts";
+import {
+  type GitTransport,
+  gitVariables,
+  mirrorFormat,
+  type ObjectFormat,
+  prepareGitPlace,
+} from "./git-environment.ts";
 import { maintainMirror } from "./mirror-upkeep.ts";
 import { checkRefName, parseSourceUrl, type SourceUrl } from "./source-url.ts";
 import { type CommitTrust, noCommitTrust, readCommit } from "./trust/distrust.ts";
-import { TrustedHistory } from "./trust/trusted-history.ts";
+import { noTrustMemory, TrustedHistory, type TrustMemory } from "./trust/trusted-history.ts";
 
 /** Where commits come from. Implemented by a git mirror; a simulation hands in its own. */
 export type RevisionSource = {
@@ -46,6 +52,8 @@ export type GitMirrorOptions = {
   readonly transport?: GitTransport | undefined;
   /** Without it any commit is followed that contains the one before. */
   readonly trust?: CommitTrust | undefined;
+  /** Without it nothing is known of what was trusted before. */
+  readonly trustMemory?: TrustMemory | undefined;
 };
 
 const wantedRef = "refs/berth/wanted";
@@ -56,11 +64,11 @@ export function openGitMirror(options: GitMirrorOptions): RevisionSource & {
 } {
   const source = parseSourceUrl(options.repo);
   const ref = checkRefName(options.ref);
-  const { libDir, transport, trust = noCommitTrust } = options;
-  const history = new TrustedHistory(trust, `${source.displayUrl} ${ref}`);
-  const makePlace = (objectFormat: "sha1" | "sha256") =>
+  const { libDir, transport, trust = noCommitTrust, trustMemory = noTrustMemory } = options;
+  const history = new TrustedHistory(trust, `${source.displayUrl} ${ref}`, trustMemory);
+  const makePlace = (objectFormat: ObjectFormat) =>
     prepareGitPlace({ libDir, source, objectFormat, transport });
-  let place = makePlace("sha1");
+  let place = makePlace(mirrorFormat(libDir));
   let refused: { readonly revision: CommitSha; readonly error: Error } | undefined;
   let fetching: Promise<unknown> = Promise.resolve();
   let maintaining: Promise<void> | undefined;
@@ -80,10 +88,10 @@ export function openGitMirror(options: GitMirrorOptions): RevisionSource & {
     } catch (error) {
       if (!/mismatched algorithms/.test(String(error))) throw fetchError(source, ref, error);
     }
-    // The other side hashes with SHA-256; a mirror has one object format for its whole life.
+    // The other side hashes differently; a mirror has one object format for its whole life.
+    const other = mirrorFormat(libDir) === "sha1" ? "sha256" : "sha1";
     rmSync(place.gitDir, { recursive: true, force: true });
-    place = makePlace("sha256");
-    history.forget();
+    place = makePlace(other);
     return fetchOnce(abort).catch((error: unknown) => {
       throw fetchError(source, ref, error);
     });

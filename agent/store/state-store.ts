@@ -44,7 +44,8 @@ export type FactKey =
   | "source.fetched-at-ms"
   | "revision.running"
   | "revision.wanted"
-  | `notified.${string}`;
+  | `notified.${string}`
+  | `trusted.${string}`;
 
 const revisionsMax = 50;
 

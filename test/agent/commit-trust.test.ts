@@ -1,5 +1,5 @@
 import { execFileSync } from "node:child_process";
-import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import test, { type ExecutionContext } from "ava";
 import { openGitMirror } from "../../agent/source/git-mirror.ts";
@@ -108,10 +108,47 @@ test("a commit with two signatures counts as unsigned", (t: ExecutionContext) =>
   t.is(two.signature, undefined);
 });
 
+test("a mirror that is made anew forgets nothing of what was trusted", (t) =>
+  withRepository(async (place) => {
+    const follow = follower(place, { signed: "none", allowRewrites: false });
+    const one = await commit(place, "one");
+    t.is(await follow(), undefined);
+    await commit(place, "two");
+    t.is(await follow(), undefined);
+    await place.git("reset", "-q", "--hard", one);
+    rmSync(join(place.libDir, "source.git"), { recursive: true });
+    const again = follower(place, { signed: "none", allowRewrites: false });
+    t.regex((await again()) ?? "", /rewound or rewritten/);
+  }));
+
+test("a repository of SHA-256 is followed by the next agent, too, and may become one of SHA-1", (t) =>
+  withRepository(async (place) => {
+    const modern = join(place.root, "modern");
+    await place.git("init", "-q", "-b", "main", "--object-format=sha256", modern);
+    const inModern = { ...place, repo: modern, git: place.in(modern) };
+    const trust = { signed: "none", allowRewrites: false } as const;
+    const one = await commit(inModern, "one");
+    await commit(inModern, "two");
+    t.is(await follower(inModern, trust)(), undefined);
+    await inModern.git("reset", "-q", "--hard", one);
+    t.regex((await follower(inModern, trust)()) ?? "", /rewound or rewritten/);
+    await commit(place, "other");
+    t.is(await follower(place, trust)(), undefined);
+  }));
+
+/** What the agents of one place remember. */
+const memories = new Map<string, Map<string, string>>();
+
 /** Fetches, and says why what was fetched is not followed. */
 function follower(place: Place, trust: CommitTrust, ref = "main") {
   const { repo, libDir } = place;
-  const mirror = openGitMirror({ repo, ref, libDir, fetchTimeoutMs: 20_000, trust });
+  const memory = memories.get(libDir) ?? new Map<string, string>();
+  memories.set(libDir, memory);
+  const trustMemory = {
+    read: (source: string) => memory.get(source),
+    write: (source: string, revision: string) => void memory.set(source, revision),
+  };
+  const mirror = openGitMirror({ repo, ref, libDir, fetchTimeoutMs: 20_000, trust, trustMemory });
   return async (options = noRewrite) => mirror.distrust(await mirror.fetch(never), options, never);
 }
 

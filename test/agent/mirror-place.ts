@@ -13,6 +13,8 @@ export type Place = {
   readonly repo: string;
   readonly libDir: string;
   git(...args: readonly string[]): Promise<string>;
+  /** git in another directory. */
+  in(dir: string): (...args: readonly string[]) => Promise<string>;
   commit(message: string): Promise<CommitSha>;
 };
 
@@ -32,8 +34,11 @@ export async function withRepository(work: (place: Place) => Promise<void>): Pro
     GIT_COMMITTER_NAME: "a",
     GIT_COMMITTER_EMAIL: "a@example.org",
   };
-  const git = async (...args: readonly string[]) =>
-    (await run("git", ["-C", repo, ...args], { env })).stdout.trim();
+  const inDir =
+    (dir: string) =>
+    async (...args: readonly string[]) =>
+      (await run("git", ["-C", dir, ...args], { env })).stdout.trim();
+  const git = inDir(repo);
   const head = async () => (await git("rev-parse", "HEAD")) as CommitSha;
   const commit = async (message: string) => {
     await git("add", "-A");
@@ -42,7 +47,7 @@ export async function withRepository(work: (place: Place) => Promise<void>): Pro
   };
   try {
     await git("init", "-q", "-b", "main");
-    await work({ root, repo, libDir, git, commit });
+    await work({ root, repo, libDir, git, in: inDir, commit });
   } finally {
     rmSync(root, { recursive: true, force: true });
   }

@@ -1,4 +1,3 @@
-import { createHash } from "node:crypto";
 import type { CommitSha } from "../../../manifests/desired-state.ts";
 import type { GitPlace } from "../git-environment.ts";
 import { runGit } from "../git-process.ts";
@@ -42,26 +41,13 @@ export async function distrust(question: Question): Promise<string | undefined> 
   return unsigned(question, isForward ? trusted : undefined);
 }
 
-/**
- * The last trusted commit. `lineage` says what is followed: another repository or ref begins a history of its own.
- */
-export async function lastTrusted(
+/** From now on no repack prunes this commit. */
+export async function keepCommit(
   place: GitPlace,
-  lineage: string,
-  abort: AbortSignal,
-): Promise<string | undefined> {
-  const pattern = ["--format=%(objectname)", trustedRef(lineage)];
-  const listed = await text(place, ["for-each-ref", ...pattern], abort);
-  return listed === "" ? undefined : listed;
-}
-
-/** From now on this is the last trusted commit, and no repack prunes it. */
-export async function noteTrusted(
-  place: GitPlace,
-  { revision, lineage }: { readonly revision: CommitSha; readonly lineage: string },
+  { revision, name }: { readonly revision: CommitSha; readonly name: string },
   abort: AbortSignal,
 ): Promise<void> {
-  await text(place, ["update-ref", trustedRef(lineage), revision], abort);
+  await text(place, ["update-ref", `refs/berth/trusted/${name}`, revision], abort);
 }
 
 /** Author, subject and signature of a commit that is here. */
@@ -95,11 +81,10 @@ async function unsigned(
   return undefined;
 }
 
-function trustedRef(lineage: string): string {
-  return `refs/berth/trusted/${createHash("sha256").update(lineage).digest("hex").slice(0, 16)}`;
-}
-
 async function contains({ place, revision, abort }: Question, trusted: string): Promise<boolean> {
+  const known = await text(place, ["cat-file", "-t", trusted], abort).catch(() => undefined);
+  // A mirror that was made anew holds only what the server hands out now.
+  if (known !== "commit") return false;
   // Counts what the trusted commit reaches and the new one does not: nothing, when it is contained.
   const range = ["--count", "--max-count=1", trusted, `^${revision}`, "--"];
   return (await text(place, ["rev-list", ...range], abort)) === "0";
