@@ -12,6 +12,8 @@ import type { ControlContext } from "./control-context.ts";
 export function readStatus({ core, loop, source, instance }: ControlContext): StatusReport {
   const { state, enforcement, settings } = core;
   const { fetchedAtMs, error, unreachableSinceMs, errors } = source.state;
+  // An app that was taken back since does not run it any more.
+  const running = state.fact("revision.running");
   return {
     host: settings().host,
     instance,
@@ -23,7 +25,7 @@ export function readStatus({ core, loop, source, instance }: ControlContext): St
       unreachableSince: isoOrNull(unreachableSinceMs),
     },
     wanted: enforcement.desired()?.revision ?? null,
-    running: state.fact("revision.running") ?? null,
+    running: enforcement.isHeldBack(running ?? "") ? null : (running ?? null),
     quarantined: [...new Set(enforcement.quarantines().map(({ revision }) => revision))],
     errors,
     pulls: core.puller.progress(),
@@ -91,9 +93,14 @@ export async function planNow({ core }: ControlContext): Promise<PlanReport> {
     throw new Error("cannot plan because no valid revision was fetched yet: see `berth status`");
   }
   const actual = await view.observe();
-  const candidates = desired.apps.map((app) =>
-    candidateApp({ app, desired, held: enforcement.app(app.name), images: runtime.images }),
-  );
+  const candidates = desired.apps.map((app) => {
+    const held = enforcement.app(app.name);
+    // What is held back stays as it is until the ref moves, or somebody resumes it.
+    const isHeld =
+      enforcement.isSuspended(app.name) || enforcement.quarantine(app.name) !== undefined;
+    if (isHeld && held !== undefined) return { enforced: held, unresolved: [] };
+    return candidateApp({ app, desired, held, images: runtime.images });
+  });
   const wanted = { apps: candidates.map(({ enforced }) => wantedApp(enforced)) };
   const difference = diffState(wanted, actual, core.clock.now());
   const pulls = [...new Set(candidates.flatMap(({ unresolved }) => unresolved))].map(
@@ -103,9 +110,9 @@ export async function planNow({ core }: ControlContext): Promise<PlanReport> {
       reason: [{ field: "image", from: null, to: reference }],
     }),
   );
-  const steps = planSteps({ difference, wanted, actual, newContainerId }).map(
-    ({ step, reason }) => ({ kind: step.kind, target: stepTarget(step), reason }),
-  );
+  const steps = planSteps({ difference, wanted, actual, newContainerId })
+    .filter(({ step }) => step.app === null || !enforcement.isSuspended(step.app))
+    .map(({ step, reason }) => ({ kind: step.kind, target: stepTarget(step), reason }));
   return { revision: desired.revision, steps: [...pulls, ...steps] };
 }
 

@@ -106,6 +106,11 @@ export class Enforcement {
     return [...this.#quarantines.values()];
   }
 
+  /** Whether some app was taken back from this revision. */
+  isHeldBack(revision: string): boolean {
+    return this.quarantines().some((held) => held.revision === revision);
+  }
+
   isSuspended(app: string): boolean {
     return this.#suspended.has(app) || this.#suspended.has("");
   }
