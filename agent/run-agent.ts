@@ -15,8 +15,7 @@ import { type Core, createCore } from "./core.ts";
 import { describeListener, readHostListeners } from "./host-listeners.ts";
 import { createLog } from "./log.ts";
 import { createMeters } from "./meters.ts";
-import { Notifier } from "./notify/notifier.ts";
-import { send } from "./notify/send.ts";
+import { createNotifier } from "./notify/create-notifier.ts";
 import { openStores, type Stores } from "./open-stores.ts";
 import { admitsBind } from "./policy/admit-bind.ts";
 import type { Policy } from "./policy/policy.ts";
@@ -182,17 +181,6 @@ function createHook({
       log.debug("webhook refused");
     },
   });
-}
-
-function createNotifier({ events, state, clock, random, log, settings }: Core): Notifier {
-  const told = {
-    read(target: string) {
-      const id = state.fact(`notified.${target}`);
-      return id === undefined ? undefined : Number(id);
-    },
-    write: (target: string, id: number) => state.setFact(`notified.${target}`, String(id)),
-  };
-  return new Notifier({ events, told, clock, random, log, host: () => settings().host, send });
 }
 
 function createAgentCore(parts: Parts, metrics: AgentMetrics, watched: WatchedSettings): Core {
