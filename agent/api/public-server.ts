@@ -15,6 +15,7 @@ type Answer = {
   readonly body: Uint8Array | string;
 };
 
+const LINGER_MS = 2000;
 const TEXT = "text/plain; charset=utf-8";
 const MISDIRECTED =
   "this host is not known by that name: ask by address, or name it in allowedHosts\n";
@@ -71,7 +72,10 @@ async function takeHook(
   const { status, text } = await hook.receive(request);
   if (!request.readableEnded) {
     response.setHeader("connection", "close");
-    response.once("finish", () => request.destroy());
+    // Closed at once, the connection would be reset before the answer is read (RFC 9112, section 9.6).
+    request.resume();
+    const late = setTimeout(() => request.destroy(), LINGER_MS).unref();
+    request.once("close", () => clearTimeout(late));
   }
   send(response, { status, type: TEXT, body: text });
 }
