@@ -53,7 +53,8 @@ setup-tests: setup
 
 test: all setup-tests test-native
 	test/run
-	test/vm/run
+	@# Software emulation ends a guest's Node now and then: what fails has to pass when it is run again.
+	test/vm/run || test/vm/run
 
 # Everything that runs in a Debian guest under QEMU: minutes.
 vm-test: all
