@@ -16,7 +16,7 @@ export const appLabel = "io.berth.app";
 const serviceLabel = "io.berth.service";
 const replicaLabel = "io.berth.replica";
 const revisionLabel = "io.berth.revision";
-const specDigestLabel = "io.berth.spec-digest";
+export const specDigestLabel = "io.berth.spec-digest";
 const dependsOnLabel = "io.berth.depends-on";
 const stopGraceLabel = "io.berth.stop-grace-ms";
 

@@ -7,11 +7,13 @@ import { createHealthcheckLookup } from "./health/healthcheck-lookup.ts";
 import { createHostView, type HostView } from "./host-view.ts";
 import { ImageCollector } from "./images/image-collector.ts";
 import { removalEvent } from "./images/image-events.ts";
-import { ImagePuller } from "./images/image-puller.ts";
+import { ImagePuller, type PullResult } from "./images/image-puller.ts";
 import { neededImages } from "./images/needed-images.ts";
+import { TagWatcher } from "./images/tag-watcher.ts";
 import { describeError } from "./log.ts";
 import type { Meters } from "./meters.ts";
 import { RestartSupervisor } from "./restart/restart-supervisor.ts";
+import type { CapacityHost } from "./rollout/capacity.ts";
 import { Enforcement } from "./rollout/enforcement.ts";
 import { createKeyedLock, type KeyedLock } from "./rollout/keyed-lock.ts";
 import type { PreflightHost } from "./rollout/preflight.ts";
@@ -35,7 +37,7 @@ export type CoreOptions = {
   readonly random: () => number;
   /** 64 lower-case hex digits, new at each call. */
   readonly newContainerId: () => string;
-  readonly host: PreflightHost;
+  readonly host: PreflightHost & CapacityHost;
   readonly trees: TreeStore;
   readonly secrets: Pick<SecretKeeper, "resolve">;
   readonly log: Log;
@@ -57,6 +59,7 @@ export type Core = CoreOptions & {
   readonly supervisor: RestartSupervisor;
   readonly puller: ImagePuller;
   readonly collector: ImageCollector;
+  readonly tags: TagWatcher;
   readonly view: HostView;
   /** To be called when a container runs: by the loop, the restart policy or by hand. */
   readonly started: (id: string, startedAtMs: number) => void;
@@ -66,7 +69,7 @@ export type Core = CoreOptions & {
 };
 
 export function createCore(options: CoreOptions): Core {
-  const { runtime, state, live, events, clock, log } = options;
+  const { runtime, state, live, events, clock, random, log } = options;
   const rollouts = new RolloutLog(state);
   const enforcement = new Enforcement(state, rollouts);
   const index = createContainerIndex();
@@ -82,6 +85,7 @@ export function createCore(options: CoreOptions): Core {
       events.record(healthEvent(change, index));
       wake("health changed");
     },
+    onUnhealthy: (id) => supervisor.handleUnhealthy(id),
   });
   const started = (id: string, startedAtMs: number) => {
     index.started(id, startedAtMs);
@@ -97,12 +101,14 @@ export function createCore(options: CoreOptions): Core {
     state,
     events,
     clock,
+    random,
     log,
     wanted,
     onStarted: started,
     onChange: wake,
   });
   const collector = createCollector(options, () => core);
+  const tags = createTagWatcher(options, () => core);
   const puller = createPuller(options, () => core);
   const view = createHostView({ runtime, state, live, healthcheckOf, index, health, supervisor });
   const core: Core = {
@@ -116,6 +122,7 @@ export function createCore(options: CoreOptions): Core {
     supervisor,
     puller,
     collector,
+    tags,
     view,
     started,
     wake: () => {},
@@ -140,8 +147,37 @@ function createCollector(options: CoreOptions, core: () => Core): ImageCollector
   });
 }
 
+function createTagWatcher(options: CoreOptions, core: () => Core): TagWatcher {
+  const { runtime, clock, random, events } = options;
+  const watchers = (reference: string) =>
+    (core().enforcement.desired()?.apps ?? []).filter(({ services }) =>
+      services.some(({ image, watchTagMs }) => watchTagMs !== undefined && image === reference),
+    );
+  return new TagWatcher({
+    images: runtime.images,
+    clock,
+    random,
+    watched: () =>
+      (core().enforcement.desired()?.apps ?? []).flatMap(({ services }) =>
+        services.flatMap(({ image: reference, watchTagMs: everyMs }) =>
+          everyMs === undefined ? [] : [{ reference, everyMs }],
+        ),
+      ),
+    onMoved: ({ reference, from, to }) => {
+      const message = `${reference} moved to ${to}`;
+      events.record({ kind: "image.moved", target: reference, message, fields: { from, to } });
+      core().enforcement.reconsider(watchers(reference).map(({ name }) => name));
+      core().wake("a tag moved");
+    },
+    onFailed: (reference, why) => {
+      const message = `cannot see whether ${reference} moved: ${why}`;
+      events.record({ kind: "image.watch-failed", target: reference, message });
+    },
+  });
+}
+
 function createPuller(options: CoreOptions, core: () => Core): ImagePuller {
-  const { runtime, clock, random, meters, events } = options;
+  const { runtime, clock, random, meters, events, log } = options;
   return new ImagePuller({
     images: runtime.images,
     clock,
@@ -151,24 +187,32 @@ function createPuller(options: CoreOptions, core: () => Core): ImagePuller {
       const message = `${host} limits the rate of requests: waiting until ${until}`;
       events.record({ kind: "image.pull-waiting", target: reference, message });
     },
-    onResult: ({ reference, durationMs, bytes, error }) => {
+    onResult: (result) => {
+      const { reference, durationMs, bytes, error, isNews } = result;
       meters.step("pull-image", error === undefined ? "done" : "retryable", durationMs);
       meters.pull(error === undefined ? "pulled" : "failed", durationMs);
       const kind = error === undefined ? "image.pulled" : "image.pull-failed";
       const message = error === undefined ? `${reference} was pulled` : describeError(error);
       events.record({ kind, target: reference, message, fields: { durationMs, bytes } });
+      if (error === undefined)
+        log.info("image was pulled", { image: reference, durationMs, bytes });
+      else if (isNews)
+        log.warn("image cannot be pulled, trying again", { image: reference, error });
       core().wake("image pulled");
-      void makeRoom(core(), error);
+      void makeRoom(core(), result);
     },
   });
 }
 
-/** A pull that found no space is tried again at once when some could be made. */
-async function makeRoom(core: Core, error: Error | undefined): Promise<void> {
+/**
+ * A pull that found no space is tried again at once when some could be made: once, because what is collected after a
+ * second failure may be no more than what the pull itself left.
+ */
+async function makeRoom(core: Core, { reference, error, failures }: PullResult): Promise<void> {
   if (error === undefined) return;
   try {
-    if (!(await core.collector.makeRoomFor(error))) return;
-    core.puller.forgetFailures();
+    if (!(await core.collector.makeRoomFor(error)) || failures > 1) return;
+    core.puller.retryNow(reference);
     core.wake("images were collected");
   } catch (cause) {
     core.log.warn("no room was made for a pull", { error: cause });

@@ -1,6 +1,8 @@
 import { randomBytes } from "node:crypto";
 import { existsSync } from "node:fs";
 import { join } from "node:path";
+import { detectCgroups } from "../runtime/cgroups/cgroup-host.ts";
+import { endStrays, findStrays, type Stray } from "../runtime/cgroups/stray-cgroups.ts";
 import type { Runtime } from "../runtime/runtime.ts";
 import { systemClock } from "./clock.ts";
 import { createLog } from "./log.ts";
@@ -16,16 +18,19 @@ const parallelMax = 8;
 
 /**
  * Stops containers (dependents first), removes everything that the instance owns in the kernel, and forgets which
- * apps are held. Images stay; volumes stay unless asked for.
+ * apps are held. Images stay; volumes stay unless asked for. Containers under the instance's name that the stores know
+ * nothing of are ended too where `strays` says so; else they are left, and this rejects once the rest is done.
  */
 export async function takeDown(options: {
   readonly runtime: Runtime;
   readonly stores: Pick<Stores, "state" | "live">;
+  readonly instance: string;
   readonly volumes: boolean;
+  readonly strays: boolean;
   readonly abort: AbortSignal;
   readonly trace?: StepTrace | undefined;
 }): Promise<void> {
-  const { runtime, stores, volumes, abort, trace } = options;
+  const { runtime, stores, instance, volumes, abort, trace } = options;
   const actual = actualState(await runtime.observe(), {
     health: () => "none",
     restarts: () => ({ count: 0, backoffMs: 0 }),
@@ -34,6 +39,10 @@ export async function takeDown(options: {
     byHand: new Map(),
     completed: new Map(),
   });
+  const cgroups = detectCgroups();
+  const known = new Set(actual.containers.map(({ id }) => id));
+  const strays = findStrays(cgroups, { parent: `/${instance}`, known });
+  if (options.strays) await endStrays(cgroups, strays);
   const wanted = { apps: [] };
   const difference = { ...diffState(wanted, actual, systemClock.now()), drift: [] };
   await applySteps({
@@ -58,6 +67,15 @@ export async function takeDown(options: {
   for (const { name } of state.byHandMarks()) state.unmarkByHand(name);
   for (const name of state.completed().keys()) state.unmarkCompleted(name);
   state.forgetFact("revision.running");
+  if (!options.strays && strays.length > 0) throw straysError(instance, strays);
+}
+
+function straysError(instance: string, strays: readonly Stray[]): Error {
+  const ids = strays.map(({ id }) => id.slice(0, 12)).join(", ");
+  return new Error(
+    `cannot take all of ${instance} down because containers of that name run which this data directory knows nothing of (${ids}): ` +
+      "look for the --root that they belong to, or say --strays to kill them",
+  );
 }
 
 /** `berth down` where no agent runs. */
@@ -66,9 +84,14 @@ export async function downWithoutAgent(options: {
   readonly runDir: string;
   readonly instance: string;
   readonly volumes: boolean;
+  readonly strays: boolean;
 }): Promise<void> {
   const { libDir, runDir, instance, volumes } = options;
-  if (!existsSync(join(libDir, "state.db"))) return;
+  if (!existsSync(join(libDir, "state.db"))) {
+    const strays = findStrays(detectCgroups(), { parent: `/${instance}`, known: new Set() });
+    if (strays.length === 0) return;
+    if (!options.strays) throw straysError(instance, strays);
+  }
   claimRoot(libDir, instance);
   const log = createLog({
     level: "warn",
@@ -89,7 +112,8 @@ export async function downWithoutAgent(options: {
       addressPool: "10.210.0.0/16",
       now: Date.now,
     });
-    await takeDown({ runtime, stores, volumes, abort: new AbortController().signal });
+    const abort = new AbortController().signal;
+    await takeDown({ runtime, stores, instance, volumes, strays: options.strays, abort });
   } finally {
     stores.close();
   }
@@ -107,6 +131,7 @@ function removingExecutors(runtime: Runtime): Executors {
     "await-ready": never,
     "hand-over": never,
     "drain-container": never,
+    "reload-container": never,
     repair: never,
     "remove-network": ({ network }) => runtime.removeNetwork(network),
     "stop-container": async ({ id, graceMs }, { abort }) => {

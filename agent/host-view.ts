@@ -1,14 +1,15 @@
 import type { Healthcheck } from "../manifests/desired-state.ts";
-import type { Observation, Runtime } from "../runtime/runtime.ts";
+import type { Observation, ObserveOptions, Runtime } from "../runtime/runtime.ts";
 import type { ContainerIndex } from "./container-index.ts";
 import type { HealthMonitor } from "./health/health-monitor.ts";
 import { type ActualState, actualState } from "./observe.ts";
 import type { RestartSupervisor } from "./restart/restart-supervisor.ts";
+import { changedAtMs } from "./rollout/readiness.ts";
 import type { LiveStore } from "./store/live-store.ts";
 import type { StateStore } from "./store/state-store.ts";
 
 /** The host as it is now: the runtime's observation joined with what the agent remembers. */
-export type HostView = { observe(): Promise<ActualState> };
+export type HostView = { observe(options?: ObserveOptions): Promise<ActualState> };
 
 export function createHostView(options: {
   readonly runtime: Pick<Runtime, "observe">;
@@ -21,8 +22,8 @@ export function createHostView(options: {
 }): HostView {
   const { runtime, state, live, index, health, supervisor } = options;
   return {
-    async observe() {
-      const observation = await runtime.observe();
+    async observe(observe) {
+      const observation = await runtime.observe(observe);
       // Before health is read: a container without a watch counts as one without a healthcheck.
       watchHealth(observation, options);
       const actual = actualState(observation, {
@@ -46,7 +47,9 @@ function watchHealth(
     readonly health: HealthMonitor;
   },
 ): void {
-  for (const { spec, state, startedAtMs } of observation.containers) {
+  for (const status of observation.containers) {
+    const { spec, state } = status;
+    const startedAtMs = changedAtMs(status);
     if (state === "running" && startedAtMs !== undefined) {
       options.health.watch(spec.id, startedAtMs, options.healthcheckOf(spec.name));
     } else {

@@ -32,16 +32,36 @@ export function createLog(options: LogOptions): Log {
   return { debug: at("debug"), info: at("info"), warn: at("warn"), error: at("error") };
 }
 
-/** One sentence for an error and its causes, for a log field or a status line. */
+/** One sentence for an error and its causes, each said once: for a log field, a status line or the command line. */
 export function describeError(error: unknown): string {
   const parts: string[] = [];
   let current: unknown = error;
   while (current !== undefined && current !== null && parts.length < 5) {
-    const text = current instanceof Error ? current.message : String(current);
-    if (!parts.some((part) => part.includes(text))) parts.push(text);
+    const text = textOf(current);
+    if (!parts.some((part) => saysAlready(part, current, text))) parts.push(text);
     current = current instanceof Error ? current.cause : undefined;
   }
   return parts.join(": ");
+}
+
+/** SQLITE_FULL of rescode.html; SQLite's own words leave open which disk it is. */
+const sqliteFull = 13;
+
+function textOf(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  if ("errcode" in error && error.errcode === sqliteFull) {
+    return "the disk of berth's data directory is full: free space there";
+  }
+  return error.message;
+}
+
+/** Node's own errors say "ENOENT: no such file or directory, open '/x'": whoever caught one has said what it means. */
+function saysAlready(part: string, error: unknown, text: string): boolean {
+  if (part.includes(text)) return true;
+  const { code, message } = error as NodeJS.ErrnoException;
+  if (typeof code !== "string") return false;
+  const meaning = /^E[A-Z0-9]+: ([^,]+)/.exec(message)?.[1];
+  return part.includes(code) || (meaning !== undefined && part.includes(meaning));
 }
 
 function jsonFields(fields: Readonly<Record<string, unknown>>): Record<string, unknown> {

@@ -23,6 +23,7 @@ export type HeldFigures = {
     readonly name: string;
     readonly revision: string;
     readonly verdict: Verdict;
+    readonly crashLooping: readonly string[];
   }[];
   /** Apps whose newest revision is held back. */
   readonly quarantined: readonly { readonly app: string; readonly revision: string }[];
@@ -45,6 +46,11 @@ export function createMeters(metrics: AgentMetrics): Meters {
       metrics.setContainers({ wanted: containersWanted, running: containersRunning });
       metrics.setRevisions(new Map(apps.map(({ name, revision }) => [name, revision])));
       metrics.setVerdicts(new Map(apps.map(({ name, verdict }) => [name, verdict])));
+      metrics.setCrashLoops(
+        apps.flatMap(({ name: app, crashLooping }) =>
+          crashLooping.map((container) => ({ app, container })),
+        ),
+      );
       metrics.setQuarantined(new Map(quarantined.map(({ app, revision }) => [app, revision])));
     },
   };

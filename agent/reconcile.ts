@@ -1,18 +1,20 @@
 import { backoffMs } from "./backoff.ts";
 import type { Core } from "./core.ts";
+import { DriftLooks } from "./drift-looks.ts";
 import type { HeldFigures } from "./meters.ts";
 import type { ActualState } from "./observe.ts";
 import { diffState } from "./plan/diff.ts";
+import { driftOutside, needsRestart } from "./plan/drift.ts";
 import { planSteps } from "./plan/plan.ts";
-import { withinScope } from "./plan/scope.ts";
+import { appsOf, withinScope } from "./plan/scope.ts";
 import { splitPlan } from "./plan/split-plan.ts";
-import type { WantedState } from "./plan/wanted-state.ts";
 import type { StepOutcome } from "./rollout/apply.ts";
 import { createExecutors } from "./rollout/executors.ts";
 import { type AppStanding, Judge } from "./rollout/judge.ts";
 import { Pacing } from "./rollout/pacing.ts";
 import { type Gate, type Promotion, promoteApps } from "./rollout/promotion.ts";
-import { settlesInMs } from "./rollout/readiness.ts";
+import { judgedAnewInMs } from "./rollout/readiness.ts";
+import { reportDrift } from "./rollout/report-drift.ts";
 import { type Applied, isTrouble, Rollouts } from "./rollout/rollouts.ts";
 import { VerdictLog } from "./rollout/verdict-log.ts";
 
@@ -25,9 +27,6 @@ export type Round = {
   readonly gates: ReadonlyMap<string, Gate>;
 };
 
-/** How long the host is left alone when nothing happens: drift is found at the latest then. */
-const driftCheckMs = 10_000;
-
 /**
  * The loop: observe, promote, diff, plan, begin to apply, judge. One round at a time; whatever wakes it during a round
  * leads to exactly one more. A round begins from what is there, so that a lost or a doubled wake does no harm. What it
@@ -39,6 +38,7 @@ export class ReconcileLoop {
   readonly #pacing: Pacing;
   readonly #verdicts: VerdictLog;
   readonly #judge: Judge;
+  readonly #looks: DriftLooks;
   readonly #listeners = new Set<(round: Round) => void>();
   readonly #wishes = new Set<string>();
   /** How steps ended since the last round. */
@@ -56,6 +56,7 @@ export class ReconcileLoop {
   constructor(core: Core) {
     this.#core = core;
     this.#pacing = new Pacing(core);
+    this.#looks = new DriftLooks(core.clock);
     this.#rollouts = new Rollouts(core, createExecutors(core), (applied) => this.#ended(applied));
     this.#verdicts = new VerdictLog(core);
     this.#judge = new Judge(core, {
@@ -153,7 +154,7 @@ export class ReconcileLoop {
   #idleMs(): number {
     const { clock, puller, random } = this.#core;
     if (this.#round === undefined && this.#failures === 0 && !this.#paused) return 0;
-    const waits = [driftCheckMs];
+    const waits = [this.#looks.dueInMs()];
     if (this.#failures > 0) {
       const pace = { failures: this.#failures, firstMs: 1_000, maxMs: 60_000 };
       waits.push(backoffMs({ ...pace, random: random() }));
@@ -164,18 +165,18 @@ export class ReconcileLoop {
     const nextTryAtMs = this.#pacing.nextTryAtMs();
     // One that is due and not tried waits for something else.
     if (nextTryAtMs !== undefined && nextTryAtMs > nowMs) waits.push(nextTryAtMs - nowMs);
-    const settling = (this.#round?.actual.containers ?? [])
-      .map((container) => settlesInMs(container, nowMs))
+    const changes = (this.#round?.actual.containers ?? [])
+      .map((container) => judgedAnewInMs(container, nowMs))
       .filter((ms) => ms > 0);
     if (this.#heldUntilMs !== undefined && this.#heldUntilMs > nowMs) {
       waits.push(this.#heldUntilMs - nowMs);
     }
     const watchedForMs = this.#judge.settlesInMs();
     if (watchedForMs !== undefined) waits.push(watchedForMs);
-    return Math.min(...waits, ...settling);
+    return Math.min(...waits, ...changes);
   }
 
-  async #guardedRound(options: RoundOptions & { readonly reasons: readonly string[] }) {
+  async #guardedRound(options: RoundOptions) {
     const { clock, log, meters } = this.#core;
     const startedAtMs = clock.now();
     let result: "changed" | "unchanged" | "failed" = "failed";
@@ -198,8 +199,10 @@ export class ReconcileLoop {
     const { view, enforcement, meters, puller } = this.#core;
     const number = ++this.#number;
     puller.beginRound();
-    const actual = await view.observe();
-    const { promoted, gates } = await this.#promote(actual);
+    const before = await view.observe(this.#looks.begin(options.reasons));
+    const { promoted, gates } = await this.#promote(before);
+    // What is held now may have another healthcheck, whose first answer counts and not the last one's.
+    const actual = promoted.length === 0 ? before : await view.observe({ drift: "known" });
     this.#begin(actual, { ...options, promoted: promoted.map(({ app }) => app.name) });
     const apps = await this.#judge.judge(actual, gates);
     const isSettled = this.#rollouts.isIdle && !this.#pacing.hasTroubles;
@@ -236,7 +239,7 @@ export class ReconcileLoop {
     actual: ActualState,
     { isFresh, abort, promoted }: RoundOptions & { readonly promoted: readonly string[] },
   ): void {
-    const { enforcement, meters, newContainerId } = this.#core;
+    const { enforcement, newContainerId } = this.#core;
     const wanted = enforcement.wanted();
     const isWished = (app: string) => isFresh || promoted.includes(app) || this.#pacing.isDue(app);
     const isInScope = (app: string) => {
@@ -248,7 +251,8 @@ export class ReconcileLoop {
       return isWished(app) && this.#pacing.mayTry(app);
     };
     const inScope = new Set(appsOf(wanted, actual).filter(isInScope));
-    const whole = diffState(wanted, actual, this.#core.clock.now());
+    const drift = driftOutside(actual, (app) => !inScope.has(app));
+    const whole = diffState(wanted, { ...actual, drift }, this.#core.clock.now());
     const { difference, blocked } = withinScope({
       difference: whole,
       actual,
@@ -256,7 +260,7 @@ export class ReconcileLoop {
       isUnderWay: (app) => this.#rollouts.isUnderWay(app),
     });
     this.#heldUntilMs = whole.heldUntilMs;
-    for (const { kind } of difference.drift) meters.drift(kind);
+    reportDrift(this.#core, [...difference.drift, ...drift.filter(needsRestart)]);
     const parts = splitPlan(planSteps({ difference, wanted, actual, newContainerId }));
     const busy = new Set(parts.flatMap(({ apps }) => [...apps]));
     for (const app of inScope) {
@@ -283,14 +287,8 @@ export class ReconcileLoop {
 }
 
 type RoundOptions = {
+  readonly reasons: readonly string[];
   /** False: only what was missed is looked at. */
   readonly isFresh: boolean;
   readonly abort: AbortSignal;
 };
-
-/** All that a plan may have steps for. */
-function appsOf(wanted: WantedState, actual: ActualState): string[] {
-  const names = [...wanted.apps, ...actual.containers.map(({ app }) => ({ name: app }))];
-  const networks = actual.networks.map(({ app }) => app);
-  return [...new Set(["", ...names.map(({ name }) => name), ...networks])];
-}

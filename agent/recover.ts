@@ -14,6 +14,9 @@ export async function recover(core: Core, options: { readonly rebooted: boolean 
   // The first agent of a host finds no sign of an earlier boot either.
   if (options.rebooted && actual.containers.length > 0) recallLostContainers(core, actual);
   core.runtime.onExit((id, exit) => core.supervisor.handleExit(id, exit));
+  const unhealthy = core.live.unhealthy();
+  for (const { id, status } of actual.containers)
+    if (status.state === "running" && unhealthy.has(id)) core.supervisor.handleUnhealthy(id);
 }
 
 async function settleIntents(core: Core, actual: ActualState): Promise<void> {

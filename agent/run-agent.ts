@@ -1,6 +1,6 @@
 import { randomBytes } from "node:crypto";
-import { readFileSync } from "node:fs";
-import { access } from "node:fs/promises";
+import { access, statfs } from "node:fs/promises";
+import { totalmem } from "node:os";
 import { join } from "node:path";
 import { type AgentMetrics, createAgentMetrics } from "../metrics/agent-metrics.ts";
 import { createContainerMetrics } from "../metrics/container-metrics.ts";
@@ -9,8 +9,10 @@ import { hostFeatures } from "../runtime/doctor.ts";
 import { openRuntime } from "../runtime/open-runtime.ts";
 import type { Log, Runtime } from "../runtime/runtime.ts";
 import { startApi } from "./api/start-api.ts";
+import { berthVersion } from "./berth-version.ts";
 import { systemClock } from "./clock.ts";
 import { createControl } from "./control/create-control.ts";
+import { createMetricTargets } from "./control/metric-targets.ts";
 import { type Core, createCore } from "./core.ts";
 import { describeListener, readHostListeners } from "./host-listeners.ts";
 import { createLog } from "./log.ts";
@@ -61,7 +63,7 @@ export async function runAgent(
       identityFile: () => identityFile.current,
       state: stores.state,
     });
-    const metrics = createAgentMetrics({ version: readVersion() });
+    const metrics = createAgentMetrics({ version: berthVersion });
     const opened = { options, settings, policy, secrets, stores, log, metrics };
     const runtime = await openAgentRuntime(opened);
     closers.add(() => runtime.close());
@@ -132,9 +134,9 @@ async function serve(parts: Parts): Promise<void> {
     loop,
     source,
     containerMetrics,
+    metricTargets: createMetricTargets({ loop, cgroups: detectCgroups() }),
     end,
     instance: options.instance,
-    cgroups: detectCgroups(),
     renderAgentMetrics: async () => {
       metrics.setDisk(await runtime.images.disk());
       return metrics.render();
@@ -146,7 +148,7 @@ async function serve(parts: Parts): Promise<void> {
   const api = await startApi({ control, socketPath, listen, allowedHosts, hook, log });
   closers.add(() => api.close());
   const stop = AbortSignal.any([abort, ending.signal]);
-  const loops = [loop.run(stop), source.run(stop), core.collector.run(stop)];
+  const loops = [loop.run(stop), source.run(stop), core.collector.run(stop), core.tags.run(stop)];
   closers.add(() => Promise.all(loops));
   const manager = createServiceManager({ runtime, log, environment: process.env });
   await manager.ready();
@@ -202,6 +204,12 @@ function createAgentCore(parts: Parts, metrics: AgentMetrics, watched: WatchedSe
           () => true,
           () => false,
         ),
+      memoryBytes: totalmem,
+      disk: async () => {
+        const { bavail, bsize, ffree, files } = await statfs(parts.options.libDir);
+        // Some file systems, such as btrfs, count no files.
+        return { bytesFree: bavail * bsize, filesFree: files === 0 ? Infinity : ffree };
+      },
     },
     trees: createTreeStore(parts.options.libDir),
     secrets: parts.secrets,
@@ -249,12 +257,6 @@ async function requireFeatures(libDir: string): Promise<void> {
     ({ name, detail, fix }) => `${name}: ${detail}; ${fix ?? "no fix known"}`,
   );
   throw new Error(`cannot start the agent because this host lacks ${lines.join(" | ")}`);
-}
-
-function readVersion(): string {
-  const text = readFileSync(new URL("../package.json", import.meta.url), "utf8");
-  // Our own file: it has a version.
-  return (JSON.parse(text) as { version: string }).version;
 }
 
 function whenAborted(signal: AbortSignal): Promise<void> {

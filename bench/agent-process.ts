@@ -1,5 +1,5 @@
 import { type ChildProcess, execFile, spawn } from "node:child_process";
-import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { request } from "node:http";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -9,8 +9,11 @@ import { programImage, writeOciLayout } from "../test/builders/oci-layout.ts";
 const run = promisify(execFile);
 const root = fileURLToPath(new URL("..", import.meta.url));
 const berth = join(root, "bin", "berth");
+const delayMonitor = join(root, "bench", "event-loop-delay.ts");
 
 export const benchImage = "localhost/web:bench";
+
+export type AgentEvent = { readonly time: string; readonly kind: string; readonly target: string };
 
 /** A real agent on a repository of its own. */
 export class AgentProcess {
@@ -31,7 +34,8 @@ export class AgentProcess {
     return pid;
   }
 
-  async start(): Promise<void> {
+  /** `watchesDelay`: costs the agent memory and 500 wakes a second, so only who asks for the delay has it. */
+  async start({ watchesDelay = false } = {}): Promise<void> {
     mkdirSync(join(this.dir, "fleet"), { recursive: true });
     await this.git(["init", "--quiet", "--initial-branch=main"]);
     await this.commit({ "empty/compose.yaml": "services: {}\n" });
@@ -44,7 +48,12 @@ export class AgentProcess {
       "--listen",
       `127.0.0.1:${this.#port}`,
     ];
-    this.#child = spawn(berth, [...args, ...this.#options()], { stdio: "ignore" });
+    const monitor = {
+      NODE_OPTIONS: `--import=${delayMonitor}`,
+      BERTH_BENCH_DELAY_FILE: this.#delayFile(),
+    };
+    const env = { ...process.env, ...(watchesDelay ? monitor : {}) };
+    this.#child = spawn(berth, [...args, ...this.#options()], { stdio: "ignore", env });
     while (!existsSync(join(this.dir, "run", "agent.sock"))) await sleep(20);
     const layout = join(this.dir, "image");
     const names = ["web", "probe"];
@@ -82,6 +91,18 @@ export class AgentProcess {
     await run("git", ["-C", join(this.dir, "fleet"), ...args]);
   }
 
+  /** All that the agent recorded, oldest first. */
+  async events(): Promise<readonly AgentEvent[]> {
+    const text = await get({
+      socketPath: join(this.dir, "run", "agent.sock"),
+      path: "/v1/events",
+    });
+    return text
+      .split("\n")
+      .filter(Boolean)
+      .map((line) => JSON.parse(line) as AgentEvent);
+  }
+
   metrics(): Promise<string> {
     return get({ host: "127.0.0.1", port: this.#port, path: "/metrics" });
   }
@@ -91,11 +112,32 @@ export class AgentProcess {
     return JSON.parse(await get({ socketPath: join(this.dir, "run", "agent.sock"), path }));
   }
 
-  /** CPU time of the agent so far, all threads, in milliseconds. */
+  /** CPU time of the agent so far, all threads that live, in milliseconds: by the scheduler's account, not by ticks. */
   cpuMs(): number {
-    const stat = readFileSync(`/proc/${this.pid}/stat`, "utf8");
-    const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
-    return (Number(fields[11]) + Number(fields[12])) * 10;
+    const tasks = `/proc/${this.pid}/task`;
+    const nanoseconds = readdirSync(tasks).map((task) =>
+      Number(readFileSync(`${tasks}/${task}/schedstat`, "utf8").split(" ", 1)[0]),
+    );
+    return nanoseconds.reduce((sum, each) => sum + each, 0) / 1e6;
+  }
+
+  /** Forgets the peak of resident memory so far (proc_pid_clear_refs(5)). */
+  resetPeak(): void {
+    writeFileSync(`/proc/${this.pid}/clear_refs`, "5");
+  }
+
+  /** The largest resident memory since then. */
+  peakMib(): number {
+    const status = readFileSync(`/proc/${this.pid}/status`, "utf8");
+    return Number(/^VmHWM:\s+(\d+) kB/m.exec(status)?.[1]) / 1024;
+  }
+
+  /** The longest delay of its event loop since the last call, in milliseconds. */
+  async longestDelayMs(): Promise<number> {
+    rmSync(this.#delayFile(), { force: true });
+    process.kill(this.pid, "SIGUSR2");
+    while (!existsSync(this.#delayFile())) await sleep(5);
+    return Number(readFileSync(this.#delayFile(), "utf8"));
   }
 
   /** Pids of the launcher and of every supervisor. */
@@ -115,6 +157,10 @@ export class AgentProcess {
     });
     await this.berth(["down", "--volumes"]);
     await ended;
+  }
+
+  #delayFile(): string {
+    return join(this.dir, "delay");
   }
 
   #options(): readonly string[] {

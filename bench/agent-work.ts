@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from "node:timers/promises";
+import { measureChange, measureIdle } from "./agent-change.ts";
 import { AgentProcess, benchImage, memoryMib } from "./agent-process.ts";
 import { type Measurement, measure, summarize } from "./measure.ts";
 
@@ -6,8 +7,6 @@ const services = 20;
 const servicesOfMany = 100;
 const firstPort = 23_000;
 const deployRuns = 5;
-
-type AgentEvent = { readonly time: string; readonly kind: string; readonly target: string };
 
 /** The whole agent: commits of 20 services with a port each, rounds that change nothing, memory, metrics. */
 export async function measureAgent(dir: string): Promise<Measurement[]> {
@@ -19,6 +18,10 @@ export async function measureAgent(dir: string): Promise<Measurement[]> {
       ...(await measureMemory(agent)),
       await measureScrape(agent, services),
       await measureRound(agent, services),
+      ...(await measureChange(agent, {
+        file: "fleet/compose.yaml",
+        manifestOf: (change) => manifest(services, "same", { first: `change${change}` }),
+      })),
       ...(await measureMany(agent)),
     ];
   } finally {
@@ -30,10 +33,10 @@ export async function measureAgent(dir: string): Promise<Measurement[]> {
 async function measureDeploys(agent: AgentProcess): Promise<Measurement[]> {
   const [up, down]: [number[], number[]] = [[], []];
   for (let run = 0; run < deployRuns; run += 1) {
-    const before = (await events(agent)).length;
+    const before = (await agent.events()).length;
     await agent.commit({ "fleet/compose.yaml": manifest(services, `run${run}`) });
     await agent.berth(["sync", "--timeout", "60s"]);
-    const told = (await events(agent)).slice(before);
+    const told = (await agent.events()).slice(before);
     const accepted = told.find(({ kind }) => kind === "revision.accepted");
     const started = told.filter(({ kind }) => kind === "container.started");
     if (started.length !== services)
@@ -73,12 +76,15 @@ async function measureMany(agent: AgentProcess): Promise<Measurement[]> {
         manifest(servicesOfMany, "many", { ports: false }),
       ]),
     );
-  await agent.commit({ "fleet/compose.yaml": "services: {}\n", ...apps(0, 5) });
+  await agent.commit({ "fleet/compose.yaml": "services: {}\n", ...apps(0, 1) });
+  await agent.berth(["sync", "--timeout", "60s"]);
+  const idle = await measureIdle(agent, servicesOfMany);
+  await agent.commit(apps(1, 5));
   await agent.berth(["sync", "--timeout", "180s"]);
   const scrape = await measureScrape(agent, 5 * servicesOfMany);
   await agent.commit(apps(5, 10));
   await agent.berth(["sync", "--timeout", "180s"]);
-  return [scrape, await measureRound(agent, 10 * servicesOfMany)];
+  return [idle, scrape, await measureRound(agent, 10 * servicesOfMany)];
 }
 
 async function measureScrape(agent: AgentProcess, count: number): Promise<Measurement> {
@@ -95,7 +101,7 @@ async function measureScrape(agent: AgentProcess, count: number): Promise<Measur
   );
 }
 
-/** A round that finds nothing to do, by the agent's own histogram. */
+/** Rounds that find nothing to do, by the agent's own histogram: of a commit that touches no app. */
 async function measureRound(agent: AgentProcess, count: number): Promise<Measurement> {
   return measure(
     `round that changes nothing, ${count} services`,
@@ -103,9 +109,12 @@ async function measureRound(agent: AgentProcess, count: number): Promise<Measure
     { runs: 10 },
     async () => {
       const before = await roundSeconds(agent);
-      await agent.control("/v1/plan");
-      await agent.berth(["sync", "--timeout", "60s"]);
-      const after = await roundSeconds(agent);
+      await agent.commit({ "notes.txt": `${performance.now()}\n` });
+      let after = before;
+      while (after.count === before.count) {
+        await sleep(50);
+        after = await roundSeconds(agent);
+      }
       return ((after.sum - before.sum) * 1000) / Math.max(1, after.count - before.count);
     },
   );
@@ -126,28 +135,17 @@ async function roundSeconds(
   return { sum: value("sum"), count: value("count") };
 }
 
-async function events(agent: AgentProcess): Promise<readonly AgentEvent[]> {
-  const text = await agent.berth(["events", "--json"]);
-  return text.trim().startsWith("[")
-    ? (JSON.parse(text) as AgentEvent[])
-    : text
-        .trim()
-        .split("\n")
-        .filter(Boolean)
-        .map((line) => JSON.parse(line) as AgentEvent);
-}
-
 function manifest(
   count: number,
   greeting: string,
-  options: { readonly ports: boolean } = { ports: true },
+  options: { readonly ports?: boolean; readonly first?: string } = {},
 ): string {
   const bodies = Array.from(
     { length: count },
     (_, index) => `  s${index}:
     image: ${benchImage}
-    environment: { GREETING: ${greeting} }
-${options.ports ? `    ports: ["127.0.0.1:${firstPort + index}:8080"]\n` : ""}`,
+    environment: { GREETING: ${index === 0 ? (options.first ?? greeting) : greeting} }
+${options.ports !== false ? `    ports: ["127.0.0.1:${firstPort + index}:8080"]\n` : ""}`,
   );
   return `services:\n${bodies.join("")}`;
 }

@@ -2,7 +2,7 @@
 export type Measurement = {
   readonly what: string;
   readonly who: string;
-  readonly unit: "ms" | "MiB" | "count";
+  readonly unit: "ms" | "MiB" | "count" | "%";
   readonly median: number;
   readonly min: number;
   readonly max: number;

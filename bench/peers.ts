@@ -1,7 +1,9 @@
-import { execFile, spawn } from "node:child_process";
-import { cpSync, existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { execFile } from "node:child_process";
+import { cpSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { promisify } from "node:util";
+import { measureCompose } from "./compose.ts";
+import { type Engine, isInstalled } from "./engines.ts";
 import { type Measurement, measure } from "./measure.ts";
 
 const run = promisify(execFile);
@@ -49,115 +51,31 @@ export async function measureOciRuntimes(scratch: string, program: string): Prom
 }
 
 /** podman and docker with their own network, as users run them. */
-export async function measureEngines(scratch: string, program: string): Promise<Measurement[]> {
+export async function measureEngines(
+  engines: readonly Engine[],
+  scratch: string,
+  program: string,
+): Promise<Measurement[]> {
   const found: Measurement[] = [];
-  if (await isInstalled("podman")) {
-    const podman = new Engine("podman", [
-      "--root",
-      join(scratch, "podman"),
-      "--runroot",
-      join(scratch, "podman-run"),
-    ]);
-    await podman.importImage(program, scratch);
-    found.push(await podman.measureRun());
-  }
-  const docker = await startDocker(scratch);
-  if (docker !== undefined) {
-    try {
-      await docker.engine.importImage(program, scratch);
-      found.push(await docker.engine.measureRun());
-    } finally {
-      await docker.stop();
-    }
+  for (const engine of engines) {
+    await engine.importImage(program, scratch);
+    found.push(await measureRun(engine));
+    if (engine.socket !== undefined && (await isInstalled("docker-compose")))
+      found.push(...(await measureCompose(scratch, engine.socket)));
   }
   return found;
 }
 
-class Engine {
-  readonly name: string;
-  readonly #options: readonly string[];
-
-  constructor(name: string, options: readonly string[]) {
-    this.name = name;
-    this.#options = options;
-  }
-
-  async importImage(program: string, scratch: string): Promise<void> {
-    const tree = join(scratch, `tree-${this.name}`);
-    mkdirSync(join(tree, "bin"), { recursive: true });
-    cpSync(program, join(tree, "bin", "probe"));
-    const tar = join(scratch, `${this.name}.tar`);
-    await run("tar", ["-C", tree, "-cf", tar, "."]);
-    await this.#call(["import", tar, "bench:latest"]);
-  }
-
-  measureRun(): Promise<Measurement> {
-    return measure(
-      "start of a container",
-      `${this.name} run --rm, network`,
-      { runs: engineRuns },
-      async () => {
-        const limits =
-          this.name === "podman"
-            ? ["--ulimit", "nofile=1024:1024", "--ulimit", "nproc=1000:1000"]
-            : [];
-        const begin = performance.now();
-        await this.#call([
-          "run",
-          "--rm",
-          ...limits,
-          "-p",
-          "127.0.0.1::8080",
-          "bench:latest",
-          "/bin/probe",
-          "exit",
-          "0",
-        ]);
-        return performance.now() - begin;
-      },
-    );
-  }
-
-  async #call(args: readonly string[]): Promise<void> {
-    const script = 'umount /sys/fs/cgroup/unified 2>/dev/null; exec "$@"';
-    await run("unshare", ["-m", "sh", "-c", script, "sh", this.name, ...this.#options, ...args]);
-  }
-}
-
-async function startDocker(
-  scratch: string,
-): Promise<{ readonly engine: Engine; stop(): Promise<void> } | undefined> {
-  if (!(await isInstalled("dockerd"))) return undefined;
-  const socket = join(scratch, "docker.sock");
-  const args = [
-    "--data-root",
-    join(scratch, "docker"),
-    "--exec-root",
-    join(scratch, "docker-run"),
-    "-H",
-    `unix://${socket}`,
-    "-p",
-    join(scratch, "docker.pid"),
-  ];
-  const script = 'umount /sys/fs/cgroup/unified 2>/dev/null; exec "$@"';
-  const daemon = spawn("unshare", ["-m", "sh", "-c", script, "sh", "dockerd", ...args], {
-    stdio: "ignore",
+function measureRun(engine: Engine): Promise<Measurement> {
+  const limits =
+    engine.name === "podman" ? ["--ulimit", "nofile=1024:1024", "--ulimit", "nproc=1000:1000"] : [];
+  const options = ["run", "--rm", ...limits, "-p", "127.0.0.1::8080"];
+  const who = `${engine.name} run --rm, network`;
+  return measure("start of a container", who, { runs: engineRuns }, async () => {
+    const begin = performance.now();
+    await engine.call([...options, "bench:latest", "/bin/probe", "exit", "0"]);
+    return performance.now() - begin;
   });
-  for (let tries = 0; tries < 100 && !existsSync(socket); tries += 1) await sleep(200);
-  if (!existsSync(socket)) {
-    daemon.kill("SIGTERM");
-    return undefined;
-  }
-  return {
-    engine: new Engine("docker", ["-H", `unix://${socket}`]),
-    stop: async () => {
-      const ended = new Promise((resolve) => {
-        daemon.once("exit", resolve);
-      });
-      daemon.kill("SIGTERM");
-      await ended;
-    },
-  };
 }
 
 async function prepareBundle(runtime: string, bundle: string, program: string): Promise<void> {
@@ -183,17 +101,4 @@ async function wrapperOverhead(script: string): Promise<number> {
     return performance.now() - begin;
   });
   return median;
-}
-
-async function isInstalled(command: string): Promise<boolean> {
-  return run("which", [command]).then(
-    () => true,
-    () => false,
-  );
-}
-
-function sleep(ms: number): Promise<void> {
-  return new Promise((resolve) => {
-    setTimeout(resolve, ms);
-  });
 }

@@ -9,7 +9,7 @@ const LINE_BYTES_MAX = 16_777_216;
 
 /** Lists can be posted only. */
 export type Query = Readonly<
-  Record<string, string | number | boolean | readonly string[] | undefined>
+  Record<string, string | number | boolean | readonly string[] | object | undefined>
 >;
 
 /**

@@ -34,7 +34,7 @@ export async function compileTree(options: TreeOptions): Promise<FleetResult> {
   if (!found?.isDirectory()) {
     throw new CliError(
       1,
-      `cannot read ${tree} because it is not a directory: a working tree or a bare repository is expected`,
+      `cannot read ${tree} because there is no such directory: a working tree or a bare repository is expected`,
     );
   }
   if (!(await readsWorkingTree(options))) {

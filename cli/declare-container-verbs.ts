@@ -12,6 +12,7 @@ import { type Declare, running } from "./verb.ts";
 export function declareContainerVerbs(declare: Declare): void {
   declare("ps", "containers", "berth ps -a")
     .option("-a, --all", "ended ones too")
+    .option("-q, --quiet", "their ids alone")
     .action(running(async (...given) => (await import("./verbs/ps.ts")).runPs(...given)));
   declare(
     "inspect <name>",
@@ -28,7 +29,7 @@ export function declareContainerVerbs(declare: Declare): void {
   declareCopy(declare);
   declareLooking(declare);
   declareByHand(declare);
-  declare("stats", "live figures from cgroups", "berth stats --no-stream")
+  declare("stats [name...]", "live figures from cgroups", "berth stats --no-stream")
     .option("--no-stream", "one sample, then end")
     .option("--interval <duration>", "time between samples (default: 1s)", parseDurationMs)
     .action(running(async (...given) => (await import("./verbs/stats.ts")).runStats(...given)));

@@ -13,10 +13,11 @@ export function declareImageVerbs(declare: Declare): void {
     "berth pull docker.io/library/nginx:1.27",
   ).action(running(async (...given) => (await import("./verbs/pull.ts")).runPull(...given)));
   declare(
-    "load <file>",
-    "read images from an OCI layout, oci-archive or docker-archive",
+    "load [file]",
+    "read images from an OCI layout, oci-archive or docker-archive; without a file, or with -, from standard input",
     "berth load web.tar",
   )
+    .option("-i, --input <file>", "the file, as docker load has it")
     .option("--reference <name>", "name for an image that carries none")
     .action(running(async (...given) => (await import("./verbs/images.ts")).runLoad(...given)));
   declare(

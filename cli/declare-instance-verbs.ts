@@ -48,6 +48,10 @@ export function declareInstanceVerbs(declare: Declare): void {
   ).action(running(async (context) => (await import("./verbs/doctor.ts")).runDoctor(context)));
   declare("down", "stop and remove everything the instance owns", "berth down --volumes")
     .option("--volumes", "remove the volumes and their data too")
+    .option(
+      "--strays",
+      "kill what runs under the instance's name and belongs to another data directory, too",
+    )
     .action(running(async (...given) => (await import("./verbs/down.ts")).runDown(...given)));
   declare("version", "version of berth and of what it runs on", "berth version --json").action(
     running(async (context) => (await import("./verbs/version.ts")).runVersion(context)),

@@ -64,7 +64,8 @@ export async function openExec(options: {
     else if (type === FRAME.credit) window.give(payload.readUInt32LE(0));
     else if (type === FRAME.exit) exit.resolve(JSON.parse(payload.toString()) as ExecExit);
     else if (type === FRAME.error) {
-      fail(new CliError(1, (JSON.parse(payload.toString()) as { error: string }).error));
+      const failure = JSON.parse(payload.toString()) as { error: string; exitCode?: number };
+      fail(new CliError(failure.exitCode ?? 1, failure.error));
     }
   };
   const decode = createFrameDecoder();

@@ -1,5 +1,6 @@
 /** `berth`: reads the command line, runs one verb, and turns what it throws into a sentence and an exit code. */
 import { CommanderError } from "commander";
+import { describeError } from "../agent/log.ts";
 import { CliError } from "./cli-error.ts";
 import { createProgram } from "./program.ts";
 import { endOnBrokenPipe, printNote } from "./terminal.ts";
@@ -14,19 +15,7 @@ try {
 function describeFailure(error: unknown): number {
   // Commander has printed its own message; help and version end with 0.
   if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2;
-  printNote(`berth: ${sayAll(error)}`);
+  printNote(`berth: ${describeError(error)}`);
   if (!(error instanceof CliError) && process.env.BERTH_DEBUG !== undefined) console.error(error);
   return error instanceof CliError ? error.exitCode : 1;
-}
-
-/** The message and those of its causes, each said once. */
-function sayAll(error: unknown): string {
-  const said: string[] = [];
-  let current = error;
-  while (current instanceof Error && said.length < 5) {
-    const { message } = current;
-    if (!said.some((earlier) => earlier.includes(message))) said.push(message);
-    current = current.cause;
-  }
-  return said.length === 0 ? String(error) : said.join(": ");
 }

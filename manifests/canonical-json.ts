@@ -17,3 +17,28 @@ export function canonicalJson(value: unknown): string {
   }
   throw new TypeError(`cannot write a ${typeof value} (${String(value)}) as JSON`);
 }
+
+/** True when `canonicalJson` gives one text for both, without writing it. */
+export function hasSameContent(one: unknown, other: unknown): boolean {
+  if (one === other) return true;
+  if (typeof one !== "object" || typeof other !== "object" || !one || !other) return false;
+  if (Array.isArray(one) || Array.isArray(other)) {
+    if (!Array.isArray(one) || !Array.isArray(other) || one.length !== other.length) return false;
+    return one.every((item, index) => hasSameContent(item, other[index]));
+  }
+  // Both are objects that are no arrays.
+  const fields = other as Readonly<Record<string, unknown>>;
+  return (
+    fieldCount(one) === fieldCount(other) &&
+    Object.entries(one).every(
+      ([key, value]) =>
+        value === undefined || (Object.hasOwn(fields, key) && hasSameContent(value, fields[key])),
+    )
+  );
+}
+
+function fieldCount(value: object): number {
+  let count = 0;
+  for (const field of Object.values(value)) if (field !== undefined) count += 1;
+  return count;
+}

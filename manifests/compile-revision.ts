@@ -1,6 +1,9 @@
 import { setImmediate } from "node:timers/promises";
+import { revisionBudget } from "./compose/budget.ts";
 import { checkRevision } from "./compose/check-revision.ts";
+import { envFileBytesMax } from "./compose/dotenv.ts";
 import { type LoadedApp, loadApp } from "./compose/load-app.ts";
+import { SharedApps } from "./compose/shared-apps.ts";
 import type { Admit, CommitSha, CompileResult, DesiredState, FileReader } from "./desired-state.ts";
 import { collectDiagnostics, type Report } from "./diagnostics.ts";
 import {
@@ -16,8 +19,10 @@ import { type HostView, reportViews } from "./fleet/host-views.ts";
 import { warnOfIdleApps } from "./fleet/idle-apps.ts";
 import { knownHosts } from "./fleet/known-hosts.ts";
 import { type Fleet, fleetFile, readFleet } from "./fleet/read-fleet.ts";
+import { type ReadAhead, readAhead } from "./read-ahead.ts";
 import { TreeReader } from "./trees/tree-reader.ts";
 import { formatPath, locateKey } from "./yaml/node.ts";
+import { yamlBytesMax } from "./yaml/parse-yaml.ts";
 
 export type CompileRequest = {
   readonly revision: CommitSha;
@@ -44,8 +49,9 @@ export type CompileRequest = {
  */
 export async function compileRevision(request: CompileRequest): Promise<CompileResult> {
   const { report, finish } = collectDiagnostics();
+  const reader = readAhead(request.reader);
   const tree = await readRevision({ ...request, report });
-  const desired = await compileForHost({ ...request, tree, report });
+  const desired = await compileForHost({ ...request, reader, tree, load: loadApp, report });
   const { errors, warnings } = finish();
   return errors.length > 0 ? { ok: false, errors } : { ok: true, desired, warnings };
 }
@@ -64,14 +70,18 @@ export async function compileFleet(
   request: Omit<CompileRequest, "host"> & { readonly host: string },
 ): Promise<FleetResult> {
   const { report, finish } = collectDiagnostics();
+  const reader = readAhead(request.reader);
   const tree = await readRevision({ ...request, report });
   const { fleet, directories } = tree;
   const hosts = fleet === undefined ? [] : knownHosts(fleet);
+  const shared = new SharedApps();
+  const load: typeof loadApp = (app) => shared.load(app);
   const views: HostView[] = [];
   let desired: DesiredState | undefined;
   for (const host of hosts.length === 0 ? [request.host] : hosts) {
     const own = collectDiagnostics();
-    const compiled = await compileForHost({ ...request, host, tree, report: own.report });
+    const place = { reader, host, tree, load, report: own.report };
+    const compiled = await compileForHost({ ...request, ...place });
     desired = desired === undefined ? compiled : withAppsOf(desired, compiled);
     views.push({ host, lists: own.finish() });
   }
@@ -122,24 +132,29 @@ async function compileForHost({
   admit,
   onLoaded,
   tree,
+  load,
   report,
 }: CompileRequest & {
+  readonly reader: ReadAhead;
   readonly tree: RevisionTree;
+  readonly load: typeof loadApp;
   readonly report: Report;
 }): Promise<DesiredState> {
   const loaded: LoadedApp[] = [];
   const { fleet } = tree;
   const shared = {
     reader,
-    budget: { bytesLeft: revisionBytesMax },
+    budget: revisionBudget(),
     trees: tree.trees,
     host: { name: host, labels: fleet?.model.hosts?.get(host)?.labels ?? new Map() },
     report,
   };
-  for (const source of sourcesOf({ tree, host, report })) {
+  const sources = sourcesOf({ tree, host, report });
+  for (const [index, source] of sources.entries()) {
+    beginReading(reader, sources[index + 1]);
     // Parsing is work without waits: whoever shares the event loop gets a turn between two apps.
     await setImmediate(undefined, { signal: abort });
-    const app = await loadApp({ source, ...shared });
+    const app = await load({ source, ...shared });
     if (app === undefined) continue;
     loaded.push(app);
     onLoaded?.(app);
@@ -153,6 +168,11 @@ async function compileForHost({
     ...treesOf(loaded, tree.trees),
     ...(atomic === undefined ? {} : { atomic }),
   };
+}
+
+function beginReading(reader: ReadAhead, source: AppSource | undefined): void {
+  for (const file of source?.files ?? []) reader.begin(file, yamlBytesMax);
+  if (source?.envFile !== undefined) reader.begin(source.envFile, envFileBytesMax);
 }
 
 /** Those that the apps mount: the reader may have seen others through the eyes of another host. */
@@ -194,9 +214,6 @@ function checkAdmission({
     }
   }
 }
-
-/** Bytes that all Compose and `.env` files of a revision may have together. */
-const revisionBytesMax = 16 * 1024 * 1024;
 
 /** A path that leads nowhere must not read as "run nothing": that would remove everything. */
 function checkRoot({

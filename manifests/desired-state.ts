@@ -1,7 +1,5 @@
-import type { ServiceOptions, ServiceResources } from "./service-options.ts";
-
 /** What one commit wants this host to run: the output of this folder, and all that the agent knows of a manifest. */
-
+import type { ServiceBounds, ServiceOptions, ServiceResources } from "./service-options.ts";
 import type { FileTree } from "./trees/file-tree.ts";
 
 export type PortProtocol = "tcp" | "udp";
@@ -115,7 +113,24 @@ export type ServiceDeploy = {
 /** Bounds of a container's log on disk; undefined fields take the runtime's. */
 export type LogBounds = { readonly fileBytesMax?: number; readonly filesMax?: number };
 
+/** A question to a port, asked on loopback of the container's network. */
+export type NetworkProbe =
+  | { readonly kind: "tcp"; readonly port: number }
+  | {
+      readonly kind: "http";
+      readonly port: number;
+      /** With its query. */
+      readonly path: string;
+      /** Of the Host header; undefined: `localhost`, with the port. */
+      readonly host?: string;
+      /** Inclusive. */
+      readonly statusMin: number;
+      readonly statusMax: number;
+    };
+
 export type Healthcheck = {
+  /** What is asked in place of a program of the image; `test` is empty then. */
+  readonly probe?: NetworkProbe;
   /** `["CMD", …]` or `["CMD-SHELL", text]`; `["NONE"]` switches the image's check off, `[]` keeps the image's test. */
   readonly test: readonly string[];
   readonly intervalMs: number;
@@ -174,6 +189,16 @@ export type Service = {
   readonly labels: Readonly<Record<string, string>>;
   readonly readOnlyRoot: boolean;
   readonly healthcheck?: Healthcheck;
+  /** Undefined: an unhealthy container is left as it is. */
+  readonly onUnhealthy?: "restart";
+  /** Undefined: a change of what it mounts from the commit, or of a secret, makes its containers anew. */
+  readonly onConfigChange?: { readonly signal: string };
+  /** What its containers may use after a change, lest the change is taken back. */
+  readonly bounds?: ServiceBounds;
+  /** When its replicas change, one runs alone for so long before the others do. */
+  readonly canaryMs?: number;
+  /** The registry is asked this often whether the image's tag moved. Undefined: a tag is resolved once. */
+  readonly watchTagMs?: number;
   readonly init: boolean;
   readonly tty: boolean;
   readonly stdinOpen: boolean;

@@ -12,7 +12,7 @@ export type AppSource = {
   readonly name?: string;
   readonly profiles?: readonly string[];
   /** Go before those of `.env`. */
-  readonly variables?: ReadonlyMap<string, string>;
+  readonly variables?: Pick<ReadonlyMap<string, string>, "get">;
   /** Names of apps of this host that come first. */
   readonly after?: readonly string[];
 };

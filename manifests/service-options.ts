@@ -78,3 +78,15 @@ export type ServiceOptions = {
   };
   readonly annotations?: Readonly<Record<string, string>>;
 };
+
+/** Shares of 1, while a rollout is watched. */
+export type ServiceBounds = {
+  /** Of the periods of its CPU limit, those in which it was throttled. */
+  readonly cpuThrottledMax?: number;
+  /** Of the time, that in which some process of a container waited (PSI, "some"). */
+  readonly cpuPressureMax?: number;
+  readonly memoryPressureMax?: number;
+  readonly ioPressureMax?: number;
+  /** Of the memory that the revision before used, what is used beyond it. */
+  readonly memoryGrowthMax?: number;
+};

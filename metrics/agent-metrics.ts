@@ -2,7 +2,7 @@
 import { readdirSync, statSync } from "node:fs";
 import { counter, durationBucketsSeconds, histogram } from "./agent-series.ts";
 import { type ImageMetrics, imageMetrics } from "./image-metrics.ts";
-import { collectDefaultMetrics, Gauge, Histogram, Registry } from "./prometheus-client.ts";
+import { collectProcessMetrics, Gauge, Histogram, Registry } from "./prometheus-client.ts";
 import { type RolloutMetrics, rolloutMetrics } from "./rollout-metrics.ts";
 
 const reconcileResults = ["changed", "unchanged", "failed"] as const;
@@ -43,10 +43,7 @@ const eventLoopPrecisionMs = 100;
 /** Includes the process's own metrics and the event loop's (`process_*`, `nodejs_*`). */
 export function createAgentMetrics(options: AgentMetricsOptions): AgentMetrics {
   const registry = new Registry();
-  collectDefaultMetrics({
-    register: registry,
-    eventLoopMonitoringPrecision: eventLoopPrecisionMs,
-  });
+  collectProcessMetrics(registry, { eventLoopMonitoringPrecision: eventLoopPrecisionMs });
   countOpenFiles(registry);
   addBuildInfo(registry, options.version);
   return {

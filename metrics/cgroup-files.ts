@@ -21,9 +21,10 @@ export type CgroupFile = {
 
 /**
  * `limits` change seldom and are read once a minute. `quota`: read only while a CPU quota is set. `active`: read after the
- * container used CPU time, and with the limits; by itself it changes no memory without, only the host reclaims some.
+ * container used CPU time, and with the limits; by itself it changes no memory and no number of processes without, only the
+ * host reclaims some. `shared`: read while the parent cgroup's file of that name, which counts for all children, changes.
  */
-export type ReadWhen = "always" | "limits" | "quota" | "active";
+export type ReadWhen = "always" | "limits" | "quota" | "active" | "shared";
 
 type FileRow = readonly [name: string, parse: Parser, when?: CgroupFile["when"]];
 
@@ -91,20 +92,24 @@ const v1MemoryFiles: readonly FileRow[] = [
 
 /** The throttling layer sees the I/O of every scheduler; bfq's own files only that of devices which bfq serves. */
 const v1BlockFiles: readonly FileRow[] = [
-  ["blkio.throttle.io_service_bytes_recursive", blkioOperations("readBytes", "writeBytes")],
-  ["blkio.throttle.io_serviced_recursive", blkioOperations("reads", "writes")],
+  [
+    "blkio.throttle.io_service_bytes_recursive",
+    blkioOperations("readBytes", "writeBytes"),
+    "shared",
+  ],
+  ["blkio.throttle.io_serviced_recursive", blkioOperations("reads", "writes"), "shared"],
 ];
 
 const pidsFiles: readonly FileRow[] = [
-  ["pids.current", singleNumber("pidsCurrent")],
+  ["pids.current", singleNumber("pidsCurrent"), "active"],
   ["pids.max", singleNumber("pidsMax", 0), "limits"],
   ["cgroup.procs", countLines("processes"), "limits"],
 ];
 
 const pressureFiles: readonly FileRow[] = [
-  ["cpu.pressure", pressure("cpuWaitingUs", "cpuStalledUs")],
-  ["memory.pressure", pressure("memoryWaitingUs", "memoryStalledUs")],
-  ["io.pressure", pressure("ioWaitingUs", "ioStalledUs")],
+  ["cpu.pressure", pressure("cpuWaitingUs", "cpuStalledUs"), "shared"],
+  ["memory.pressure", pressure("memoryWaitingUs", "memoryStalledUs"), "shared"],
+  ["io.pressure", pressure("ioWaitingUs", "ioStalledUs"), "shared"],
 ];
 
 const v2CpuFiles: readonly FileRow[] = [
@@ -178,7 +183,7 @@ export function cgroupFiles(dirs: CgroupDirs): readonly CgroupFile[] {
   add(v1.memory, v1MemoryFiles);
   if (v1.memory === undefined) add(unified, v2MemoryFiles);
   add(v1.blkio, v1BlockFiles);
-  if (v1.blkio === undefined) add(unified, [["io.stat", ioStat]]);
+  if (v1.blkio === undefined) add(unified, [["io.stat", ioStat, "shared"]]);
   add(v1.pids ?? unified, pidsFiles);
   add(unified, pressureFiles);
   return files;

@@ -1,6 +1,7 @@
 /** Metrics of containers, under the names that cAdvisor gives them, read from cgroups when they are asked for. */
 import { availableParallelism, totalmem } from "node:os";
 import type { ContainerSample, ContainerTarget } from "./container-target.ts";
+import { type LentText, SharedText } from "./lent-text.ts";
 import { MetricsInline } from "./metrics-inline.ts";
 import { MetricsThread } from "./metrics-thread.ts";
 import type { MetricsAnswer, MetricsQuestion } from "./worker-messages.ts";
@@ -16,10 +17,13 @@ export type ContainerMetricsOptions = {
 };
 
 export type ContainerMetrics = {
-  /** All containers there are: what is no longer among them is forgotten and its descriptors are closed. */
+  /**
+   * All containers there are: what is no longer among them is forgotten and its descriptors are closed. An object that
+   * was given before is taken for unchanged.
+   */
   setTargets(targets: readonly ContainerTarget[]): void;
   /** Reads all of them and gives the Prometheus text (format 0.0.4). Calls at the same time share one reading. */
-  render(): Promise<Uint8Array>;
+  render(): Promise<LentText>;
   /** Figures of each container that runs, by `containerId`. */
   readStats(): Promise<ReadonlyMap<string, ContainerSample>>;
   /** Ends the thread and closes all descriptors. */
@@ -38,31 +42,27 @@ class MetricsOfContainers implements ContainerMetrics {
   readonly #machine = { memoryBytes: totalmem(), cpuCores: availableParallelism() };
   #reader: MetricsThread | MetricsInline | undefined;
   #isClosed = false;
-  /** containerId -> target as JSON. */
-  #wanted = new Map<string, string>();
+  #targets: readonly ContainerTarget[] = [];
+  /** By containerId. */
+  #wanted = new Map<string, ContainerTarget>();
   /** What the present reader has been told. */
-  #told = new Map<string, string>();
-  #rendering: Promise<Uint8Array> | undefined;
+  #told = new Map<string, ContainerTarget>();
+  readonly #texts = new SharedText(() => this.#render());
+  /** The memory of the last text, given back. */
+  #spare: SharedArrayBuffer | undefined;
 
   constructor(options: ContainerMetricsOptions) {
     this.#options = options;
   }
 
   setTargets(targets: readonly ContainerTarget[]): void {
-    this.#wanted = new Map(targets.map((target) => [target.containerId, JSON.stringify(target)]));
+    if (targets === this.#targets) return;
+    this.#targets = targets;
+    this.#wanted = new Map(targets.map((target) => [target.containerId, target]));
   }
 
-  render(): Promise<Uint8Array> {
-    this.#rendering ??= this.#ask("render")
-      .then((answer) => {
-        if (answer.kind !== "rendered")
-          throw new Error(`cannot render metrics: got ${answer.kind}`);
-        return answer.text;
-      })
-      .finally(() => {
-        this.#rendering = undefined;
-      });
-    return this.#rendering;
+  render(): Promise<LentText> {
+    return this.#texts.take();
   }
 
   async readStats(): Promise<ReadonlyMap<string, ContainerSample>> {
@@ -76,14 +76,26 @@ class MetricsOfContainers implements ContainerMetrics {
     await this.#reader?.close();
   }
 
+  async #render(): Promise<LentText> {
+    const answer = await this.#ask("render");
+    if (answer.kind !== "rendered") throw new Error(`cannot render metrics: got ${answer.kind}`);
+    const { text } = answer;
+    return {
+      parts: [text],
+      release: () => {
+        this.#spare = text.buffer;
+      },
+    };
+  }
+
   async #ask(kind: MetricsQuestion["kind"]): Promise<MetricsAnswer> {
     const reader = this.#livingReader();
     try {
-      return await reader.ask({ kind, ...this.#changes() });
+      return await reader.ask(this.#question(kind));
     } catch (error) {
       if (!reader.hasEnded || this.#isClosed) throw error;
       this.#options.onRestart?.(error instanceof Error ? error : new Error(String(error)));
-      return this.#livingReader().ask({ kind, ...this.#changes() });
+      return this.#livingReader().ask(this.#question(kind));
     }
   }
 
@@ -104,12 +116,18 @@ class MetricsOfContainers implements ContainerMetrics {
   }
 
   /** Messages arrive in order, so what was sent counts as told. */
-  #changes(): Pick<MetricsQuestion, "put" | "remove"> {
-    const put = [...this.#wanted].flatMap(([id, json]) =>
-      this.#told.get(id) === json ? [] : [json],
-    );
-    const remove = [...this.#told.keys()].filter((id) => !this.#wanted.has(id));
-    this.#told = this.#wanted;
-    return { put, remove };
+  #question(kind: MetricsQuestion["kind"]): Omit<MetricsQuestion, "id"> {
+    const [wanted, told] = [this.#wanted, this.#told];
+    this.#told = wanted;
+    const put =
+      wanted === told
+        ? []
+        : [...wanted].flatMap(([id, target]) =>
+            told.get(id) === target ? [] : [JSON.stringify(target)],
+          );
+    const remove = wanted === told ? [] : [...told.keys()].filter((id) => !wanted.has(id));
+    const into = kind === "render" ? this.#spare : undefined;
+    this.#spare = undefined;
+    return { kind, put, remove, ...(into === undefined ? {} : { into }) };
   }
 }

@@ -4,8 +4,10 @@ import type { CgroupDirs } from "./container-target.ts";
 import { emptyReading, figureIndex, type Reading } from "./figures.ts";
 import { errnoName, KeptFile } from "./kept-file.ts";
 import type { Parser } from "./kernel-text.ts";
+import type { SharedParents } from "./shared-parents.ts";
 
 type OpenFile = {
+  readonly path: string;
   readonly file: KeptFile;
   readonly parse: Parser;
   readonly when: ReadWhen;
@@ -16,15 +18,17 @@ const limitsIntervalMs = 60_000;
 /** Keeps the container's files open until `close`, or until the kernel says that the cgroup is gone. */
 export class ContainerReader {
   readonly #dirs: CgroupDirs;
+  readonly #parents: SharedParents;
   #files: OpenFile[] | undefined;
   #reading = emptyReading();
   #limitsDueMs = 0;
 
-  constructor(dirs: CgroupDirs) {
+  constructor(dirs: CgroupDirs, parents: SharedParents) {
     this.#dirs = dirs;
+    this.#parents = parents;
   }
 
-  /** Undefined: there is no such cgroup now. The reading is overwritten by the next call. */
+  /** Once in each look of the parents. Undefined: there is no such cgroup now. The reading is overwritten by the next call. */
   read(nowMs: number): Reading | undefined {
     // A container that was started again has a new cgroup at the old path: one more try finds it.
     if (!this.#readFiles(nowMs) && !this.#readFiles(nowMs)) return undefined;
@@ -50,6 +54,9 @@ export class ContainerReader {
     const areLimitsDue = nowMs >= this.#limitsDueMs;
     const usedBeforeUs = this.#cpuUsageUs;
     for (const entry of files) {
+      // Asked in any case: a look that nobody took part in would be missing.
+      const hasMoved = entry.when !== "shared" || this.#parents.hasMoved(entry.path, entry.parse);
+      if (!hasMoved && !areLimitsDue) continue;
       if (entry.when === "limits" && !areLimitsDue) continue;
       // The file of CPU time stands before those that depend on it.
       if (entry.when === "active" && !areLimitsDue && this.#cpuUsageUs === usedBeforeUs) continue;
@@ -68,7 +75,7 @@ export class ContainerReader {
     // Kernels lack some of the files: those are not asked for again.
     this.#files = missing === undefined ? files : files.filter((entry) => !missing.has(entry));
     if (areLimitsDue) this.#limitsDueMs = nowMs + limitsIntervalMs;
-    if (this.#files.some((entry) => entry.when === "always")) return true;
+    if (this.#files.some(isCounter)) return true;
     this.close();
     return false;
   }
@@ -76,7 +83,7 @@ export class ContainerReader {
 
 /** Of the container's whole life: such a file does not vanish while the cgroup is there. */
 function isCounter({ when }: OpenFile): boolean {
-  return when === "always" || when === "active";
+  return when === "always" || when === "active" || when === "shared";
 }
 
 /** CPU bandwidth is limited: only then are periods counted. */
@@ -86,6 +93,7 @@ export function hasQuota(values: Float64Array): boolean {
 
 function openFiles(dirs: CgroupDirs): OpenFile[] {
   return cgroupFiles(dirs).map(({ path, parse, when }) => ({
+    path,
     file: new KeptFile(path, { keep: when !== "limits" }),
     parse,
     when,

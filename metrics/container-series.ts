@@ -12,6 +12,7 @@ import {
   interfaceColumns,
   type Reading,
 } from "./figures.ts";
+import type { SharedParents } from "./shared-parents.ts";
 
 type Rows = ReadonlyMap<string, Float64Array>;
 
@@ -19,6 +20,7 @@ const healthValues = { healthy: 1, starting: 0, unhealthy: 0, none: -1 } as cons
 const statesWithProcesses = new Set(["running", "paused"]);
 
 export class ContainerSeries {
+  readonly #parents: SharedParents;
   #target: ContainerTarget;
   #labels: string;
   #reader: ContainerReader;
@@ -30,10 +32,11 @@ export class ContainerSeries {
   /** The same for the other families: by device, interface or state, then by the family's slot. */
   readonly #keyedPrefixes = new Map<string, (Uint8Array | undefined)[]>();
 
-  constructor(target: ContainerTarget) {
+  constructor(target: ContainerTarget, parents: SharedParents) {
     this.#target = target;
+    this.#parents = parents;
     this.#labels = ownLabels(target);
-    this.#reader = new ContainerReader(target.cgroupDirs);
+    this.#reader = new ContainerReader(target.cgroupDirs, parents);
   }
 
   get hostInterfaces(): readonly string[] {
@@ -50,7 +53,7 @@ export class ContainerSeries {
     }
     if (JSON.stringify(target.cgroupDirs) !== JSON.stringify(this.#target.cgroupDirs)) {
       this.close();
-      this.#reader = new ContainerReader(target.cgroupDirs);
+      this.#reader = new ContainerReader(target.cgroupDirs, this.#parents);
     }
     this.#target = target;
   }
@@ -183,8 +186,6 @@ export class ContainerSeries {
         return target.restarts;
       case "state":
         return 1;
-      case "logBytes":
-        return target.logBytes;
       case "oomEvents":
         return (target.oomKills ?? 0) + this.#oomKillsOfThisRun(target);
       default:

@@ -6,16 +6,20 @@ import { ExpositionBuffer, seriesPrefix } from "./exposition.ts";
 import { families } from "./families.ts";
 import { FamilyText } from "./family-text.ts";
 import { NetworkReader } from "./network-reader.ts";
+import { SharedParents } from "./shared-parents.ts";
 
 export type Machine = { readonly memoryBytes: number; readonly cpuCores: number };
+
+/** Enough for what is said of the machine. */
+const singlesBytesMax = 1024;
 
 export class ContainerSet {
   readonly #machine: Machine;
   readonly #containers = new Map<string, ContainerSeries>();
+  readonly #parents = new SharedParents();
   readonly #network = new NetworkReader();
   readonly #devices = new DeviceNames();
   readonly #families = families.map((numbered) => new FamilyText(numbered));
-  readonly #out = new ExpositionBuffer();
   #failures = 0;
 
   constructor(machine: Machine) {
@@ -25,7 +29,7 @@ export class ContainerSet {
   put(target: ContainerTarget): void {
     const known = this.#containers.get(target.containerId);
     if (known) known.update(target);
-    else this.#containers.set(target.containerId, new ContainerSeries(target));
+    else this.#containers.set(target.containerId, new ContainerSeries(target, this.#parents));
   }
 
   /** Closes what was open for it. */
@@ -34,22 +38,27 @@ export class ContainerSet {
     this.#containers.delete(containerId);
   }
 
-  /** Reads every container, then writes all families. The caller owns the bytes. */
-  render(nowMs: number): Uint8Array<ArrayBuffer> {
+  /** Reads every container, then writes all families. The text is in `into` if that is enough for it. */
+  render(nowMs: number, into?: SharedArrayBuffer): Uint8Array<SharedArrayBuffer> {
     this.#readAll(nowMs);
-    const out = this.#out;
-    const { memoryBytes, cpuCores } = this.#machine;
-    this.#writeSingle("machine_memory_bytes", "Memory of this machine.", memoryBytes);
-    this.#writeSingle("machine_cpu_cores", "CPUs of this machine.", cpuCores);
-    const failed = this.#failures > 0 ? 1 : 0;
-    this.#writeSingle("container_scrape_error", "1 if some container could not be read.", failed);
+    let bytes = singlesBytesMax;
     for (const family of this.#families) {
       family.begin();
       for (const container of this.#containers.values())
         container.write(family.numbered, this.#devices, family);
-      family.end(out);
+      bytes += family.end();
     }
-    return out.take();
+    const isEnough = into !== undefined && into.byteLength >= bytes;
+    // Somewhat more than this text needs: the next one may be longer.
+    const memory = isEnough ? into : new SharedArrayBuffer(Math.ceil(bytes * 1.1));
+    const out = new ExpositionBuffer(new Uint8Array(memory));
+    const { memoryBytes, cpuCores } = this.#machine;
+    writeSingle(out, "machine_memory_bytes", "Memory of this machine.", memoryBytes);
+    writeSingle(out, "machine_cpu_cores", "CPUs of this machine.", cpuCores);
+    const failed = this.#failures > 0 ? 1 : 0;
+    writeSingle(out, "container_scrape_error", "1 if some container could not be read.", failed);
+    for (const family of this.#families) family.appendTo(out);
+    return new Uint8Array(memory, 0, out.length);
   }
 
   /** Figures of each container that runs, by its id. */
@@ -66,6 +75,7 @@ export class ContainerSet {
   close(): void {
     for (const container of this.#containers.values()) container.close();
     this.#containers.clear();
+    this.#parents.close();
     this.#network.close();
   }
 
@@ -75,6 +85,7 @@ export class ContainerSet {
       for (const name of container.hostInterfaces) wanted.add(name);
     }
     const interfaces = this.#network.read(wanted);
+    this.#parents.beginLook();
     let failures = 0;
     for (const container of this.#containers.values()) {
       try {
@@ -87,9 +98,9 @@ export class ContainerSet {
     }
     this.#failures = failures;
   }
+}
 
-  #writeSingle(name: string, help: string, value: number): void {
-    this.#out.header(name, "gauge", help);
-    this.#out.sample(seriesPrefix(name), value, 0);
-  }
+function writeSingle(out: ExpositionBuffer, name: string, help: string, value: number): void {
+  out.header(name, "gauge", help);
+  out.sample(seriesPrefix(name), value, 0);
 }

@@ -25,10 +25,11 @@ export type ContainerTarget = {
   readonly createdTimeSeconds: number;
   readonly health: "none" | "starting" | "healthy" | "unhealthy";
   readonly restarts: number;
-  /** OOM kills of earlier runs: the kernel's count begins anew with each cgroup. */
-  /** Of earlier runs, less what the cgroup had counted when this run began. */
+  /**
+   * OOM kills of earlier runs (the kernel's count begins anew with each cgroup), less what the cgroup had counted when
+   * this run began.
+   */
   readonly oomKills?: number;
-  readonly logBytes?: number;
 };
 
 /** Figures of one moment. Counters count from the start of the container. */

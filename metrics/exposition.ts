@@ -13,11 +13,12 @@ const chunk = 1_000_000_000;
 const numberBytesMax = 32;
 
 export class ExpositionBuffer {
-  #bytes: Uint8Array<ArrayBuffer>;
+  #bytes: Uint8Array;
   #length = 0;
 
-  constructor(bytes = 4096) {
-    this.#bytes = new Uint8Array(bytes);
+  /** Writes into this memory for as long as it is enough. */
+  constructor(into: Uint8Array = new Uint8Array(4096)) {
+    this.#bytes = into;
   }
 
   /** Bytes written so far. */
@@ -66,14 +67,6 @@ export class ExpositionBuffer {
   /** What was written, until the next write. */
   written(): Uint8Array {
     return this.#bytes.subarray(0, this.#length);
-  }
-
-  /** All that was written, to keep or to hand to another thread; the buffer begins anew, with room for as much. */
-  take(): Uint8Array<ArrayBuffer> {
-    const taken = this.#bytes.subarray(0, this.#length);
-    this.#bytes = new Uint8Array(Math.ceil(this.#length * 1.1));
-    this.#length = 0;
-    return taken;
   }
 
   #write(number: number, decimals: number): void {

@@ -10,7 +10,6 @@ export type KnownValue =
   | "health"
   | "restarts"
   | "oomEvents"
-  | "logBytes"
   | "state";
 
 /** One series of a family for each container. `labels` come after the container's own. */
@@ -64,7 +63,6 @@ const unnumbered: readonly Family[] = [
   ),
   known("restarts_total", "counter", "Restarts by the restart policy.", "restarts"),
   known("state", "gauge", "1 for the state that the container is in.", "state"),
-  known("log_usage_bytes", "gauge", "Bytes that the container's log takes.", "logBytes"),
   known(
     "oom_events_total",
     "counter",

@@ -12,7 +12,7 @@ export type SampleSink = {
 export class FamilyText implements SampleSink {
   readonly numbered: NumberedFamily;
   readonly #text = new ExpositionBuffer();
-  readonly #number = new ExpositionBuffer(64);
+  readonly #number = new ExpositionBuffer(new Uint8Array(64));
   /** For each line: its prefix, its number, and where it begins. One more for the end of the last. */
   #prefixes: Uint8Array[] = [];
   #numbers: number[] = [];
@@ -42,9 +42,14 @@ export class FamilyText implements SampleSink {
     this.#starts.push(this.#text.length);
   }
 
-  /** Appends header and samples to `out`; nothing when there were no samples. */
-  end(out: ExpositionBuffer): void {
+  /** The length in bytes of what `appendTo` will append. */
+  end(): number {
     this.#cut(this.#count);
+    return this.#count > 0 ? this.#text.length : 0;
+  }
+
+  /** Appends header and samples to `out`; nothing when there were no samples. */
+  appendTo(out: ExpositionBuffer): void {
     if (this.#count > 0) out.append(this.#text.written());
   }
 

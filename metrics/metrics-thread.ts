@@ -1,4 +1,5 @@
 /** The life of the metrics thread: started by the first question, started again after it died. */
+import { extname } from "node:path";
 import { Worker } from "node:worker_threads";
 import type { MetricsAnswer, MetricsQuestion, MetricsWorkerData } from "./worker-messages.ts";
 
@@ -19,7 +20,9 @@ export class MetricsThread {
   #ended: Error | undefined;
 
   constructor(workerData: MetricsWorkerData) {
-    this.#worker = new Worker(new URL("./metrics-worker.ts", import.meta.url), {
+    // Beside this file, as source or built.
+    const file = `./metrics-worker${extname(import.meta.filename)}`;
+    this.#worker = new Worker(new URL(file, import.meta.url), {
       workerData,
       name: "berth-metrics",
       resourceLimits: { maxYoungGenerationSizeMb: 8 },

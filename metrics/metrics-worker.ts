@@ -12,7 +12,6 @@ const { machine } = workerData as MetricsWorkerData;
 const containers = new ContainerSet(machine);
 
 port.on("message", (question: MetricsQuestion) => {
-  const answer = answerQuestion(containers, question);
-  port.postMessage(answer, answer.kind === "rendered" ? [answer.text.buffer] : []);
+  port.postMessage(answerQuestion(containers, question));
 });
 port.postMessage({ kind: "ready" } satisfies MetricsAnswer);

@@ -6,6 +6,8 @@ type RolloutVerdict = "pending" | "healthy" | "failed" | "rolled-back";
 export type RolloutMetrics = {
   /** App -> how it fares. */
   setVerdicts(verdicts: ReadonlyMap<string, RolloutVerdict>): void;
+  /** Containers that end again and again soon after each start. */
+  setCrashLoops(containers: readonly { readonly app: string; readonly container: string }[]): void;
   /** App -> its newest revision, which is held back. */
   setQuarantined(revisions: ReadonlyMap<string, string>): void;
   /** A rollout reached a verdict. */
@@ -20,6 +22,12 @@ export function rolloutMetrics(registry: Registry): RolloutMetrics {
     name: "berth_app_verdict",
     help: "1, with the verdict on an app as a label.",
     labelNames: ["app", "verdict"],
+    registers,
+  });
+  const crashLoops = new Gauge({
+    name: "berth_container_crash_loop",
+    help: "1 for a container that ends again and again soon after each start.",
+    labelNames: ["app", "container"],
     registers,
   });
   const quarantined = new Gauge({
@@ -43,6 +51,10 @@ export function rolloutMetrics(registry: Registry): RolloutMetrics {
     setVerdicts(apps) {
       verdicts.reset();
       for (const [app, verdict] of apps) verdicts.set({ app, verdict }, 1);
+    },
+    setCrashLoops(containers) {
+      crashLoops.reset();
+      for (const labels of containers) crashLoops.set(labels, 1);
     },
     setQuarantined(apps) {
       quarantined.reset();

@@ -14,11 +14,17 @@ export type MetricsQuestion = {
   readonly kind: "render" | "sample";
   readonly put: readonly string[];
   readonly remove: readonly string[];
+  /**
+   * Memory to put the text into, if it is enough. Shared: memory that is handed over counts as new in the thread that gets
+   * it, and a collector that sees ten mebibytes come with each scrape runs all the time. Who asks leaves it alone until
+   * the answer, who answers does so from then on.
+   */
+  readonly into?: SharedArrayBuffer;
 };
 
 export type MetricsAnswer =
   | { readonly kind: "ready" }
-  | { readonly kind: "rendered"; readonly id: number; readonly text: Uint8Array<ArrayBuffer> }
+  | { readonly kind: "rendered"; readonly id: number; readonly text: Uint8Array<SharedArrayBuffer> }
   | {
       readonly kind: "sampled";
       readonly id: number;

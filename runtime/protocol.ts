@@ -1,6 +1,8 @@
 /** The wire between berth and its helper: twin of `native/protocol.h`, which says what each constant carries. */
 
-export const PROTOCOL_VERSION = 1;
+export const PROTOCOL_VERSION = 3;
+/** The oldest that a supervisor may speak which is taken over. */
+export const PROTOCOL_VERSION_OLDEST = 1;
 export const HEADER_BYTES = 12;
 export const MESSAGE_BYTES_MAX = 4194304;
 export const SLOTS = 192;
@@ -99,12 +101,20 @@ export const op = {
   cgroupEnter: 60,
   proc: 61,
   label: 62,
+  seccompAgent: 63,
+  openOrMakeDirs: 64,
+  scheduler: 65,
+  ioPriority: 66,
+  personality: 67,
   holdUntil: 72,
   find: 73,
   copyOut: 74,
   copyIn: 75,
   pack: 76,
   dress: 77,
+  dial: 78,
+  replaceMount: 79,
+  end: 80,
 } as const;
 
 /** Flags of an operation. */
@@ -127,6 +137,13 @@ export const execFlag = {
   stdin: 1,
   tty: 2,
   detach: 4,
+} as const;
+
+/** How an archive is sent to UNPACK. */
+export const encoding = {
+  none: 0,
+  gzip: 1,
+  zstd: 2,
 } as const;
 
 /** Flags of ATTACH. */

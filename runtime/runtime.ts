@@ -1,52 +1,19 @@
 /** The face of the runtime: what an agent may ask of it. Implemented by `openRuntime` in `open-runtime.ts`. */
-import type { DatabaseSync } from "node:sqlite";
-import type { ContainerSpec, ExecSpec, PortBinding } from "./container-spec.ts";
+import type { Usage } from "./cgroups/cgroup-usage.ts";
+import type { ContainerSpec, ExecSpec, Mount, PortBinding } from "./container-spec.ts";
 import type { HostFeature } from "./host-features.ts";
-import type { Image, ImageMeters, ImageStore, MadeImage } from "./images/image-store.ts";
+import type { Image, ImageStore, MadeImage } from "./images/image-store.ts";
+import type { NetworkSpec, NetworkStatus } from "./network-spec.ts";
 import type { CopySpec } from "./program/copy-spec.ts";
-import type { RegistrySettings } from "./registry/registry-settings.ts";
-import type { TrustPolicy } from "./trust/trust-policy.ts";
+import type { DialSpec } from "./program/dial-spec.ts";
+
+export type { NetworkIpam, NetworkSpec, NetworkStatus } from "./network-spec.ts";
 
 export type Log = {
   debug(message: string, fields?: Readonly<Record<string, unknown>>): void;
   info(message: string, fields?: Readonly<Record<string, unknown>>): void;
   warn(message: string, fields?: Readonly<Record<string, unknown>>): void;
   error(message: string, fields?: Readonly<Record<string, unknown>>): void;
-};
-
-export type RuntimeOptions = {
-  /** Durable directory: images, layers, volumes, container logs. */
-  readonly libDir: string;
-  /** Directory on a tmpfs: sockets, exit records. */
-  readonly runDir: string;
-  /** `[a-z][a-z0-9-]{0,30}`: names the bridges, the nft table and the cgroup parent. */
-  readonly instance: string;
-  /** `lib/state.db`: leases, images, volumes. The runtime makes its own tables, prefixed `runtime_`. */
-  readonly state: DatabaseSync;
-  /** `run/live.db`: the inventory of kernel objects and the intents to change them. */
-  readonly live: DatabaseSync;
-  readonly log: Log;
-  /** Pool that new networks take their /24 from, for example `10.210.0.0/16`. */
-  readonly addressPool: string;
-  /** How registries are spoken to; undefined: by HTTPS, without proxies, and to loopback over plain HTTP too. */
-  readonly registries?: RegistrySettings;
-  /** Which images may be pulled, as it is now; undefined: all. */
-  readonly imageTrust?: () => TrustPolicy;
-  readonly imageMeters?: ImageMeters;
-  /**
-   * Asked for every path of the host that a container mounts, links resolved, right before it is mounted. Undefined:
-   * every path is granted.
-   */
-  readonly admitBind?: (mount: { readonly source: string; readonly readOnly: boolean }) => boolean;
-  /**
-   * Whether containers reach 169.254.0.0/16, where clouds serve a host's credentials; name servers there are always
-   * reached. Asked again in every round. Undefined: they do not.
-   */
-  readonly metadataAddress?: () => boolean;
-  /** What secret mounts hold; the runtime keeps it for the moment of a start. Undefined: there are none. */
-  readonly secretContent?: (secret: string) => Promise<Uint8Array>;
-  /** Milliseconds since the epoch. */
-  readonly now: () => number;
 };
 
 export type ExitRecord = {
@@ -74,6 +41,10 @@ export type ContainerStatus = {
   readonly addresses: Readonly<Record<string, string>>;
   /** Ports that the nft table sends to this container at this moment. */
   readonly publishedPorts: readonly PortBinding[];
+  /** Its files are being replaced, or could not be: it may see those of an earlier spec until it starts again. */
+  readonly reload?: "pending" | "failed";
+  /** When its files were last replaced while it ran. */
+  readonly reloadedAtMs?: number;
   /** Others do not find it: another container of its name is there, or it was handed over from. */
   readonly isHeldBack?: boolean;
   /** OOM kills that the cgroup counted before this run: it may serve several. */
@@ -85,6 +56,14 @@ export type ContainerStatus = {
   readonly logPath: string;
 };
 
+export type ObserveOptions = {
+  /**
+   * `known`: what of containers was found before is reported, and not looked at again. `due`, the default: it is looked
+   * at, what is inside of containers twice a minute. `everything`: that too.
+   */
+  readonly drift?: "known" | "due" | "everything";
+};
+
 /** Something that differs from what the inventory says, seen by `observe`. */
 export type KernelDrift = {
   readonly kind:
@@ -92,36 +71,18 @@ export type KernelDrift = {
     | "port-foreign"
     | "table-missing"
     | "bridge-missing"
-    | "limit-changed";
+    | "interface-changed"
+    | "limit-changed"
+    | "file-changed"
+    /** `repair` cannot put these two right: the container has to be started anew. */
+    | "mount-missing"
+    | "address-missing";
+  /** Id of the container that it concerns; undefined: several, or none. */
+  readonly container?: string;
   readonly target: string;
   readonly field: string;
   readonly from: string;
   readonly to: string;
-};
-
-export type NetworkSpec = {
-  readonly name: string;
-  readonly labels: Readonly<Record<string, string>>;
-  readonly internal: boolean;
-  readonly ipam?: NetworkIpam;
-};
-
-/** What a network's addresses shall be; IPv4. */
-export type NetworkIpam = {
-  /** `172.28.0.0/16`; undefined: a free /24 of the instance's pool. */
-  readonly subnet?: string;
-  /** The bridge's own address; undefined: the first of the subnet. */
-  readonly gateway?: string;
-  /** Containers that ask for no address get one from this part of the subnet. */
-  readonly range?: string;
-  /** Only whoever asks for one of these gets it. */
-  readonly reserved?: readonly string[];
-};
-
-export type NetworkStatus = NetworkSpec & {
-  readonly bridge: string;
-  readonly subnet: string;
-  readonly gateway: string;
 };
 
 export type VolumeSpec = {
@@ -161,6 +122,16 @@ export type ProcessSession = {
   close(): void;
 };
 
+/** Other files for a container that runs. */
+export type Reload = {
+  /** In the place of the mounts with the same targets; when one of them is a secret, all its secrets. */
+  readonly mounts: readonly Extract<Mount, { readonly type: "tree" | "secret" }>[];
+  /** All that it has from now on. */
+  readonly labels: Readonly<Record<string, string>>;
+  /** Sent to its first process once it sees them. */
+  readonly signal: string;
+};
+
 /** Ids of two containers that stand for the same replica. */
 export type HandOver = { readonly from?: string; readonly to: string };
 
@@ -190,7 +161,7 @@ export type Runtime = {
   features(): Promise<readonly HostFeature[]>;
 
   /** The kernel's truth. Spawns nothing; cost grows with the number of containers only. */
-  observe(): Promise<Observation>;
+  observe(options?: ObserveOptions): Promise<Observation>;
 
   /**
    * Idempotent: same spec, no change. Refuses (before anything is made) what the host cannot do. With `heldBack` it will
@@ -209,6 +180,11 @@ export type Runtime = {
   /** Sends the stop signal, then SIGKILL after the grace period. Withdraws its ports first. Idempotent. */
   stopContainer(id: string, options: StopOptions): Promise<ExitRecord>;
   signalContainer(id: string, signal: string): Promise<void>;
+  /**
+   * A running container sees other files at the paths of these mounts, each replaced at once, then gets the signal; what
+   * it has open stays open. When it fails it may see any of them, and `ContainerStatus.reload` says so. Idempotent.
+   */
+  reloadContainer(id: string, reload: Reload): Promise<void>;
   pauseContainer(id: string): Promise<void>;
   unpauseContainer(id: string): Promise<void>;
   /** The container's root as a tar archive, owners as the container sees them, without what is mounted in it. */
@@ -235,6 +211,15 @@ export type Runtime = {
    * what was left out. SIGKILL ends it when the container starts, ends or is removed meanwhile.
    */
   copy(id: string, spec: CopySpec): Promise<ProcessSession>;
+  /**
+   * A TCP connection to a port, made in the container's network by a process of the runtime. As `exec` resolves, before
+   * there is a connection; exit code 1 and a line on stderr say that none was made, or that it broke.
+   */
+  dial(
+    id: string,
+    spec: DialSpec,
+    options?: { readonly abort?: AbortSignal },
+  ): Promise<ProcessSession>;
   /** What the container has changed of its image, sorted by path; its mounts are no part of it. */
   changes(id: string): Promise<readonly FileChange[]>;
   attach(id: string, options: { readonly stdin: boolean }): Promise<ProcessSession>;
@@ -250,6 +235,8 @@ export type Runtime = {
   ): AsyncIterable<LogLine>;
   /** Processes that the kernel killed for lack of memory in the run that goes on. */
   outOfMemoryKills(id: string): Promise<number>;
+  /** What the kernel counts of its cgroup by now. */
+  usage(id: string): Promise<Usage>;
   /** Host pids of every process in the container's cgroup. */
   processes(id: string): Promise<readonly number[]>;
 
@@ -259,7 +246,7 @@ export type Runtime = {
   /** Refused while a container mounts it. */
   removeVolume(name: string): Promise<void>;
 
-  /** Puts right what `observe` reported as drift: table, elements, bridges, limits. */
+  /** Puts right what `observe` reported as drift: table, elements, bridges, limits, files. */
   repair(drift: readonly KernelDrift[]): Promise<void>;
 
   /** Called once for each container that ends, also for those that ended while no agent ran. */

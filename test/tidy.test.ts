@@ -19,8 +19,9 @@ const importTable: Readonly<Record<string, readonly string[]>> = {
   cli: ["cli", "manifests", "agent"],
 };
 
-/** `doctor` asks the host itself, without an agent; `cli/oci` is the command line of `runtime/oci`. */
+/** The version is the package's. `doctor` asks the host itself, without an agent; `cli/oci` is the command line of `runtime/oci`. */
 const importExceptions = new Set([
+  "agent -> package.json",
   "cli -> runtime/doctor.ts",
   "cli -> runtime/helper/helper-path.ts",
   "cli -> runtime/host-features.ts",
@@ -119,6 +120,7 @@ test("protocol.ts and protocol.h agree in every constant", (t) => {
     START: protocol.startFlag,
     EXEC: protocol.execFlag,
     ATTACH: protocol.attachFlag,
+    ENCODING: protocol.encoding,
     COPY: protocol.copyFlag,
     FS: protocol.fsParameter,
     PACK: protocol.packFlag,
@@ -126,6 +128,7 @@ test("protocol.ts and protocol.h agree in every constant", (t) => {
   };
   const typescript = new Map<string, number>([
     ["PROTOCOL_VERSION", protocol.PROTOCOL_VERSION],
+    ["PROTOCOL_VERSION_OLDEST", protocol.PROTOCOL_VERSION_OLDEST],
     ["HEADER_BYTES", protocol.HEADER_BYTES],
     ["MESSAGE_BYTES_MAX", protocol.MESSAGE_BYTES_MAX],
     ["SLOTS", protocol.SLOTS],

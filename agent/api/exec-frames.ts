@@ -33,7 +33,7 @@ export const FRAME = {
   credit: 19,
   /** JSON `ExecExit`; the last frame. */
   exit: 20,
-  /** JSON `{error, kind}`; the last frame. */
+  /** JSON `{error, kind, exitCode?}`, the code of a command that could not be executed; the last frame. */
   error: 21,
 } as const;
 

@@ -2,6 +2,7 @@
 import { once } from "node:events";
 import type { Duplex } from "node:stream";
 import type { ExecSpec } from "../../runtime/container-spec.ts";
+import { HelperError } from "../../runtime/helper/helper-error.ts";
 import type { ExitRecord, ProcessSession } from "../../runtime/runtime.ts";
 import type { Control } from "../control/control.ts";
 import { describeError } from "./api-error.ts";
@@ -56,7 +57,8 @@ export async function serveExec(options: {
     await runSession({ kind, control, connection, head, ended });
   } catch (thrown) {
     const { error, kind } = describeError(thrown);
-    connection.end(encodeJsonFrame(FRAME.error, { error, kind }));
+    const exitCode = thrown instanceof HelperError ? thrown.commandExitCode : undefined;
+    connection.end(encodeJsonFrame(FRAME.error, { error, kind, exitCode }));
   }
   // Whoever does not read the last frame within the time loses it.
   setTimeout(() => connection.destroy(), LAST_FRAME_TIMEOUT_MS).unref();

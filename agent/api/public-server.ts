@@ -1,10 +1,11 @@
 /** What anybody who reaches `--listen` may see: metrics, life, readiness and a plain page. Webhooks are taken here. */
 import type { IncomingMessage, Server, ServerResponse } from "node:http";
-import { constants, gzip } from "node:zlib";
+import { SharedText } from "../../metrics/lent-text.ts";
 import type { Log } from "../../runtime/runtime.ts";
 import type { Control } from "../control/control.ts";
 import type { HookReceiver } from "../webhook/hook-receiver.ts";
 import { createHostCheck } from "./allowed-hosts.ts";
+import { byteLength, compress, endWithParts } from "./body-parts.ts";
 import { http } from "./lean-http.ts";
 import { renderStatusPage } from "./status-page.ts";
 import { describeUnreadiness } from "./unreadiness.ts";
@@ -12,7 +13,9 @@ import { describeUnreadiness } from "./unreadiness.ts";
 type Answer = {
   readonly status: number;
   readonly type: string;
-  readonly body: Uint8Array | string;
+  readonly body: readonly Uint8Array[] | string;
+  /** To be called once the body has been sent, or will not be. */
+  readonly release?: () => void;
 };
 
 const LINGER_MS = 2000;
@@ -100,25 +103,27 @@ async function answer(exchange: {
   const path = (request.url ?? "/").split("?", 1)[0] ?? "/";
   const found = readable ? await serve(path) : undefined;
   const whole = found ?? { status: 404, type: TEXT, body: "not found\n" };
-  const zipped = whole.type === METRICS && acceptsGzip(request);
-  if (zipped) response.setHeader("content-encoding", "gzip");
+  if (whole.release !== undefined) response.once("close", whole.release);
   if (whole.type === METRICS) response.setHeader("vary", "accept-encoding");
-  send(response, zipped ? { ...whole, body: await compress(whole.body) } : whole);
+  if (whole.type !== METRICS || typeof whole.body === "string" || !acceptsGzip(request)) {
+    send(response, whole);
+    return;
+  }
+  const body = await compress(whole.body);
+  whole.release?.();
+  response.setHeader("content-encoding", "gzip");
+  send(response, { ...whole, body });
 }
 
 function createRoutes(control: Control): (path: string) => Promise<Answer | undefined> {
-  let rendering: Promise<Uint8Array> | undefined;
   // Scrapes that come together share one rendering.
-  const metrics = (): Promise<Uint8Array> => {
-    rendering ??= control.metrics().finally(() => {
-      rendering = undefined;
-    });
-    return rendering;
-  };
+  const metrics = new SharedText(() => control.metrics());
   return async (path) => {
     switch (path) {
-      case "/metrics":
-        return { status: 200, type: METRICS, body: await metrics() };
+      case "/metrics": {
+        const { parts, release } = await metrics.take();
+        return { status: 200, type: METRICS, body: parts, release };
+      }
       case "/healthz":
         return { status: 200, type: TEXT, body: "ok\n" };
       case "/readyz": {
@@ -139,14 +144,15 @@ function createRoutes(control: Control): (path: string) => Promise<Answer | unde
 function send(response: ServerResponse, { status, type, body }: Answer): void {
   response.writeHead(status, {
     "content-type": type,
-    "content-length": Buffer.byteLength(body),
+    "content-length": typeof body === "string" ? Buffer.byteLength(body) : byteLength(body),
     "cache-control": "no-store",
     "content-security-policy":
       "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'",
     "x-content-type-options": "nosniff",
   });
   // A HEAD request gets the headers alone: Node drops the body.
-  response.end(body);
+  if (typeof body === "string") response.end(body);
+  else endWithParts(response, body);
 }
 
 function hasBody(request: IncomingMessage): boolean {
@@ -160,15 +166,6 @@ function acceptsGzip(request: IncomingMessage): boolean {
   return header.split(",").some((part) => {
     const [coding, ...parameters] = part.split(";").map((text) => text.trim().toLowerCase());
     return coding === "gzip" && !parameters.some((parameter) => /^q=0(?:\.0*)?$/.test(parameter));
-  });
-}
-
-function compress(body: Uint8Array | string): Promise<Uint8Array> {
-  return new Promise((resolve, reject) => {
-    gzip(body, { level: constants.Z_BEST_SPEED }, (error, bytes) => {
-      if (error === null) resolve(bytes);
-      else reject(error);
-    });
   });
 }
 

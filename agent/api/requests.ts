@@ -21,6 +21,12 @@ export const LogsQuery = z.strictObject({
 });
 export const StatsQuery = z.strictObject({
   intervalMs: Count.pipe(z.number().min(100).max(3_600_000)).default(1000),
+  /** Separated by commas, which no name has. */
+  names: z
+    .string()
+    .min(1)
+    .transform((text) => text.split(","))
+    .optional(),
 });
 export const EventsQuery = z.strictObject({ follow: Flag.default(false) });
 
@@ -38,7 +44,10 @@ export const KillBody = z.strictObject({
     .regex(/^(?:[A-Z][A-Z0-9+-]{1,15}|\d{1,2})$/, "a signal such as SIGTERM or 15 is expected")
     .default("SIGKILL"),
 });
-export const DownBody = z.strictObject({ volumes: z.boolean().default(false) });
+export const DownBody = z.strictObject({
+  volumes: z.boolean().default(false),
+  strays: z.boolean().default(false),
+});
 
 const TerminalSide = z.number().int().min(1).max(65_535);
 const NoNul = z.string().refine((text) => !text.includes("\0"), "a NUL byte cannot be passed on");

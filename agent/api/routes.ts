@@ -2,6 +2,7 @@
 import type { IncomingMessage } from "node:http";
 import type { z } from "zod";
 import { RequestError } from "./api-error.ts";
+import { byteLength, endWithParts } from "./body-parts.ts";
 import { imageRoutes } from "./image-routes.ts";
 import { registryRoutes } from "./registry-routes.ts";
 import { readJsonBody, readQuery } from "./request-body.ts";
@@ -9,6 +10,7 @@ import * as requests from "./requests.ts";
 import { resourceRoutes } from "./resource-routes.ts";
 import { rolloutRoutes } from "./rollout-routes.ts";
 import { answer, type Call, lines, type Route } from "./route.ts";
+import { runRoutes } from "./run-routes.ts";
 
 /** Carries out one request; throws `RequestError` for what it refuses. */
 export async function serveRoute(
@@ -34,6 +36,7 @@ const routes: ReadonlyMap<string, Route> = new Map<string, Route>([
   ...registryRoutes,
   ...resourceRoutes,
   ...rolloutRoutes,
+  ...runRoutes,
   ["GET /v1/status", answer(requests.Nothing, ({ control }) => control.status())],
   ["GET /v1/plan", answer(requests.Nothing, ({ control, abort }) => control.plan(abort))],
   [
@@ -48,8 +51,8 @@ const routes: ReadonlyMap<string, Route> = new Map<string, Route>([
   ["GET /v1/logs", lines(requests.LogsQuery, readLogs)],
   [
     "GET /v1/stats",
-    lines(requests.StatsQuery, ({ control, abort }, { intervalMs }) =>
-      control.stats({ intervalMs, abort }),
+    lines(requests.StatsQuery, ({ control, abort }, { intervalMs, names }) =>
+      control.stats({ intervalMs, abort, ...(names === undefined ? {} : { names }) }),
     ),
   ],
   [
@@ -86,8 +89,8 @@ const routes: ReadonlyMap<string, Route> = new Map<string, Route>([
   ["GET /v1/top", answer(requests.InspectQuery, ({ control }, { name }) => control.top(name))],
   [
     "POST /v1/down",
-    answer(requests.DownBody, ({ control, abort }, { volumes }) =>
-      control.down({ volumes, abort }),
+    answer(requests.DownBody, ({ control, abort }, { volumes, strays }) =>
+      control.down({ volumes, strays, abort }),
     ),
   ],
 ]);
@@ -125,9 +128,10 @@ async function sync(
 
 async function sendMetrics({ control, response }: Call): Promise<void> {
   const text = await control.metrics();
+  response.once("close", text.release);
   response.writeHead(200, {
     "content-type": "text/plain; version=0.0.4; charset=utf-8",
-    "content-length": text.length,
+    "content-length": byteLength(text.parts),
   });
-  response.end(text);
+  endWithParts(response, text.parts);
 }

@@ -12,6 +12,7 @@ export function renderStatusPage(status: StatusReport): string {
     ["wanted", status.wanted],
     ["running", status.running],
     ["quarantined", status.quarantined.join(" ")],
+    ["suspended", status.suspended.map(describeSuspension).join(", ")],
   ];
   return `<!doctype html>
 <html lang="en"><meta charset="utf-8"><title>berth: ${escapeHtml(status.host)}</title>
@@ -25,6 +26,10 @@ ${status.apps.map(renderApp).join("\n")}
 </table>
 <p><a href="/metrics">metrics</a> <a href="/readyz">readiness</a></p>
 `;
+}
+
+function describeSuspension({ app, since }: StatusReport["suspended"][number]): string {
+  return `${app ?? "every app"}${since === null ? "" : ` since ${since}`}`;
 }
 
 /** Text as HTML shows it, in an element or a quoted attribute. */

@@ -1,5 +1,5 @@
 import type { ContainerMetrics } from "../../metrics/container-metrics.ts";
-import type { CgroupHost } from "../../runtime/cgroups/cgroup-host.ts";
+import type { ContainerTarget } from "../../metrics/container-target.ts";
 import type { Core } from "../core.ts";
 import type { ReconcileLoop } from "../reconcile.ts";
 import type { SourceLoop } from "../source/source-loop.ts";
@@ -10,8 +10,9 @@ export type ControlContext = {
   readonly loop: ReconcileLoop;
   readonly source: SourceLoop;
   readonly instance: string;
-  readonly cgroups: CgroupHost;
   readonly containerMetrics: ContainerMetrics;
+  /** The containers whose metrics are to be read. */
+  readonly metricTargets: () => readonly ContainerTarget[];
   /** The agent's own series as Prometheus text. */
   readonly renderAgentMetrics: () => Promise<string>;
   /** Ends the agent. */

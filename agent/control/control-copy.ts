@@ -11,14 +11,20 @@ export async function copyByHand(
 ): Promise<ProcessSession> {
   const container = resolveContainer(await core.view.observe(), name);
   const session = await core.runtime.copy(container.id, spec);
-  if (spec.direction === "in") {
+  const record = (outcome: string): void =>
     core.events.record({
       kind: "container.copied-into-by-hand",
       app: container.app,
       target: container.name,
-      message: `copy into ${container.name} by hand`,
+      message: `copy into ${container.name} by hand${outcome}`,
       fields: { path: spec.path },
     });
+  const partly = "part of it may be there";
+  if (spec.direction === "in") {
+    session.exit.then(
+      ({ code }) => record(code === 0 ? "" : ` failed: ${partly}`),
+      () => record(` was cut off: ${partly}`),
+    );
   }
   return session;
 }

@@ -1,7 +1,7 @@
 import type { HistoryEntry, Image, ImageRemoval } from "../../runtime/images/image-store.ts";
 import { findImage, requireImage } from "../images/find-image.ts";
 import { removalEvent } from "../images/image-events.ts";
-import { neededImages } from "../images/needed-images.ts";
+import { neededImages, serviceNaming } from "../images/needed-images.ts";
 import { StepError } from "../plan/step-error.ts";
 import type { ControlContext } from "./control-context.ts";
 import { resolveContainer } from "./control-names.ts";
@@ -147,6 +147,13 @@ async function removeByHand({ core }: ControlContext, name: string): Promise<Ima
     throw new StepError(
       "stalled",
       `cannot remove image ${name} because ${by} needs it: stop and remove that first, or take it out of git`,
+    );
+  }
+  const service = target === image.digest ? undefined : serviceNaming(core, target);
+  if (service !== undefined) {
+    throw new StepError(
+      "stalled",
+      `cannot take the name ${name} from its image because the service ${service} has it in git: change that first`,
     );
   }
   const removal = await images.remove(target, new Set(needed.keys()));

@@ -36,12 +36,12 @@ export async function rollBackByHand(
   const fields = { revision: target.revision };
   events.record({ kind: "rollout.by-hand", app, target: app, message, fields });
   loop.supersede(app);
-  return toReport(requireRollout(rollouts.newest(app)));
+  return toReport(core, requireRollout(rollouts.newest(app)));
 }
 
 export async function suspend({ core, loop }: ControlContext, app?: string): Promise<void> {
   if (app !== undefined) requireApp(core, app);
-  core.enforcement.suspend(app ?? "");
+  core.enforcement.suspend(app ?? "", core.clock.now());
   const message = `${app ?? "every app"} is left alone from now on`;
   core.events.record({ kind: "app.suspended", target: app ?? "host", message });
   loop.supersede(app);
@@ -63,7 +63,7 @@ export async function readHistory(
   return core.state
     .rollouts()
     .filter((rollout) => app === undefined || rollout.app === app)
-    .map(toReport)
+    .map((rollout) => toReport(core, rollout))
     .toReversed();
 }
 
@@ -77,12 +77,13 @@ export async function explain({ core }: ControlContext, name: string): Promise<W
     app,
     id,
     revision,
+    commit: core.state.commitOf(revision),
     createdAt: new Date(status.createdAtMs).toISOString(),
     reason: core.live.reason(id)?.reason ?? [],
     restarts: restarts.count,
     failure:
       failure === undefined ? null : { at: new Date(failure.atMs).toISOString(), how: failure.how },
-    rollout: rollout === undefined ? null : toReport(rollout),
+    rollout: rollout === undefined ? null : toReport(core, rollout),
   };
 }
 
@@ -140,10 +141,20 @@ function requireRollout(rollout: RolloutRecord | undefined): RolloutRecord {
   return rollout;
 }
 
-function toReport({ id: _id, startedAtMs, finishedAtMs, ...rest }: RolloutRecord): RolloutReport {
+function toReport(
+  { state }: Pick<Core, "state">,
+  { id, startedAtMs, finishedAtMs, ...rest }: RolloutRecord,
+): RolloutReport {
   return {
     ...rest,
     startedAt: new Date(startedAtMs).toISOString(),
     finishedAt: finishedAtMs === null ? null : new Date(finishedAtMs).toISOString(),
+    steps: state
+      .rolloutSteps(id)
+      .map(({ startedAtMs: beganAtMs, durationMs: tookMs, ...step }) => ({
+        ...step,
+        startedAt: new Date(beganAtMs).toISOString(),
+        tookMs,
+      })),
   };
 }

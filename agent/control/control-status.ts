@@ -1,3 +1,4 @@
+import type { PortBinding } from "../../runtime/container-spec.ts";
 import type { ActualContainer, ActualState } from "../observe.ts";
 import { diffState, isStoppedByHand } from "../plan/diff.ts";
 import { planSteps } from "../plan/plan.ts";
@@ -5,9 +6,12 @@ import { stepTarget } from "../plan/step.ts";
 import { wantedApp } from "../plan/wanted-state.ts";
 import type { Round } from "../reconcile.ts";
 import { candidateApp } from "../rollout/promotion.ts";
+import { takeOverProblems } from "../rollout/take-over.ts";
 import type { RefreshWish } from "../source/source-loop.ts";
+import { runRevision } from "../store/rollout-store.ts";
 import type { PlanReport, PsEntry, StatusReport, SyncReport, Verdict } from "./control.ts";
 import type { ControlContext } from "./control-context.ts";
+import { untilRound } from "./until-round.ts";
 
 export function readStatus({ core, loop, source, instance }: ControlContext): StatusReport {
   const { state, enforcement, settings } = core;
@@ -27,15 +31,20 @@ export function readStatus({ core, loop, source, instance }: ControlContext): St
     wanted: enforcement.desired()?.revision ?? null,
     running: enforcement.isHeldBack(running ?? "") ? null : (running ?? null),
     quarantined: [...new Set(enforcement.quarantines().map(({ revision }) => revision))],
+    suspended: [...enforcement.suspensions()].map(([app, sinceMs]) => ({
+      app: app === "" ? null : app,
+      since: isoOrNull(sinceMs),
+    })),
     errors,
     pulls: core.puller.progress(),
-    apps: (loop.last?.apps ?? []).map(({ name, state, verdict, revision, reason, services }) => ({
-      name,
-      state,
-      verdict,
-      revision,
-      reason,
-      services,
+    apps: (loop.last?.apps ?? []).map((app) => ({
+      name: app.name,
+      state: app.state,
+      verdict: app.verdict,
+      revision: app.revision,
+      reason: app.reason,
+      crashLooping: app.crashLooping,
+      services: app.services,
     })),
   };
 }
@@ -44,7 +53,7 @@ export function readStatus({ core, loop, source, instance }: ControlContext): St
 export function isReady(context: ControlContext): boolean {
   const { wanted, running, apps } = readStatus(context);
   const isFollowed = wanted !== null && wanted === running;
-  return isFollowed && apps.every(({ verdict }) => verdict === "healthy");
+  return isFollowed && apps.filter(isOfGit).every(({ verdict }) => verdict === "healthy");
 }
 
 export async function listContainers(
@@ -75,7 +84,7 @@ export function psEntry(container: ActualContainer, actual: ActualState): PsEntr
     exitCode: exit?.code ?? (exit?.signal === undefined ? null : 128 + exit.signal),
     health,
     restarts: restarts.count,
-    ports: status.publishedPorts,
+    ports: status.publishedPorts.toSorted(comparePorts),
     pid: status.pid ?? null,
     ip: status.addresses,
     createdAt: new Date(createdAtMs).toISOString(),
@@ -83,6 +92,13 @@ export function psEntry(container: ActualContainer, actual: ActualState): PsEntr
     revision,
     byHand: mark !== undefined && mark.specDigest === container.specDigest,
   };
+}
+
+/** As `docker ps` lists them; a range stays together. */
+function comparePorts(a: PortBinding, b: PortBinding): number {
+  if (a.protocol !== b.protocol) return a.protocol < b.protocol ? -1 : 1;
+  if (a.hostIp !== b.hostIp) return a.hostIp < b.hostIp ? -1 : 1;
+  return a.containerPort - b.containerPort || a.hostPort - b.hostPort;
 }
 
 /** What the loop would do if everything that it waits for were here. Changes nothing, asks no registry. */
@@ -99,9 +115,20 @@ export async function planNow({ core }: ControlContext): Promise<PlanReport> {
     const isHeld =
       enforcement.isSuspended(app.name) || enforcement.quarantine(app.name) !== undefined;
     if (isHeld && held !== undefined) return { enforced: held, unresolved: [] };
-    return candidateApp({ app, desired, held, images: runtime.images });
+    const isByHand = enforcement.isByHand(app.name);
+    const candidate = candidateApp({ app, desired, held, images: runtime.images, isByHand });
+    // What runs by hand and is another than git wants is left alone.
+    const isLeft = takeOverProblems(wantedApp(candidate.enforced), enforcement).length > 0;
+    return isByHand && isLeft && held !== undefined
+      ? { enforced: held, unresolved: [] }
+      : candidate;
   });
-  const wanted = { apps: candidates.map(({ enforced }) => wantedApp(enforced)) };
+  const names = new Set(desired.apps.map(({ name }) => name));
+  const byHand = enforcement
+    .apps()
+    .filter(({ app: { name } }) => enforcement.isByHand(name) && !names.has(name));
+  const held = [...candidates.map(({ enforced }) => enforced), ...byHand];
+  const wanted = { apps: held.map(wantedApp) };
   const difference = diffState(wanted, actual, core.clock.now());
   const pulls = [...new Set(candidates.flatMap(({ unresolved }) => unresolved))].map(
     (reference) => ({
@@ -113,7 +140,12 @@ export async function planNow({ core }: ControlContext): Promise<PlanReport> {
   const steps = planSteps({ difference, wanted, actual, newContainerId })
     .filter(({ step }) => step.app === null || !enforcement.isSuspended(step.app))
     .map(({ step, reason }) => ({ kind: step.kind, target: stepTarget(step), reason }));
-  return { revision: desired.revision, steps: [...pulls, ...steps] };
+  const heldBack = enforcement.quarantines().map(({ app, reason }) => ({
+    app,
+    runs: enforcement.app(app)?.revision ?? null,
+    reason,
+  }));
+  return { revision: desired.revision, steps: [...pulls, ...steps], heldBack };
 }
 
 /** Fetches, reconciles and waits until every app has a verdict (or waits for a maintenance window). */
@@ -134,7 +166,9 @@ export async function syncNow(
   loop.forgetFailures();
   const after = loop.roundsBegun;
   loop.trigger("sync");
-  const round = await untilJudged(context, after, abort);
+  const round = await untilRound(loop, { after, abort }, (ended) =>
+    isJudged(ended) ? ended : undefined,
+  );
   const { verdict, reason } = overall(round);
   const leftAlone = round.actual.containers
     .filter(({ name }) => {
@@ -146,33 +180,9 @@ export async function syncNow(
   return { revision: core.enforcement.desired()?.revision ?? null, verdict, reason, leftAlone };
 }
 
-function untilJudged(
-  { loop }: ControlContext,
-  afterRound: number,
-  abort: AbortSignal,
-): Promise<Round> {
-  return new Promise((resolve, reject) => {
-    const stop = loop.onRound((round) => {
-      if (round.number <= afterRound || !isJudged(round)) return;
-      end();
-      resolve(round);
-    });
-    const onAbort = () => {
-      end();
-      reject(abort.reason);
-    };
-    const end = () => {
-      stop();
-      abort.removeEventListener("abort", onAbort);
-    };
-    abort.addEventListener("abort", onAbort, { once: true });
-    if (abort.aborted) onAbort();
-  });
-}
-
 /** What is held of an app that still waits for its newest definition says nothing about that. */
 function isJudged({ apps, gates }: Round): boolean {
-  return apps.every(({ name, verdict }) => {
+  return apps.filter(isOfGit).every(({ name, verdict }) => {
     const kind = gates.get(name)?.kind;
     if (kind === "window" || kind === "suspended") return true;
     return verdict !== "pending" && kind !== "waiting" && kind !== "order";
@@ -181,11 +191,16 @@ function isJudged({ apps, gates }: Round): boolean {
 
 function overall({ apps }: Round): { readonly verdict: Verdict; readonly reason: string } {
   for (const verdict of ["failed", "rolled-back", "pending"] as const) {
-    const some = apps.filter((app) => app.verdict === verdict);
+    const some = apps.filter((app) => isOfGit(app) && app.verdict === verdict);
     if (some.length === 0) continue;
     return { verdict, reason: some.map(({ name, reason }) => `${name}: ${reason}`).join("; ") };
   }
   return { verdict: "healthy", reason: "" };
+}
+
+/** What operators run by hand says nothing about the revision. */
+function isOfGit({ revision }: { readonly revision: string }): boolean {
+  return revision !== runRevision;
 }
 
 function isUp(state: string): boolean {

@@ -1,7 +1,7 @@
 import type { ContainerSample } from "../../metrics/container-target.ts";
-import type { AgentEvent, ContainerStats } from "./control.ts";
+import type { AgentEvent, ContainerStats, Control } from "./control.ts";
 import type { ControlContext } from "./control-context.ts";
-import { containerTargets } from "./metric-targets.ts";
+import { resolveContainer } from "./control-names.ts";
 
 const queuedEventsMax = 10_000;
 
@@ -45,16 +45,18 @@ export async function* followEvents(
 /** One list of figures every `intervalMs`, the first after one interval. */
 export async function* sampleStats(
   context: ControlContext,
-  options: { readonly intervalMs: number; readonly abort: AbortSignal },
+  options: Parameters<Control["stats"]>[0],
 ): AsyncGenerator<readonly ContainerStats[]> {
   const { core } = context;
-  const { intervalMs, abort } = options;
+  const { intervalMs, names, abort } = options;
+  const observed = names === undefined ? undefined : await core.view.observe();
+  const ids = observed && new Set(names?.map((name) => resolveContainer(observed, name).id));
   let before = await readSamples(context);
   while (!abort.aborted) {
     await core.clock.sleep(intervalMs, abort).catch(() => {});
     if (abort.aborted) return;
     const now = await readSamples(context);
-    yield statsBetween(context, before, now);
+    yield statsBetween(context, before, now).filter(({ id }) => ids?.has(id) ?? true);
     before = now;
   }
 }
@@ -65,8 +67,8 @@ type Samples = {
 };
 
 async function readSamples(context: ControlContext): Promise<Samples> {
-  const { core, containerMetrics } = context;
-  containerMetrics.setTargets(containerTargets(context));
+  const { core, containerMetrics, metricTargets } = context;
+  containerMetrics.setTargets(metricTargets());
   return { atMs: core.clock.now(), byId: await containerMetrics.readStats() };
 }
 

@@ -2,12 +2,14 @@
  * What can be asked of a running agent. The HTTP API (`agent/api`) carries these calls over the agent's socket, and
  * `cli` prints the answers: the field names are what scripts rely on.
  */
+import type { LentText } from "../../metrics/lent-text.ts";
 import type { ExecSpec, PortBinding } from "../../runtime/container-spec.ts";
 import type { CopySpec } from "../../runtime/program/copy-spec.ts";
 import type { Health, LogLine, ProcessSession } from "../../runtime/runtime.ts";
 import type { ImageControl } from "./image-control.ts";
 import type { ResourceControl } from "./resource-control.ts";
 import type { RolloutControl } from "./rollout-control.ts";
+import type { RunControl } from "./run-control.ts";
 
 export type FieldChange = { readonly field: string; readonly from: unknown; readonly to: unknown };
 
@@ -17,6 +19,13 @@ export type PlanReport = {
     readonly kind: string;
     readonly target: string;
     readonly reason: readonly FieldChange[];
+  }[];
+  /** Apps that stay at an earlier revision because this one failed, or was turned away. */
+  readonly heldBack: readonly {
+    readonly app: string;
+    /** What holds; null: the app is not here. */
+    readonly runs: string | null;
+    readonly reason: string;
   }[];
 };
 
@@ -38,6 +47,13 @@ export type StatusReport = {
   readonly wanted: string | null;
   readonly running: string | null;
   readonly quarantined: readonly string[];
+  /** What an operator leaves alone, app by app or at once. */
+  readonly suspended: readonly {
+    /** null: every app. */
+    readonly app: string | null;
+    /** ISO 8601; null: it was suspended under an older berth, and nothing tells when. */
+    readonly since: string | null;
+  }[];
   /** Images on their way for what is wanted. */
   readonly pulls: readonly {
     readonly reference: string;
@@ -57,6 +73,8 @@ export type StatusReport = {
     readonly verdict: Verdict;
     readonly revision: string;
     readonly reason: string;
+    /** Names of containers that end again and again soon after each start. */
+    readonly crashLooping: readonly string[];
     readonly services: readonly {
       readonly name: string;
       readonly replicas: number;
@@ -143,7 +161,7 @@ export type TopEntry = {
 /** NAME of a container: an id prefix, `app-service-N`, or `app/service` where only one replica runs. */
 export type ContainerName = string;
 
-type Others = ImageControl & ResourceControl & RolloutControl;
+type Others = ImageControl & ResourceControl & RolloutControl & RunControl;
 
 /** Every method that takes a name throws an error saying what exists when nothing, or more than one, matches. */
 export type Control = Others & {
@@ -182,6 +200,8 @@ export type Control = Others & {
   /** Samples every `intervalMs` until the signal; the first sample comes after one interval. */
   stats(options: {
     readonly intervalMs: number;
+    /** Of these alone. */
+    readonly names?: readonly string[];
     readonly abort: AbortSignal;
   }): AsyncIterable<readonly ContainerStats[]>;
   /** Recorded events, oldest first, then with `follow` live ones. */
@@ -190,9 +210,13 @@ export type Control = Others & {
     readonly abort: AbortSignal;
   }): AsyncIterable<AgentEvent>;
   /** Stops and removes everything the instance owns, then ends the agent. */
-  down(options: { readonly volumes: boolean; readonly abort: AbortSignal }): Promise<void>;
+  down(options: {
+    readonly volumes: boolean;
+    readonly strays: boolean;
+    readonly abort: AbortSignal;
+  }): Promise<void>;
   /** Prometheus text exposition, complete. */
-  metrics(): Promise<Uint8Array>;
+  metrics(): Promise<LentText>;
   /** True when the wanted revision runs and is healthy. */
   ready(): Promise<boolean>;
 };

@@ -1,5 +1,7 @@
+import type { LentText } from "../../metrics/lent-text.ts";
 import { takeDown } from "../down.ts";
 import type { Control } from "./control.ts";
+import { adoptByHand, namesByHand } from "./control-adopt.ts";
 import type { ControlContext } from "./control-context.ts";
 import { copyByHand } from "./control-copy.ts";
 import { createImageControl } from "./control-images.ts";
@@ -9,9 +11,9 @@ import { execIn, killByHand, restartByHand, startByHand, stopByHand } from "./co
 import { attachTo, listProcesses, pauseByHand, waitForEnd } from "./control-processes.ts";
 import { createResourceControl } from "./control-resources.ts";
 import { explain, readHistory, resume, rollBackByHand, suspend } from "./control-rollouts.ts";
+import { removeByHand, runByHand } from "./control-run.ts";
 import { isReady, listContainers, planNow, readStatus, syncNow } from "./control-status.ts";
 import { followEvents, sampleStats } from "./control-streams.ts";
-import { containerTargets } from "./metric-targets.ts";
 
 /** What can be asked of this agent. */
 export function createControl(context: ControlContext): Control {
@@ -27,6 +29,10 @@ export function createControl(context: ControlContext): Control {
     resume: (app) => resume(context, app),
     history: (app) => readHistory(context, app),
     why: (name) => explain(context, name),
+    run: (request, abort) => runByHand(context, request, abort),
+    remove: (name, options, abort) => removeByHand(context, name, options, abort),
+    adopt: (name, options) => adoptByHand(context, name, options),
+    byHand: () => namesByHand(context),
     ps: (options) => listContainers(context, options),
     inspect: (name) => inspectByName(context, name),
     stop: (name, options) => stopByHand(context, name, options),
@@ -56,20 +62,21 @@ async function downAndEnd(
   context: ControlContext,
   options: Parameters<Control["down"]>[0],
 ): Promise<void> {
-  const { core, loop, end } = context;
+  const { core, loop, end, instance } = context;
   await loop.pause();
   try {
     core.close();
-    await takeDown({ runtime: core.runtime, stores: core, trace: core.trace, ...options });
+    const { runtime, trace } = core;
+    await takeDown({ runtime, stores: core, instance, trace, ...options });
   } finally {
     // After the answer has been handed over.
     setImmediate(() => end("down"));
   }
 }
 
-async function renderMetrics(context: ControlContext): Promise<Uint8Array> {
-  const { containerMetrics, renderAgentMetrics } = context;
-  containerMetrics.setTargets(containerTargets(context));
+async function renderMetrics(context: ControlContext): Promise<LentText> {
+  const { containerMetrics, metricTargets, renderAgentMetrics } = context;
+  containerMetrics.setTargets(metricTargets());
   const [containers, agent] = await Promise.all([containerMetrics.render(), renderAgentMetrics()]);
-  return Buffer.concat([containers, Buffer.from(agent)]);
+  return { ...containers, parts: [...containers.parts, Buffer.from(agent)] };
 }

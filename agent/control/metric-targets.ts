@@ -1,29 +1,80 @@
 import type { CgroupDirs, ContainerTarget } from "../../metrics/container-target.ts";
 import type { CgroupHost } from "../../runtime/cgroups/cgroup-host.ts";
 import { readContainerLabels } from "../container-labels.ts";
-import type { ControlContext } from "./control-context.ts";
+import type { ActualContainer } from "../observe.ts";
+import type { ReconcileLoop } from "../reconcile.ts";
 
-/** The containers of the last round as metrics read them. */
-export function containerTargets({ loop, cgroups }: ControlContext): ContainerTarget[] {
-  return (loop.last?.actual.containers ?? []).map((container) => {
-    const { status, health, restarts } = container;
-    const { spec, state, startedAtMs, createdAtMs, cgroupPath, hostInterfaces } = status;
-    return {
-      id: cgroupPath,
-      containerId: container.id,
-      name: container.name,
-      image: spec.image.reference,
-      labels: stableLabels(spec.labels),
-      cgroupDirs: cgroupDirs(cgroups, cgroupPath),
-      hostInterfaces: insideNames(spec.networks, hostInterfaces),
-      state,
-      ...(startedAtMs === undefined ? {} : { startTimeSeconds: startedAtMs / 1_000 }),
-      createdTimeSeconds: createdAtMs / 1_000,
-      health,
-      restarts: restarts.count,
-      oomKills: (restarts.oomKills ?? 0) - (isAlive(state) ? (status.oomKillsBefore ?? 0) : 0),
-    };
-  });
+type Known = { readonly container: ActualContainer; readonly target: ContainerTarget };
+
+/**
+ * The containers of the last round as metrics read them. What did not change since the last call is the same object:
+ * hundreds of targets would else be made, and told to the metrics thread, with each scrape.
+ */
+export function createMetricTargets(options: {
+  readonly loop: Pick<ReconcileLoop, "last">;
+  readonly cgroups: CgroupHost;
+}): () => readonly ContainerTarget[] {
+  const { loop, cgroups } = options;
+  let containers: readonly ActualContainer[] = [];
+  let known = new Map<string, Known>();
+  let targets: readonly ContainerTarget[] = [];
+  return () => {
+    const now = loop.last?.actual.containers ?? [];
+    if (now === containers) return targets;
+    containers = now;
+    known = new Map(
+      now.map((container) => {
+        const before = known.get(container.id);
+        const isKept = before !== undefined && hasSameTarget(before.container, container);
+        return [
+          container.id,
+          isKept ? before : { container, target: targetOf(cgroups, container) },
+        ];
+      }),
+    );
+    targets = [...known.values()].map(({ target }) => target);
+    return targets;
+  };
+}
+
+/** Compares all that `targetOf` reads. A container keeps the object of its spec. */
+function hasSameTarget(a: ActualContainer, b: ActualContainer): boolean {
+  const [left, right] = [a.status, b.status];
+  return (
+    left.spec === right.spec &&
+    a.name === b.name &&
+    a.health === b.health &&
+    a.restarts.count === b.restarts.count &&
+    a.restarts.oomKills === b.restarts.oomKills &&
+    left.state === right.state &&
+    left.startedAtMs === right.startedAtMs &&
+    left.createdAtMs === right.createdAtMs &&
+    left.cgroupPath === right.cgroupPath &&
+    left.oomKillsBefore === right.oomKillsBefore &&
+    left.spec.networks.every(
+      ({ network }) => left.hostInterfaces[network] === right.hostInterfaces[network],
+    )
+  );
+}
+
+function targetOf(cgroups: CgroupHost, container: ActualContainer): ContainerTarget {
+  const { status, health, restarts } = container;
+  const { spec, state, startedAtMs, createdAtMs, cgroupPath, hostInterfaces } = status;
+  return {
+    id: cgroupPath,
+    containerId: container.id,
+    name: container.name,
+    image: spec.image.reference,
+    labels: stableLabels(spec.labels),
+    cgroupDirs: cgroupDirs(cgroups, cgroupPath),
+    hostInterfaces: insideNames(spec.networks, hostInterfaces),
+    state,
+    ...(startedAtMs === undefined ? {} : { startTimeSeconds: startedAtMs / 1_000 }),
+    createdTimeSeconds: createdAtMs / 1_000,
+    health,
+    restarts: restarts.count,
+    oomKills: (restarts.oomKills ?? 0) - (isAlive(state) ? (status.oomKillsBefore ?? 0) : 0),
+  };
 }
 
 function isAlive(state: string): boolean {

@@ -1,11 +1,14 @@
+import type { CommitSummary, RolloutStep } from "../store/deploy-record.ts";
+import type { RolloutCause } from "../store/rollout-store.ts";
 import type { FieldChange, Verdict } from "./control.ts";
 
 /** One rollout, as `berth history` shows it. */
 export type RolloutReport = {
   readonly app: string;
   readonly revision: string;
-  /** `commit`: git moved. `rollback`: what git wanted failed. `by-hand`: an operator said which revision. */
-  readonly cause: "commit" | "rollback" | "by-hand";
+  readonly cause: RolloutCause;
+  /** Null: an operator ran it, or it is not known any more. */
+  readonly commit: CommitSummary | null;
   /** ISO 8601. */
   readonly startedAt: string;
   /** ISO 8601; null while there is no verdict. */
@@ -13,6 +16,15 @@ export type RolloutReport = {
   readonly verdict: Verdict;
   /** The evidence, in one line; empty when there is nothing to say. */
   readonly reason: string;
+  /** In the order in which they ended. Those of an agent that was killed meanwhile are not known. */
+  readonly steps: readonly StepReport[];
+};
+
+export type StepReport = Pick<RolloutStep, "kind" | "target" | "outcome" | "error"> & {
+  /** ISO 8601. */
+  readonly startedAt: string;
+  /** Milliseconds. */
+  readonly tookMs: number;
 };
 
 /** Why a container is there, and what happened to it since. */
@@ -22,6 +34,7 @@ export type WhyReport = {
   readonly id: string;
   /** The revision that made it. */
   readonly revision: string;
+  readonly commit: CommitSummary | null;
   /** ISO 8601. */
   readonly createdAt: string;
   /** The fields that differed when it was made; empty where that is not known any more. */

@@ -21,6 +21,11 @@ export function effectiveCheck(
   if (ofService === undefined) {
     return ofImage === undefined ? undefined : { ...defaults, ...ofImage };
   }
-  if (ofService.test.length > 0) return ofService;
+  if (isWhole(ofService)) return ofService;
   return ofImage === undefined ? undefined : { ...ofService, test: ofImage.test };
+}
+
+/** True when a service's healthcheck needs nothing of its image's. */
+export function isWhole({ test, probe }: Healthcheck): boolean {
+  return test.length > 0 || probe !== undefined;
 }

@@ -1,5 +1,5 @@
 import type { Healthcheck } from "../../manifests/desired-state.ts";
-import type { Health, Log, Runtime } from "../../runtime/runtime.ts";
+import type { Health, Log } from "../../runtime/runtime.ts";
 import type { Clock } from "../clock.ts";
 import {
   type HealthState,
@@ -8,7 +8,7 @@ import {
   nextHealth,
   nextProbeInMs,
 } from "./health-state.ts";
-import { runProbe } from "./probe.ts";
+import { type ProbedRuntime, runProbe } from "./probe.ts";
 
 export type HealthChange = {
   readonly containerId: string;
@@ -29,17 +29,20 @@ type Watch = {
 export class HealthMonitor {
   readonly #watches = new Map<string, Watch>();
   readonly #options: {
-    readonly runtime: Pick<Runtime, "exec">;
+    readonly runtime: ProbedRuntime;
     readonly clock: Clock;
     readonly log: Log;
     readonly onChange: (change: HealthChange) => void;
+    /** After every probe that finds it so. */
+    readonly onUnhealthy: (containerId: string) => void;
   };
 
   constructor(options: {
-    readonly runtime: Pick<Runtime, "exec">;
+    readonly runtime: ProbedRuntime;
     readonly clock: Clock;
     readonly log: Log;
     readonly onChange: (change: HealthChange) => void;
+    readonly onUnhealthy: (containerId: string) => void;
   }) {
     this.#options = options;
   }
@@ -76,7 +79,7 @@ export class HealthMonitor {
   }
 
   async #probeLoop(containerId: string, watch: Watch, check: Healthcheck): Promise<void> {
-    const { clock, runtime, log, onChange } = this.#options;
+    const { clock, runtime, log, onChange, onUnhealthy } = this.#options;
     const abort = watch.stop.signal;
     try {
       while (!abort.aborted) {
@@ -94,6 +97,7 @@ export class HealthMonitor {
         });
         const to = watch.state.health;
         if (from !== to) onChange({ containerId, from, to, output: result.output });
+        if (to === "unhealthy") onUnhealthy(containerId);
       }
     } catch (error) {
       if (!abort.aborted) log.error("health probing ended", { container: containerId, error });

@@ -46,5 +46,6 @@ export function nextProbeInMs(
 
 /** True when a healthcheck asks for something (`NONE` switches it off). */
 export function isProbed(check: Healthcheck | undefined): check is Healthcheck {
+  if (check?.probe !== undefined) return true;
   return check !== undefined && check.test.length > 1 && check.test[0] !== "NONE";
 }

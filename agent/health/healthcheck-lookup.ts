@@ -1,7 +1,7 @@
 import type { Healthcheck } from "../../manifests/desired-state.ts";
 import type { ImageHealthcheck, ImageStore } from "../../runtime/images/image-store.ts";
 import type { WantedContainer } from "../plan/wanted-state.ts";
-import { effectiveCheck } from "./effective-check.ts";
+import { effectiveCheck, isWhole } from "./effective-check.ts";
 
 const digestsMax = 1_000;
 
@@ -26,7 +26,7 @@ export function createHealthcheckLookup(options: {
     const wanted = options.wanted(name);
     if (wanted === undefined) return undefined;
     const { healthcheck } = wanted.service;
-    if (healthcheck !== undefined && healthcheck.test.length > 0) return healthcheck;
+    if (healthcheck !== undefined && isWhole(healthcheck)) return healthcheck;
     return effectiveCheck(healthcheck, ofImage(wanted.spec.image.digest));
   };
 }

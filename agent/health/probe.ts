@@ -1,6 +1,7 @@
 import type { Healthcheck } from "../../manifests/desired-state.ts";
 import type { ProcessSession, Runtime } from "../../runtime/runtime.ts";
 import type { Clock } from "../clock.ts";
+import { askHttp } from "./ask-http.ts";
 
 export type ProbeResult = {
   readonly ok: boolean;
@@ -8,14 +9,16 @@ export type ProbeResult = {
   readonly output: string;
 };
 
+export type ProbedRuntime = Pick<Runtime, "exec" | "dial">;
+
 const outputBytesMax = 4_096;
 
 /**
- * Runs a healthcheck's command once inside the container. A probe that takes too long, its start included, is killed and
+ * Asks a container once: by a command in it, or by a question to one of its ports. A probe that takes too long, its start included, is killed and
  * has failed. Rejects when `abort` comes.
  */
 export async function runProbe(options: {
-  readonly runtime: Pick<Runtime, "exec">;
+  readonly runtime: ProbedRuntime;
   readonly containerId: string;
   readonly check: Healthcheck;
   readonly clock: Clock;
@@ -33,10 +36,17 @@ export async function runProbe(options: {
     const starting = start(options, cancel);
     session = await Promise.race([starting, late]);
     if (session !== undefined) {
-      output = collectOutput(session);
-      const exit = await Promise.race([session.exit, late]);
-      if (exit !== undefined) {
-        return { ok: exit.code === 0 && exit.signal === undefined, output: output() };
+      if (check.probe?.kind === "http") {
+        const answer = askHttp(session, check.probe, cancel);
+        answer.catch(() => {});
+        const result = await Promise.race([answer, late]);
+        if (result !== undefined) return result;
+      } else {
+        output = collectOutput(session);
+        const exit = await Promise.race([session.exit, late]);
+        if (exit !== undefined) {
+          return { ok: exit.code === 0 && exit.signal === undefined, output: output() };
+        }
       }
     }
     return { ok: false, output: `no answer within ${check.timeoutMs} ms ${output()}`.trim() };
@@ -54,12 +64,23 @@ async function start(
   { runtime, containerId, check }: Parameters<typeof runProbe>[0],
   cancel: AbortSignal,
 ): Promise<ProcessSession> {
+  if (check.probe !== undefined) {
+    const relay = check.probe.kind === "http";
+    const dial = { address: loopback, port: check.probe.port, relay };
+    return endLate(await runtime.dial(containerId, dial, { abort: cancel }), cancel);
+  }
   const exec = { argv: probeArgv(check.test), environment: {} };
   const streams = { tty: false, stdin: false, detach: false };
-  const session = await runtime.exec(containerId, { ...exec, ...streams }, { abort: cancel });
+  const spec = { ...exec, ...streams };
+  return endLate(await runtime.exec(containerId, spec, { abort: cancel }), cancel);
+}
+
+function endLate(session: ProcessSession, cancel: AbortSignal): ProcessSession {
   if (cancel.aborted) session.close();
   return session;
 }
+
+const loopback = "127.0.0.1";
 
 function probeArgv(test: readonly string[]): string[] {
   const [kind, ...rest] = test;

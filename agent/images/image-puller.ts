@@ -15,25 +15,32 @@ export type PullResult = {
   /** Of the layers, over the network or from the store. */
   readonly bytes: number;
   readonly error?: Error;
+  /** False when it failed for the same reason as the time before. */
+  readonly isNews: boolean;
+  /** How many times in a row it failed by now. */
+  readonly failures: number;
 };
 
 const parallelMax = 3;
 
+type ImagePullerOptions = {
+  readonly images: Pick<ImageStore, "pull">;
+  readonly clock: Clock;
+  readonly random: () => number;
+  /** Called after each pull, good or bad. */
+  readonly onResult: (result: PullResult) => void;
+  /** Called when a registry asked for a pause. */
+  readonly onWait: (
+    reference: string,
+    waiting: { readonly host: string; readonly untilMs: number },
+  ) => void;
+};
+
 /** Pulls images beside the loop, so that a slow registry holds up only the apps that wait for it. */
 export class ImagePuller {
-  readonly #options: {
-    readonly images: Pick<ImageStore, "pull">;
-    readonly clock: Clock;
-    readonly random: () => number;
-    readonly onResult: (result: PullResult) => void;
-    /** Called when a registry asked for a pause. */
-    readonly onWait: (
-      reference: string,
-      waiting: { readonly host: string; readonly untilMs: number },
-    ) => void;
-  };
+  readonly #options: ImagePullerOptions;
   readonly #states = new Map<string, PullState>();
-  readonly #failures = new Map<string, number>();
+  readonly #failures = new Map<string, { readonly count: number; readonly error: string }>();
   /** Pulled since the newest revision came. */
   readonly #pulled = new Set<string>();
   /** Asked for since the round began. */
@@ -42,18 +49,7 @@ export class ImagePuller {
   readonly #close = new AbortController();
   #running = 0;
 
-  constructor(options: {
-    readonly images: Pick<ImageStore, "pull">;
-    readonly clock: Clock;
-    readonly random: () => number;
-    /** Called after each pull, good or bad. */
-    readonly onResult: (result: PullResult) => void;
-    /** Called when a registry asked for a pause. */
-    readonly onWait: (
-      reference: string,
-      waiting: { readonly host: string; readonly untilMs: number },
-    ) => void;
-  }) {
+  constructor(options: ImagePullerOptions) {
     this.#options = options;
   }
 
@@ -98,6 +94,11 @@ export class ImagePuller {
     return times.length === 0 ? undefined : Math.min(...times);
   }
 
+  /** A failed pull need not wait any longer; what it waits when it fails again grows all the same. */
+  retryNow(reference: string): void {
+    if (this.#states.get(reference)?.kind === "failed") this.#states.delete(reference);
+  }
+
   /** A new revision or an operator's wish: failed pulls may be tried at once, tags may have moved. */
   forgetFailures(): void {
     this.#failures.clear();
@@ -140,18 +141,23 @@ export class ImagePuller {
       this.#states.delete(reference);
       this.#failures.delete(reference);
       this.#pulled.add(reference);
-      onResult({ reference, durationMs: clock.now() - startedAtMs, bytes: bytes() });
+      const durationMs = clock.now() - startedAtMs;
+      onResult({ reference, durationMs, bytes: bytes(), failures: 0, isNews: true });
     } catch (cause) {
       if (this.#close.signal.aborted) return;
-      const failures = (this.#failures.get(reference) ?? 0) + 1;
-      this.#failures.set(reference, failures);
+      const before = this.#failures.get(reference);
+      const failures = (before?.count ?? 0) + 1;
       const delay = backoffMs({ failures, firstMs: 5_000, maxMs: 300_000, random: random() });
       const error = cause instanceof Error ? cause : new Error(String(cause));
       // A registry that limits the rate says when it wants to be asked again.
       const askedMs = cause instanceof ImageError ? (cause.retryAtMs ?? 0) : 0;
       const retryAtMs = Math.max(clock.now() + delay, askedMs);
-      this.#states.set(reference, { kind: "failed", error: describeError(error), retryAtMs });
-      onResult({ reference, durationMs: clock.now() - startedAtMs, bytes: bytes(), error });
+      const why = describeError(error);
+      this.#failures.set(reference, { count: failures, error: why });
+      this.#states.set(reference, { kind: "failed", error: why, retryAtMs });
+      const durationMs = clock.now() - startedAtMs;
+      const isNews = before?.error !== why;
+      onResult({ reference, durationMs, bytes: bytes(), failures, error, isNews });
     }
   }
 }

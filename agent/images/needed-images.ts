@@ -1,3 +1,4 @@
+import { formatReference, parseReference } from "../../runtime/images/reference.ts";
 import type { Core } from "../core.ts";
 
 type Needs = Pick<Core, "enforcement" | "state" | "runtime">;
@@ -14,6 +15,20 @@ export async function neededImages(core: Needs): Promise<() => ReadonlyMap<strin
   ]);
   // Asked again when something is about to go: containers that came meanwhile are those of held apps.
   return () => new Map([...imagesOfRevisions(core), ...ofContainers]);
+}
+
+/** The service of the newest revision, or of what runs, whose manifest has this name of an image. */
+export function serviceNaming({ enforcement }: Needs, reference: string): string | undefined {
+  const wanted = formatReference(parseReference(reference));
+  const apps = [
+    ...(enforcement.desired()?.apps ?? []),
+    ...enforcement.apps().map(({ app }) => app),
+  ];
+  for (const { name: app, services } of apps) {
+    const service = services.find(({ image }) => formatReference(parseReference(image)) === wanted);
+    if (service !== undefined) return `${app}/${service.name}`;
+  }
+  return undefined;
 }
 
 function* imagesOfRevisions({ enforcement, state, runtime }: Needs): Generator<[string, string]> {

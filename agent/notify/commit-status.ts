@@ -25,7 +25,7 @@ export async function setCommitStatus(
   notification: Notification,
   abort: AbortSignal,
 ): Promise<void> {
-  if (notification.revision === null) return;
+  if (notification.revision === null || !/^[0-9a-f]{40,64}$/.test(notification.revision)) return;
   const token = await readSecret(target.tokenFile);
   await post({ ...compose(target, notification, token), abort });
 }

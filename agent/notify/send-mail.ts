@@ -1,4 +1,3 @@
-import { createTransport } from "nodemailer";
 import type { Notification } from "./notification.ts";
 import type { TargetOf } from "./notify-config.ts";
 import { readSecret } from "./read-secret.ts";
@@ -11,6 +10,7 @@ export async function sendMail(
 ): Promise<void> {
   const { server, port, security, username, passwordFile, from, to } = target;
   const pass = passwordFile === undefined ? undefined : await readSecret(passwordFile);
+  const { createTransport } = await import("nodemailer");
   const transport = createTransport({
     host: server,
     port,

@@ -3,6 +3,7 @@ import type { Notification } from "./notification.ts";
 import type { NotificationTarget, TargetOf } from "./notify-config.ts";
 import { post } from "./post.ts";
 import { readSecret } from "./read-secret.ts";
+import { sendMail } from "./send-mail.ts";
 
 type Sender<Kind extends NotificationTarget["kind"]> = (
   target: TargetOf<Kind>,
@@ -45,10 +46,7 @@ const senders: { readonly [Kind in NotificationTarget["kind"]]: Sender<Kind> } =
     const headers = { title: encodeHeader(title), priority: isBad ? "high" : "default", ...token };
     await post({ url, headers, body: message, abort });
   },
-  smtp: async (target, notification, abort) => {
-    const { sendMail } = await import("./send-mail.ts");
-    await sendMail(target, notification, abort);
-  },
+  smtp: sendMail,
   "commit-status": setCommitStatus,
 };
 

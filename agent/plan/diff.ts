@@ -1,13 +1,16 @@
-import { canonicalJson } from "../../manifests/canonical-json.ts";
+import { hasSameContent } from "../../manifests/canonical-json.ts";
 import type { KernelDrift, NetworkSpec, VolumeSpec } from "../../runtime/runtime.ts";
 import type { FieldChange } from "../control/control.ts";
 import type { ActualContainer, ActualNetwork, ActualState } from "../observe.ts";
 import { dependentRestarts } from "../restart/dependent-restarts.ts";
 import { decideRestart } from "../restart/restart-policy.ts";
 import type { ContainerChange, Reason } from "./container-change.ts";
+import { needsRestart } from "./drift.ts";
 import { specChanges } from "./field-changes.ts";
 import { type MatchReplica, matchReplicas } from "./match-replicas.ts";
 import { paceUpdates } from "./pace-updates.ts";
+import { reloadOf } from "./reload.ts";
+import { updatePolicyOf } from "./update-policy.ts";
 import type { WantedApp, WantedContainer, WantedState } from "./wanted-state.ts";
 
 export type NetworkChange = {
@@ -22,6 +25,8 @@ export type Difference = {
   readonly networks: readonly NetworkChange[];
   readonly volumes: readonly ({ readonly app: string; readonly volume: VolumeSpec } & Reason)[];
   readonly drift: readonly KernelDrift[];
+  /** What an update policy keeps as it is for now, with its ports. */
+  readonly held: readonly ActualContainer[];
   /** When more of it may be looked at, where only time keeps it back. */
   readonly heldUntilMs: number | undefined;
 };
@@ -35,11 +40,13 @@ export function diffState(wanted: WantedState, actual: ActualState, nowMs: numbe
   const match = matchReplicas(actual);
   const containers: ContainerChange[] = [];
   const names = new Set<string>();
+  const held: ActualContainer[] = [];
   let heldUntilMs: number | undefined;
   for (const app of wanted.apps) {
     const changes = diffApp({ app, actual, match, changedNetworks });
     const paced = paceUpdates({ app, changes, match, nowMs });
     containers.push(...paced.changes);
+    held.push(...paced.held);
     if (paced.heldUntilMs !== undefined) {
       heldUntilMs = Math.min(heldUntilMs ?? Infinity, paced.heldUntilMs);
     }
@@ -60,7 +67,8 @@ export function diffState(wanted: WantedState, actual: ActualState, nowMs: numbe
         reason: [{ field: "volume", from: null, to: volume.name }],
       })),
   );
-  return { containers, networks, volumes, drift: actual.drift, heldUntilMs };
+  const drift = actual.drift.filter((found) => !needsRestart(found));
+  return { containers, networks, volumes, drift, held, heldUntilMs };
 }
 
 /** What the operator did by hand is valid for as long as the service stays the same. */
@@ -84,7 +92,7 @@ function diffApp(options: {
   for (const wanted of app.containers) {
     const { current, others } = match(wanted);
     if (others.length > 0) {
-      changes.push(...diffOthers({ wanted, current, others, actual }));
+      changes.push(...diffOthers({ app, wanted, current, others, actual, changedNetworks }));
       continue;
     }
     const change =
@@ -98,12 +106,14 @@ function diffApp(options: {
 
 /** Some container of its name is another than is wanted. */
 function diffOthers(options: {
+  readonly app: WantedApp;
   readonly wanted: WantedContainer;
   readonly current: ActualContainer | undefined;
   readonly others: readonly ActualContainer[];
   readonly actual: ActualState;
+  readonly changedNetworks: ReadonlySet<string>;
 }): ContainerChange[] {
-  const { wanted, current, others, actual } = options;
+  const { app, wanted, current, others, actual, changedNetworks } = options;
   const [first, ...rest] = others;
   if (first === undefined) return [];
   const reason = changesOf(wanted, first);
@@ -111,7 +121,10 @@ function diffOthers(options: {
     const start = diffLife({ wanted, container: current, actual })?.kind === "start";
     return [{ kind: "replace", wanted, actual: current, start, others, reason }];
   }
-  if (startsFirst(wanted, first)) {
+  const isMoved = wanted.spec.networks.some(({ network }) => changedNetworks.has(network));
+  const reload = rest.length > 0 || isMoved ? undefined : reloadOf(wanted, first);
+  if (reload !== undefined) return [{ kind: "reload", wanted, actual: first, reload, reason }];
+  if (startsFirst(app, wanted, first)) {
     return [{ kind: "replace", wanted, actual: undefined, start: true, others, reason }];
   }
   const surplus = rest.map((other): ContainerChange => ({ kind: "remove", actual: other, reason }));
@@ -125,13 +138,13 @@ function changesOf(wanted: WantedContainer, container: ActualContainer): readonl
 }
 
 /** Not where the two would need the same fixed thing: an address, or a namespace with ports of its own. */
-function startsFirst(wanted: WantedContainer, container: ActualContainer): boolean {
+function startsFirst(app: WantedApp, wanted: WantedContainer, container: ActualContainer): boolean {
   const { service, spec } = wanted;
   const isFixed = Object.values(service.endpoints ?? {}).some(
     ({ ipv4Address, macAddress }) => ipv4Address !== undefined || macAddress !== undefined,
   );
   return (
-    service.deploy?.update?.order === "start-first" &&
+    updatePolicyOf(app, service)?.order === "start-first" &&
     container.status.state === "running" &&
     !isFixed &&
     (spec.namespaces?.network ?? "private") === "private"
@@ -166,7 +179,21 @@ function diffPresent(options: {
     }));
     return { kind: "recreate", wanted, actual: container, reason };
   }
-  return diffLife({ wanted, container, actual });
+  return diffReload(wanted, container) ?? diffLife({ wanted, container, actual });
+}
+
+/** Its spec is as wanted, what it sees may not be. */
+function diffReload(
+  wanted: WantedContainer,
+  container: ActualContainer,
+): ContainerChange | undefined {
+  const { reload: state } = container.status;
+  if (state === undefined) return undefined;
+  const from = state === "pending" ? "partly replaced" : "not replaced";
+  const reason = [{ field: "mounts", from, to: "replaced" }];
+  const reload = reloadOf(wanted, container);
+  if (reload === undefined) return { kind: "recreate", wanted, actual: container, reason };
+  return { kind: "reload", wanted, actual: container, reload, reason };
 }
 
 /** Same spec: is it alive, and if not, should it be? */
@@ -176,9 +203,17 @@ function diffLife(options: {
   readonly actual: ActualState;
 }): ContainerChange | undefined {
   const { wanted, container, actual } = options;
-  const { state, exit } = container.status;
+  const { id, status } = container;
+  const { state, exit } = status;
   const reason = [{ field: "state", from: state, to: "running" }];
-  if (state === "running" || state === "paused") return undefined;
+  if (state === "running") {
+    const lost = actual.drift.filter((drift) => needsRestart(drift) && drift.container === id);
+    const changes = lost.map(({ field, from, to }) => ({ field, from, to }));
+    return lost.length > 0
+      ? { kind: "restart", wanted, actual: container, reason: changes }
+      : undefined;
+  }
+  if (state === "paused") return undefined;
   if (state === "dead") return { kind: "recreate", wanted, actual: container, reason };
   if (isStoppedByHand(wanted, actual.byHand) || container.restartPending) return undefined;
   if (actual.completed.get(wanted.name) === wanted.specDigest) return undefined;
@@ -226,7 +261,7 @@ function diffNetworks(wanted: WantedState, actual: ActualState): NetworkChange[]
 }
 
 function reservesOther(found: NetworkSpec, wanted: NetworkSpec): boolean {
-  return canonicalJson(found.ipam?.reserved ?? []) !== canonicalJson(wanted.ipam?.reserved ?? []);
+  return !hasSameContent(found.ipam?.reserved ?? [], wanted.ipam?.reserved ?? []);
 }
 
 /** What is reserved is taken over as it is; the rest makes another network. */

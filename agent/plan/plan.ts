@@ -1,11 +1,12 @@
 import type { ActualContainer, ActualState } from "../observe.ts";
 import { isConditionMet } from "../rollout/conditions.ts";
-import type { ContainerChange } from "./container-change.ts";
+import { type ContainerChange, publishesLater } from "./container-change.ts";
 import type { Difference } from "./diff.ts";
 import { isAlive, mayRun, portKey, serviceKey } from "./plan-keys.ts";
+import { removalOrder } from "./removal-order.ts";
 import { push, sortByNeeds } from "./sort-steps.ts";
-import type { AwaitedCondition, PlannedStep, Step } from "./step.ts";
-import { stepTarget } from "./step.ts";
+import type { AwaitedCondition, PlannedStep } from "./step.ts";
+import { StepGraph } from "./step-graph.ts";
 import type { WantedContainer, WantedState } from "./wanted-state.ts";
 
 export type PlanInput = {
@@ -37,11 +38,13 @@ export function planSteps(input: PlanInput): PlannedStep[] {
 class PlanBuilder {
   readonly #input: PlanInput;
   readonly #ordering: Ordering;
-  readonly #steps = new Map<string, { needs: Set<string>; planned: PlannedStep }>();
+  readonly #steps = new StepGraph();
   /** `app/service` -> wanted replicas. */
   readonly #replicas = new Map<string, WantedContainer[]>();
   /** `app/service` -> keys of the start steps in this plan. */
   readonly #starts = new Map<string, string[]>();
+  /** Name of a container -> keys of the steps that stop one of that name. */
+  readonly #stops = new Map<string, string[]>();
   /** `port/protocol` -> keys of the stop steps that set it free. */
   readonly #releases = new Map<string, string[]>();
 
@@ -58,19 +61,21 @@ class PlanBuilder {
   build(): PlannedStep[] {
     const { containers, networks, volumes, drift } = this.#input.difference;
     for (const { app, volume, reason } of volumes) {
-      this.#add({ kind: "create-volume", app, volume }, reason);
+      this.#steps.add({ kind: "create-volume", app, volume }, reason);
     }
     for (const { kind, app, network, reason } of networks) {
       if (kind !== "create") {
-        this.#add({ kind: "remove-network", app, network: network.name }, reason);
+        this.#steps.add({ kind: "remove-network", app, network: network.name }, reason);
       }
       if (kind !== "remove") {
-        const key = this.#add({ kind: "create-network", app, network }, reason);
-        this.#need(key, `remove-network ${network.name}`);
+        const key = this.#steps.add({ kind: "create-network", app, network }, reason);
+        this.#steps.need(key, `remove-network ${network.name}`);
       }
     }
     for (const change of containers) this.#addChain(change);
     for (const change of containers) this.#orderChain(change);
+    const removals = this.#ordering === "unordered" ? [] : removalOrder(containers);
+    for (const { key, needed } of removals) this.#steps.need(key, needed);
     const isBridgeMissing = drift.some(({ kind }) => kind === "bridge-missing");
     if (drift.length > 0) {
       const reason = drift.map(({ target, field, from, to }) => ({
@@ -78,16 +83,13 @@ class PlanBuilder {
         from,
         to,
       }));
-      const repair = this.#add({ kind: "repair", app: null, drift }, reason);
+      const repair = this.#steps.add({ kind: "repair", app: null, drift }, reason);
       // What is started is attached to a bridge.
       for (const start of isBridgeMissing ? [...this.#starts.values()].flat() : []) {
-        this.#need(start, repair);
+        this.#steps.need(start, repair);
       }
     }
-    return [...this.#steps.values()].map(({ needs, planned }) => ({
-      ...planned,
-      needs: [...needs].filter((key) => this.#steps.has(key)),
-    }));
+    return this.#steps.planned();
   }
 
   /** stop -> remove -> create -> start, as far as the change goes. */
@@ -97,6 +99,13 @@ class PlanBuilder {
       return;
     }
     const { reason } = change;
+    if (change.kind === "reload") {
+      const { wanted, actual, reload } = change;
+      const { id, name, app } = actual;
+      const { specDigest } = wanted;
+      this.#steps.add({ kind: "reload-container", id, name, app, specDigest, reload }, reason);
+      return;
+    }
     if (change.kind !== "create") {
       const { id, name, app, status } = change.actual;
       const target = { id, name, app };
@@ -104,8 +113,9 @@ class PlanBuilder {
       if (change.kind !== "start" && mayRun(change.actual)) {
         const graceMs =
           change.kind === "remove" ? change.actual.stopGraceMs : change.wanted.service.stopGraceMs;
-        const key = this.#add({ kind: "stop-container", graceMs, ...target }, reason);
+        const key = this.#steps.add({ kind: "stop-container", graceMs, ...target }, reason);
         for (const port of status.spec.ports) push(this.#releases, portKey(port), key);
+        push(this.#stops, name, key);
         stop = key;
       }
       if (change.kind === "recreate" || change.kind === "remove") {
@@ -119,10 +129,12 @@ class PlanBuilder {
     { id, name, app, status }: ActualContainer,
     stop: string | undefined,
     reason: PlannedStep["reason"],
-  ): void {
-    const key = this.#add({ kind: "remove-container", id, name, app }, reason);
-    if (stop !== undefined) this.#need(key, stop);
-    for (const { network } of status.spec.networks) this.#need(`remove-network ${network}`, key);
+  ): string {
+    const key = this.#steps.add({ kind: "remove-container", id, name, app }, reason);
+    if (stop !== undefined) this.#steps.need(key, stop);
+    for (const { network } of status.spec.networks)
+      this.#steps.need(`remove-network ${network}`, key);
+    return key;
   }
 
   /** create -> start -> ready -> hand over -> drain -> stop -> remove. */
@@ -133,53 +145,64 @@ class PlanBuilder {
     const target = { id, name, app };
     if (actual === undefined) this.#addCreation({ id, wanted, heldBack: true, reason });
     if (change.start) {
-      const key = this.#add({ kind: "start-container", ...target }, reason);
-      this.#need(key, `create-container ${name}`);
+      const key = this.#steps.add({ kind: "start-container", ...target }, reason);
+      this.#steps.need(key, `create-container ${name}`);
     }
-    const living = others.filter(({ status }) => isAlive(status.state));
+    // It would serve beside them from its start on: they end first.
+    if (change.start && !publishesLater(change)) {
+      for (const other of others) {
+        const ended = this.#addRetirement(other, { wanted, reason });
+        this.#steps.need(`start-container ${name}`, ended);
+      }
+      push(this.#starts, serviceKey(app, wanted.service.name), `start-container ${name}`);
+      return;
+    }
     // Where nobody serves there is nothing to wait for.
-    if (living.length > 0) {
-      const key = this.#add({ kind: "await-ready", ...target }, reason);
-      this.#need(key, `start-container ${name}`);
+    if (others.some(({ status }) => isAlive(status.state))) {
+      const key = this.#steps.add({ kind: "await-ready", ...target }, reason);
+      this.#steps.need(key, `start-container ${name}`);
     }
     const from = others[0]?.id;
-    const handOver = this.#add({ kind: "hand-over", from, ...target }, reason);
-    this.#need(handOver, `start-container ${name}`);
-    this.#need(handOver, `await-ready ${name}`);
+    const handOver = this.#steps.add({ kind: "hand-over", from, ...target }, reason);
+    this.#steps.need(handOver, `start-container ${name}`);
+    this.#steps.need(handOver, `await-ready ${name}`);
     push(this.#starts, serviceKey(app, wanted.service.name), handOver);
     // Two that swap a port cannot each wait for the other to take over first: then the old ones end before that.
     const isLast = this.#ordering === "lazy";
     const after = isLast ? handOver : `await-ready ${name}`;
     const kept = new Set(isLast ? wanted.spec.ports.map(portKey) : []);
-    for (const other of others) this.#addRetirement(other, { wanted, after, kept, reason });
+    for (const other of others) {
+      // Nobody finds it, and what is found is another: it is in nobody's place.
+      const isSpare = other.status.isHeldBack === true && others[0]?.status.isHeldBack !== true;
+      this.#addRetirement(other, { wanted, kept, reason, ...(isSpare ? {} : { after }) });
+    }
   }
 
+  /** The key of the step that ends it. */
   #addRetirement(
     other: ActualContainer,
     options: {
       readonly wanted: WantedContainer;
-      readonly after: string;
-      readonly kept: ReadonlySet<string>;
+      readonly after?: string;
+      readonly kept?: ReadonlySet<string>;
       readonly reason: PlannedStep["reason"];
     },
-  ): void {
+  ): string {
     const { wanted, after, kept, reason } = options;
     const { id, name, app, status } = other;
     const target = { id, name, app };
-    if (!mayRun(other)) {
-      this.#addRemoval(other, after, reason);
-      return;
-    }
+    if (!mayRun(other)) return this.#addRemoval(other, after, reason);
     const timeoutMs = wanted.service.stopGraceMs;
-    const drain = this.#add({ kind: "drain-container", timeoutMs, ...target }, reason);
-    this.#need(drain, after);
+    const drain = this.#steps.add({ kind: "drain-container", timeoutMs, ...target }, reason);
+    if (after !== undefined) this.#steps.need(drain, after);
     const graceMs = other.stopGraceMs;
-    const stop = this.#add({ kind: "stop-container", graceMs, ...target }, reason);
-    this.#need(stop, drain);
+    const stop = this.#steps.add({ kind: "stop-container", graceMs, ...target }, reason);
+    this.#steps.need(stop, drain);
     for (const port of status.spec.ports) {
-      if (!kept.has(portKey(port))) push(this.#releases, portKey(port), stop);
+      if (kept?.has(portKey(port)) !== true) push(this.#releases, portKey(port), stop);
     }
     this.#addRemoval(other, stop, reason);
+    return stop;
   }
 
   #addCreation(options: {
@@ -190,58 +213,49 @@ class PlanBuilder {
   }): string {
     const { id, wanted, heldBack, reason } = options;
     const { app } = wanted;
-    const key = this.#add({ kind: "create-container", app, id, wanted, heldBack }, reason);
-    for (const { network } of wanted.spec.networks) this.#need(key, `create-network ${network}`);
+    const key = this.#steps.add({ kind: "create-container", app, id, wanted, heldBack }, reason);
+    for (const { network } of wanted.spec.networks)
+      this.#steps.need(key, `create-network ${network}`);
     for (const mount of wanted.spec.mounts) {
-      if (mount.type === "volume") this.#need(key, `create-volume ${mount.volume}`);
+      if (mount.type === "volume") this.#steps.need(key, `create-volume ${mount.volume}`);
     }
     return key;
   }
 
-  #addCreateAndStart(change: Exclude<ContainerChange, { kind: "remove" | "replace" }>): void {
+  #addCreateAndStart(
+    change: Exclude<ContainerChange, { kind: "remove" | "replace" | "reload" }>,
+  ): void {
     const { wanted, reason } = change;
     const { name, app } = wanted;
     const makes = change.kind === "create" || change.kind === "recreate";
     const id = makes ? this.#input.newContainerId() : change.actual.id;
     if (makes) {
       const key = this.#addCreation({ id, wanted, heldBack: false, reason });
-      this.#need(key, `remove-container ${name}`);
+      this.#steps.need(key, `remove-container ${name}`);
     }
     if (change.kind === "create" && !change.start) return;
-    const key = this.#add({ kind: "start-container", id, name, app }, reason);
-    this.#need(key, `create-container ${name}`);
-    this.#need(key, `stop-container ${name}`);
+    const key = this.#steps.add({ kind: "start-container", id, name, app }, reason);
+    this.#steps.need(key, `create-container ${name}`);
     push(this.#starts, serviceKey(app, wanted.service.name), key);
   }
 
   #orderChain(change: ContainerChange): void {
-    if (change.kind === "remove") {
-      this.#orderRemoval(change);
-      return;
-    }
+    if (change.kind === "remove") return;
     const { wanted } = change;
     const start = `start-container ${wanted.name}`;
     const stop = `stop-container ${wanted.name}`;
-    const takes = change.kind === "replace" ? `hand-over ${wanted.name}` : start;
+    const takes = publishesLater(change) ? `hand-over ${wanted.name}` : start;
     for (const port of wanted.spec.ports) {
-      for (const release of this.#releases.get(portKey(port)) ?? []) this.#need(takes, release);
+      for (const release of this.#releases.get(portKey(port)) ?? [])
+        this.#steps.need(takes, release);
+    }
+    if (change.kind !== "replace") {
+      for (const key of this.#stops.get(wanted.name) ?? []) this.#steps.need(start, key);
     }
     if (this.#ordering === "unordered" || !this.#steps.has(start)) return;
     for (const key of this.#dependencies(wanted, change)) {
-      this.#need(start, key);
-      if (this.#ordering === "lazy") this.#need(stop, key);
-    }
-  }
-
-  /** Whoever depends on a service that goes is stopped before it. */
-  #orderRemoval(change: Extract<ContainerChange, { kind: "remove" }>): void {
-    if (this.#ordering === "unordered") return;
-    const { app, service, name } = change.actual;
-    for (const other of this.#input.difference.containers) {
-      if (other.kind !== "remove" || other.actual.app !== app) continue;
-      if (other.actual.dependsOn.includes(service)) {
-        this.#need(`stop-container ${name}`, `stop-container ${other.actual.name}`);
-      }
+      this.#steps.need(start, key);
+      if (this.#ordering === "lazy") this.#steps.need(stop, key);
     }
   }
 
@@ -269,27 +283,11 @@ class PlanBuilder {
     readonly change: ContainerChange;
   }): string {
     const { app, service, condition, starts, change } = options;
-    const key = this.#add({ kind: "await-condition", app, service, condition }, change.reason);
-    for (const start of starts) this.#need(key, start);
-    return key;
-  }
-
-  #add(step: Step, reason: PlannedStep["reason"]): string {
-    const plain = `${step.kind} ${stepTarget(step)}`;
-    const id = "id" in step ? step.id : undefined;
-    // Two containers of one name may both be stopped.
-    const isOther = [this.#steps.get(plain)?.planned.step].some(
-      (other) => other !== undefined && "id" in other && other.id !== id,
+    const key = this.#steps.add(
+      { kind: "await-condition", app, service, condition },
+      change.reason,
     );
-    const key = isOther ? `${plain} ${id?.slice(0, 12)}` : plain;
-    const known = this.#steps.get(key);
-    const needs = known?.needs ?? new Set<string>();
-    this.#steps.set(key, { needs, planned: { key, needs: [], step, reason } });
+    for (const start of starts) this.#steps.need(key, start);
     return key;
-  }
-
-  /** Remembered only when both steps are in the plan. */
-  #need(key: string, needed: string): void {
-    if (key !== needed) this.#steps.get(key)?.needs.add(needed);
   }
 }

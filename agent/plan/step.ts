@@ -1,4 +1,4 @@
-import type { KernelDrift, NetworkSpec, VolumeSpec } from "../../runtime/runtime.ts";
+import type { KernelDrift, NetworkSpec, Reload, VolumeSpec } from "../../runtime/runtime.ts";
 import type { FieldChange } from "../control/control.ts";
 import type { WantedContainer } from "./wanted-state.ts";
 
@@ -35,6 +35,12 @@ export type Step =
       readonly from: string | undefined;
     } & ContainerTarget)
   | ({ readonly kind: "drain-container"; readonly timeoutMs: number } & ContainerTarget)
+  | ({
+      /** Other files in the place of those that it mounts, then a signal. */
+      readonly kind: "reload-container";
+      readonly specDigest: string;
+      readonly reload: Reload;
+    } & ContainerTarget)
   | ({ readonly kind: "stop-container"; readonly graceMs: number } & ContainerTarget)
   | ({ readonly kind: "remove-container" } & ContainerTarget)
   | { readonly kind: "repair"; readonly app: null; readonly drift: readonly KernelDrift[] };
@@ -71,6 +77,7 @@ export function stepTarget(step: Step): string {
     case "await-ready":
     case "hand-over":
     case "drain-container":
+    case "reload-container":
     case "stop-container":
     case "remove-container":
       return step.name;

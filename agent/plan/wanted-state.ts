@@ -27,6 +27,8 @@ export type WantedContainer = {
 export type WantedApp = {
   readonly name: string;
   readonly revision: string;
+  /** It was taken back to this definition, by a verdict or by hand. */
+  readonly isGoingBack?: boolean;
   readonly containers: readonly WantedContainer[];
   readonly networks: readonly NetworkSpec[];
   /** Those that the app owns. */
@@ -96,6 +98,14 @@ function specDigest(spec: Omit<ContainerSpec, "id" | "labels"> & UserLabels): st
     mounts: mounts.map((mount) => canonicalJson(mount)).sort(),
   });
   return createHash("sha256").update(canonical).digest("hex");
+}
+
+/** The digest that a wanted container would have if it mounted these. */
+export function digestWithMounts(
+  { service, spec }: Pick<WantedContainer, "service" | "spec">,
+  mounts: readonly Mount[],
+): string {
+  return specDigest({ ...spec, mounts, labels: service.labels });
 }
 
 type UserLabels = { readonly labels: Readonly<Record<string, string>> };

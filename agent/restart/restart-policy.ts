@@ -35,6 +35,19 @@ export function decideRestart(options: {
   return { restart: true, delayMs };
 }
 
+/**
+ * How long a restart waits: what ended together, such as all that need one database, is not started together, so
+ * `random` in [0, 1) takes away up to half. A delay of the policy is kept to.
+ */
+export function restartWaitMs(options: {
+  readonly policy: RestartPolicy;
+  readonly backoffMs: number;
+  readonly random: number;
+}): number {
+  const { policy, backoffMs, random } = options;
+  return policy.delayMs === undefined ? backoffMs * (1 - random / 2) : backoffMs;
+}
+
 export function succeeded(exit: ExitRecord): boolean {
   return exit.code === 0 && exit.signal === undefined;
 }

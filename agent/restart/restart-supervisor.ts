@@ -7,16 +7,18 @@ import type { KeyedLock } from "../rollout/keyed-lock.ts";
 import type { EventLog } from "../store/event-log.ts";
 import type { LiveStore, RestartRecord } from "../store/live-store.ts";
 import type { StateStore } from "../store/state-store.ts";
-import { decideRestart, describeExit, isCompletion } from "./restart-policy.ts";
+import { decideRestart, describeExit, isCompletion, restartWaitMs } from "./restart-policy.ts";
 
 export type RestartSupervisorOptions = {
-  readonly runtime: Pick<Runtime, "startContainer">;
+  readonly runtime: Pick<Runtime, "startContainer" | "stopContainer">;
   readonly index: ContainerIndex;
   readonly locks: KeyedLock;
   readonly live: LiveStore;
   readonly state: StateStore;
   readonly events: EventLog;
   readonly clock: Clock;
+  /** In [0, 1). */
+  readonly random: () => number;
   readonly log: Log;
   /** The container that should carry this name now. */
   readonly wanted: (name: string) => WantedContainer | undefined;
@@ -34,11 +36,17 @@ export class RestartSupervisor {
   readonly #pending = new Map<string, AbortController>();
   /** Containers whose end was asked for. */
   readonly #stopping = new Set<string>();
+  /** Containers that are being ended because they are unhealthy, by this agent or by one before it. */
+  readonly #unhealthy: Set<string>;
+  /** Those among them that an earlier agent began to end. */
+  readonly #inherited: Set<string>;
   readonly #close = new AbortController();
 
   constructor(options: RestartSupervisorOptions) {
     this.#options = options;
     this.#records = options.live.restarts();
+    this.#unhealthy = options.live.unhealthy();
+    this.#inherited = new Set(this.#unhealthy);
   }
 
   restarts(id: string): RestartRecord {
@@ -70,6 +78,7 @@ export class RestartSupervisor {
   forget(id: string): void {
     this.#cancel(id);
     this.#stopping.delete(id);
+    this.#unmarkUnhealthy(id);
     this.#records.delete(id);
     this.#options.live.forgetRestarts(id);
   }
@@ -99,6 +108,37 @@ export class RestartSupervisor {
     onChange("container exited");
   }
 
+  /** Ends an unhealthy container whose service asks for it; its exit is then answered whatever the restart policy. */
+  handleUnhealthy(id: string): void {
+    const { index, wanted: find, locks, live, runtime, events, log } = this.#options;
+    const container = index.find(id);
+    const wanted = container === undefined ? undefined : find(container.name);
+    if (container === undefined || wanted?.service.onUnhealthy !== "restart") return;
+    const isBeingEnded = this.#unhealthy.has(id) && !this.#inherited.delete(id);
+    if (wanted.specDigest !== container.specDigest || isBeingEnded) return;
+    this.#unhealthy.add(id);
+    this.#note(() => live.markUnhealthy(id));
+    const end = async () => {
+      const { name, app } = container;
+      const taken = this.#stopping.has(id) || this.#close.signal.aborted;
+      if (taken || find(name)?.specDigest !== container.specDigest) {
+        this.#unmarkUnhealthy(id);
+        return;
+      }
+      const message = `${name} is unhealthy and is restarted`;
+      events.record({ kind: "container.unhealthy", app, target: name, message });
+      const { stopGraceMs: graceMs } = wanted.service;
+      await runtime.stopContainer(id, { graceMs, abort: this.#close.signal });
+    };
+    // The mark goes with the exit, which may be told after the stop is done.
+    locks.run(container.name, end).catch((error: unknown) => {
+      // Whoever comes after this agent finds the mark, and the container ended or not.
+      if (this.#close.signal.aborted) return;
+      this.#unmarkUnhealthy(id);
+      log.warn("cannot stop an unhealthy container", { container: container.name, error });
+    });
+  }
+
   close(): void {
     this.#close.abort(new Error("the agent ends"));
     for (const id of this.#pending.keys()) this.#cancel(id);
@@ -106,31 +146,44 @@ export class RestartSupervisor {
 
   #answer(container: IndexedContainer, exit: ExitRecord, ranForMs: number): void {
     const { state, clock, wanted: find } = this.#options;
+    const ended = this.#unmarkUnhealthy(container.id);
     const wanted = find(container.name);
     if (wanted === undefined || wanted.specDigest !== container.specDigest) return;
     const { restart: policy } = wanted.service;
     const byHand = state.byHandMarks().find(({ name }) => name === container.name);
     if (byHand?.specDigest === wanted.specDigest && isStop(byHand.action)) return;
-    if (isCompletion(policy, exit)) {
-      state.markCompleted(container.name, container.specDigest, clock.now());
+    if (!ended && isCompletion(policy, exit)) {
+      this.#note(() => state.markCompleted(container.name, container.specDigest, clock.now()));
     } else {
-      const failure = { atMs: clock.now(), how: describeExit(exit) };
+      const how = ended ? "a failed healthcheck" : describeExit(exit);
+      const failure = { atMs: clock.now(), how };
       this.#setRecord(container.id, { ...this.restarts(container.id), failure });
     }
     if (ranForMs >= (policy.windowMs ?? Infinity)) this.reset(container.id);
     const restarts = this.restarts(container.id);
-    const decision = decideRestart({ policy, exit, restarts, ranForMs });
-    if (decision.restart) this.#schedule(container, decision.delayMs);
+    const decision = decideRestart({
+      policy: ended ? { ...policy, condition: "always" } : policy,
+      exit,
+      restarts,
+      ranForMs,
+    });
+    if (!decision.restart) return;
+    const backoffMs = decision.delayMs;
+    const waitMs = restartWaitMs({ policy, backoffMs, random: this.#options.random() });
+    this.#schedule(container, { backoffMs, waitMs });
   }
 
-  #schedule(container: IndexedContainer, delayMs: number): void {
+  #schedule(
+    container: IndexedContainer,
+    { backoffMs, waitMs }: { readonly backoffMs: number; readonly waitMs: number },
+  ): void {
     const { clock, locks } = this.#options;
     this.#cancel(container.id);
     const pending = new AbortController();
     this.#pending.set(container.id, pending);
     const abort = AbortSignal.any([pending.signal, this.#close.signal]);
     const run = async () => {
-      if (delayMs > 0) await clock.sleep(delayMs, abort);
+      if (waitMs > 0) await clock.sleep(waitMs, abort);
       await locks.run(container.name, async () => {
         if (abort.aborted) return;
         // Something else may be wanted since it ended.
@@ -138,7 +191,7 @@ export class RestartSupervisor {
           this.#settle(container.id, pending);
           return;
         }
-        await this.#restart(container, delayMs, () => this.#settle(container.id, pending));
+        await this.#restart(container, backoffMs, () => this.#settle(container.id, pending));
       });
     };
     // Aborted: somebody else took over.
@@ -181,7 +234,23 @@ export class RestartSupervisor {
 
   #setRecord(id: string, record: RestartRecord): void {
     this.#records.set(id, record);
-    this.#options.live.setRestarts(id, record);
+    this.#note(() => this.#options.live.setRestarts(id, record));
+  }
+
+  /** Whether it was marked. */
+  #unmarkUnhealthy(id: string): boolean {
+    const isMarked = this.#unhealthy.delete(id);
+    if (isMarked) this.#note(() => this.#options.live.unmarkUnhealthy(id));
+    return isMarked;
+  }
+
+  /** A full disk keeps nobody from being restarted: what cannot be written down is known until the agent ends. */
+  #note(write: () => void): void {
+    try {
+      write();
+    } catch (error) {
+      this.#options.log.warn("cannot note how a container ended", { error });
+    }
   }
 
   #cancel(id: string): void {

@@ -19,6 +19,7 @@ export type StepOutcome = "done" | "stalled" | "waiting" | "retryable" | "skippe
 export type StepResult = {
   readonly planned: PlannedStep;
   readonly outcome: StepOutcome;
+  readonly startedAtMs: number;
   readonly durationMs: number;
   readonly error?: Error;
 };
@@ -56,7 +57,7 @@ export async function applySteps(options: ApplyOptions): Promise<StepResult[]> {
       if (readiness === "run" && running.size >= options.parallelMax) break;
       waiting.delete(planned);
       if (readiness === "never") {
-        settle({ planned, outcome: "skipped", durationMs: 0 });
+        settle({ planned, outcome: "skipped", startedAtMs: options.clock.now(), durationMs: 0 });
         continue;
       }
       const run = runStep(planned, options).then((result) => {
@@ -81,33 +82,42 @@ function readinessOf(
   return outcomes.every((outcome) => outcome === "done") ? "run" : "later";
 }
 
+/** Never rejects: whoever waits would go on while other steps of the plan still run. */
 async function runStep(planned: PlannedStep, options: ApplyOptions): Promise<StepResult> {
   const { step } = planned;
   const { clock, live, abort, trace } = options;
   const startedAtMs = clock.now();
-  trace?.("due", planned);
-  const intent = live.beginIntent(
-    {
-      step: planned.key,
-      kind: step.kind,
-      target: stepTarget(step),
-      containerId: "id" in step ? step.id : undefined,
-    },
-    startedAtMs,
-  );
-  trace?.("intended", planned);
+  let intent: number | undefined;
   try {
+    trace?.("due", planned);
+    intent = live.beginIntent(
+      {
+        step: planned.key,
+        kind: step.kind,
+        target: stepTarget(step),
+        containerId: "id" in step ? step.id : undefined,
+      },
+      startedAtMs,
+    );
+    trace?.("intended", planned);
     await execute(options.executors, planned, abort);
-    return { planned, outcome: "done", durationMs: clock.now() - startedAtMs };
+    return { planned, outcome: "done", startedAtMs, durationMs: clock.now() - startedAtMs };
   } catch (cause) {
     const error = cause instanceof Error ? cause : new Error(describeError(cause));
     const durationMs = clock.now() - startedAtMs;
-    return { planned, outcome: stepErrorKind(error), durationMs, error };
+    return { planned, outcome: stepErrorKind(error), startedAtMs, durationMs, error };
   } finally {
     trace?.("changed", planned);
-    live.endIntent(intent);
+    if (intent !== undefined) endIntent(live, intent);
     trace?.("settled", planned);
   }
+}
+
+/** One that cannot be written down, on a full disk, stays open: the next agent looks at the step again. */
+function endIntent(live: LiveStore, intent: number): void {
+  try {
+    live.endIntent(intent);
+  } catch {}
 }
 
 function execute(executors: Executors, planned: PlannedStep, abort: AbortSignal): Promise<void> {

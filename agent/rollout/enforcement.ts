@@ -1,4 +1,4 @@
-import { canonicalJson } from "../../manifests/canonical-json.ts";
+import { hasSameContent } from "../../manifests/canonical-json.ts";
 import type { App, DesiredState } from "../../manifests/desired-state.ts";
 import {
   type WantedApp,
@@ -6,7 +6,9 @@ import {
   type WantedState,
   wantedApp,
 } from "../plan/wanted-state.ts";
-import type { EnforcedApp, Quarantine } from "../store/rollout-store.ts";
+import type { CommitSummary } from "../store/deploy-record.ts";
+import type { EnforcedApp, Quarantine, SinceMs } from "../store/rollout-store.ts";
+import type { RunSource } from "../store/run-store.ts";
 import type { StateStore } from "../store/state-store.ts";
 import type { RolloutLog } from "./rollout-log.ts";
 
@@ -40,7 +42,7 @@ export class Enforcement {
   readonly #state: StateStore;
   readonly #rollouts: RolloutLog;
   readonly #enforced: Map<string, EnforcedApp>;
-  readonly #suspended: Set<string>;
+  #suspended: ReadonlyMap<string, SinceMs>;
   #quarantines: ReadonlyMap<string, Quarantine>;
   #desired: DesiredState | undefined;
   #behind = true;
@@ -63,8 +65,8 @@ export class Enforcement {
     return this.#desired;
   }
 
-  accept(desired: DesiredState, nowMs: number): void {
-    this.#state.acceptRevision(desired, nowMs);
+  accept(desired: DesiredState, commit: CommitSummary, nowMs: number): void {
+    this.#state.acceptRevision(desired, { acceptedAtMs: nowMs, commit });
     this.#quarantines = this.#readQuarantines();
     this.#desired = desired;
     this.#behind = true;
@@ -115,17 +117,21 @@ export class Enforcement {
     return this.#suspended.has(app) || this.#suspended.has("");
   }
 
+  /** App -> since when an operator has left it alone; `""`: every app at once. */
+  suspensions(): ReadonlyMap<string, SinceMs> {
+    return this.#suspended;
+  }
+
   /** `""`: every app. Durable. */
-  suspend(app: string): void {
-    this.#state.suspend(app);
-    this.#suspended.add(app);
+  suspend(app: string, nowMs: number): void {
+    this.#state.suspend(app, nowMs);
+    this.#suspended = this.#state.suspended();
   }
 
   /** Also lets what is held back be tried again. `""`: of every app. */
   resume(app: string): void {
     this.#state.unsuspend(app);
-    this.#suspended.clear();
-    for (const name of this.#state.suspended()) this.#suspended.add(name);
+    this.#suspended = this.#state.suspended();
     for (const held of this.#quarantines.keys()) {
       if (app === "" || app === held) this.#state.liftQuarantine(held);
     }
@@ -133,12 +139,38 @@ export class Enforcement {
     this.#behind = true;
   }
 
+  /** A tag moved: apps that watch it are looked at again, also those whose newest revision failed with the old image. */
+  reconsider(apps: readonly string[]): void {
+    for (const app of apps) this.#state.liftQuarantine(app);
+    this.#quarantines = this.#readQuarantines();
+    this.#behind = true;
+  }
+
+  /** An operator ran it: no commit takes it away, until git takes it over or an operator removes it. */
+  isByHand(app: string): boolean {
+    return this.#enforced.has(app) && this.#rollouts.newest(app)?.cause === "run";
+  }
+
+  /** It is held from now on, whatever git says. */
+  run(entry: EnforcedApp, source: RunSource, nowMs: number): void {
+    const { name } = entry.app;
+    this.#write([entry], [], () => {
+      this.#state.putRun(name, source);
+      this.#rollouts.begin(entry, "run", nowMs);
+    });
+    this.#enforced.set(name, entry);
+    this.#rebuild([name]);
+  }
+
   promote({ begun, renamed, removed, nowMs }: Enforced): void {
     const changed = [...begun, ...renamed];
     if (changed.length === 0 && removed.length === 0) return;
-    this.#state.setEnforcedApps(changed, removed, () => {
-      for (const entry of begun) this.#rollouts.begin(entry, "commit", nowMs);
+    this.#write(changed, removed, () => {
+      for (const entry of begun) this.#rollouts.begin(entry, this.#causeOf(entry), nowMs);
       for (const app of removed) this.#rollouts.forget(app);
+      for (const app of [...begun.map(({ app: { name } }) => name), ...removed]) {
+        this.#state.forgetRun(app);
+      }
     });
     for (const entry of changed) this.#enforced.set(entry.app.name, entry);
     for (const name of removed) this.#enforced.delete(name);
@@ -149,7 +181,7 @@ export class Enforcement {
   goBack(returns: readonly Return[], also: () => void = () => {}): void {
     const targets = returns.flatMap(({ target }) => target ?? []);
     const removed = returns.filter(({ target }) => target === undefined).map(({ app }) => app);
-    this.#state.setEnforcedApps(targets, removed, () => {
+    this.#write(targets, removed, () => {
       also();
       for (const { app, target, cause, quarantine, nowMs } of returns) {
         if (quarantine === undefined) this.#state.liftQuarantine(app);
@@ -164,6 +196,21 @@ export class Enforcement {
     this.#rebuild(targets.map(({ app }) => app.name));
   }
 
+  /** The same definition again can only have another image. */
+  #causeOf({ app }: EnforcedApp): "commit" | "image" {
+    const held = this.isByHand(app.name) ? undefined : this.#enforced.get(app.name);
+    return held !== undefined && isSameApp(held.app, app) ? "image" : "commit";
+  }
+
+  #write(targets: readonly EnforcedApp[], removed: readonly string[], also: () => void): void {
+    try {
+      this.#state.setEnforcedApps(targets, removed, also);
+    } catch (error) {
+      this.#rollouts.reload();
+      throw error;
+    }
+  }
+
   #readQuarantines(): ReadonlyMap<string, Quarantine> {
     return new Map(this.#state.quarantines().map((entry) => [entry.app, entry]));
   }
@@ -173,7 +220,9 @@ export class Enforcement {
     const apps: WantedApp[] = [];
     for (const [name, enforced] of this.#enforced) {
       const cached = changed.includes(name) ? undefined : known.get(name);
-      apps.push(cached ?? wantedApp(enforced));
+      const cause = this.#rollouts.newest(name)?.cause ?? "commit";
+      const isGoingBack = cause !== "commit" && cause !== "run";
+      apps.push(cached ?? { ...wantedApp(enforced), isGoingBack });
     }
     this.#wanted = { apps };
     this.#byName = new Map(
@@ -184,5 +233,5 @@ export class Enforcement {
 
 /** True when two definitions say the same, whatever the order of their keys. */
 export function isSameApp(a: App, b: App): boolean {
-  return canonicalJson(a) === canonicalJson(b);
+  return hasSameContent(a, b);
 }

@@ -26,6 +26,8 @@ export function createExecutors(core: Core): Executors {
       core.locks.run(step.wanted.name, () => createContainer(core, step, planned.reason)),
     "start-container": (step) => core.locks.run(step.name, () => startContainer(core, step)),
     ...createHandOverExecutors(core),
+    "reload-container": (step, { planned }) =>
+      core.locks.run(step.name, () => reloadContainer(core, step, planned.reason)),
     "stop-container": (step, { abort }) =>
       core.locks.run(step.name, () => stopContainer(core, step, abort)),
     "remove-container": (step) => core.locks.run(step.name, () => removeContainer(core, step)),
@@ -50,6 +52,7 @@ async function createContainer(
 ): Promise<void> {
   const { runtime, index, live, clock, events } = core;
   const { id, app, wanted, heldBack = false } = step;
+  requireWanted(core, wanted);
   requireImage(core, wanted);
   forgetMarks(core, wanted);
   await runtime.createContainer({ ...wanted.spec, id }, { heldBack });
@@ -65,6 +68,15 @@ async function createContainer(
     message: `${name} was created`,
     fields,
   });
+}
+
+/** A verdict or a newer revision may have come since the step began: it waited for its turn. */
+function requireWanted(
+  { enforcement }: Core,
+  { name, specDigest }: { readonly name: string; readonly specDigest: string | undefined },
+): void {
+  if (enforcement.container(name)?.specDigest === specDigest) return;
+  throw new StepError("waiting", `something else is wanted of ${name} by now`);
 }
 
 /** An image that was removed by hand since it was resolved comes back by its digest. */
@@ -104,6 +116,7 @@ async function startContainer(core: Core, step: StepOf<"start-container">): Prom
   const byHand = new Map(core.state.byHandMarks().map((mark) => [mark.name, mark]));
   // An operator may have stopped it since the plan was made.
   if (wanted !== undefined && isStoppedByHand(wanted, byHand)) return;
+  requireWanted(core, { name, specDigest: core.index.find(id)?.specDigest });
   supervisor.expectRunning(id);
   core.index.started(id, core.clock.now());
   const { startedAtMs } = await runtime.startContainer(id);
@@ -116,6 +129,29 @@ async function startContainer(core: Core, step: StepOf<"start-container">): Prom
     message,
     fields: { container: id },
   });
+}
+
+async function reloadContainer(
+  core: Core,
+  step: StepOf<"reload-container">,
+  reason: Parameters<Core["live"]["setReason"]>[1]["reason"],
+): Promise<void> {
+  const { runtime, index, live, clock, events } = core;
+  const { id, name, app, specDigest, reload } = step;
+  requireWanted(core, { name, specDigest });
+  await runtime.reloadContainer(id, reload);
+  const known = index.find(id);
+  if (known !== undefined) index.put({ ...known, specDigest });
+  const revision = core.enforcement.app(app)?.revision ?? "";
+  live.setReason(id, { revision, atMs: clock.now(), reason });
+  const fields = {
+    container: id,
+    revision,
+    signal: reload.signal,
+    changed: reload.mounts.map(({ target }) => target),
+  };
+  const message = `${name} was given its changed files and ${reload.signal}`;
+  events.record({ kind: "container.reloaded", app, target: name, message, fields });
 }
 
 async function stopContainer(

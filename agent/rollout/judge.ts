@@ -2,10 +2,12 @@ import type { Core } from "../core.ts";
 import type { ActualState } from "../observe.ts";
 import { type WantedApp, wantedApp } from "../plan/wanted-state.ts";
 import type { Quarantine, RolloutRecord } from "../store/rollout-store.ts";
+import { BoundsWatch } from "./bounds-watch.ts";
 import { findEvidence } from "./evidence.ts";
 import type { Pacing } from "./pacing.ts";
 import type { Gate } from "./promotion.ts";
 import { rollBack, wayBack } from "./roll-back.ts";
+import { isPromotion } from "./rollout-log.ts";
 import type { Rollouts } from "./rollouts.ts";
 import { type AppEvaluation, evaluateApp } from "./verdict.ts";
 import type { VerdictLog } from "./verdict-log.ts";
@@ -25,10 +27,12 @@ export class Judge {
   readonly #parts: Parts;
   /** Rollout -> when its app was ready for the first time. */
   readonly #readyAtMs = new Map<number, number>();
+  readonly #bounds: BoundsWatch;
 
   constructor(core: Core, parts: Parts) {
     this.#core = core;
     this.#parts = parts;
+    this.#bounds = new BoundsWatch(core);
   }
 
   async judge(actual: ActualState, gates: ReadonlyMap<string, Gate>): Promise<AppStanding[]> {
@@ -112,14 +116,22 @@ export class Judge {
     actual: ActualState,
     evaluation: AppEvaluation,
   ): Promise<string | undefined> {
-    const rollout = this.#core.rollouts.newest(app.name);
-    if (rollout === undefined || rollout.cause !== "commit") return undefined;
+    const { enforcement, rollouts } = this.#core;
+    const rollout = rollouts.newest(app.name);
+    // What it brought goes already: trouble on the way out says nothing new.
+    const isGone = enforcement.app(app.name) === undefined;
+    if (isGone && enforcement.quarantine(app.name) !== undefined) return undefined;
+    if (rollout === undefined || !isPromotion(rollout.cause)) return undefined;
     const readyAtMs = this.#readyTime(rollout);
-    if (!isWatched(rollout, monitorOf(app).afterVerdictMs, this.#core.clock.now()))
-      return undefined;
+    const nowMs = this.#core.clock.now();
+    if (!isWatched(rollout, monitorOf(app).afterVerdictMs, nowMs)) return undefined;
     const trouble = this.#parts.pacing.ownTrouble(app.name);
     const oomKills = await this.#oomKills(app, actual);
-    return findEvidence({ app, actual, evaluation, trouble, rollout, readyAtMs, oomKills });
+    const isReady = readyAtMs !== null;
+    const usage = await this.#bounds.look(app, actual, { rollout, isReady });
+    const before = () => this.#core.state.goodDefinitions(app.name)[0]?.app;
+    const seen = { readyAtMs, oomKills, usage, nowMs };
+    return findEvidence({ app, actual, evaluation, trouble, rollout, before, ...seen });
   }
 
   #readyTime(rollout: RolloutRecord): number | null {

@@ -65,7 +65,7 @@ export class Pacing {
   }
 
   waits(app: string, reason: string): void {
-    this.#troubles.set(app, { kind: "waiting", reason, failures: 0 });
+    this.#troubles.set(app, { kind: "waiting", reason, failures: 0, targets: [] });
   }
 
   ended({ apps, results, isOutdated }: Applied): void {

@@ -1,4 +1,4 @@
-import { canonicalJson } from "../../manifests/canonical-json.ts";
+import { hasSameContent } from "../../manifests/canonical-json.ts";
 import type { App, DesiredState, Service } from "../../manifests/desired-state.ts";
 import type { Image, ImageStore } from "../../runtime/images/image-store.ts";
 import type { PullState } from "../images/image-puller.ts";
@@ -7,8 +7,10 @@ import { wantedApp } from "../plan/wanted-state.ts";
 import type { MaintenanceWindow } from "../settings/schedule.ts";
 import { isWindowOpen, nextWindowAtMs } from "../settings/schedule.ts";
 import type { EnforcedApp } from "../store/rollout-store.ts";
+import { type CapacityHost, capacityProblems } from "./capacity.ts";
 import { type Enforcement, isSameApp } from "./enforcement.ts";
 import { hostProblems, type PreflightHost, portClashes } from "./preflight.ts";
+import { takeOverProblems } from "./take-over.ts";
 
 /**
  * Why an app of the wanted revision is not held yet. `order`: others come before it. `window`, `suspended`: it would be,
@@ -26,7 +28,7 @@ export type PromotionInput = {
   readonly requestPull: (reference: string) => PullState;
   /** True when the image was pulled since the newest revision came. */
   readonly isFresh: (reference: string) => boolean;
-  readonly host: PreflightHost;
+  readonly host: PreflightHost & CapacityHost;
   /** What is held of an app was found healthy. */
   readonly isHealthy: (app: string) => boolean;
   readonly windows: readonly MaintenanceWindow[];
@@ -59,7 +61,9 @@ export async function promoteApps(input: PromotionInput): Promise<Promotion> {
     if (gate !== undefined) gates.set(candidate.enforced.app.name, gate);
   }
   const names = new Set(desired.apps.map(({ name }) => name));
-  const leaving = enforcement.apps().filter(({ app }) => !names.has(app.name));
+  const leaving = enforcement
+    .apps()
+    .filter(({ app: { name } }) => !names.has(name) && !enforcement.isByHand(name));
   const goes = open ? leaving.filter(({ app }) => !enforcement.isSuspended(app.name)) : [];
   let removed = goes.map(({ app }) => app.name);
   let ready = withoutClashes({ input, candidates, gates, removed });
@@ -83,13 +87,27 @@ function sortApps(
   for (const app of desired.apps) {
     if (input.enforcement.quarantine(app.name) !== undefined) continue;
     const held = input.enforcement.app(app.name);
-    if (held === undefined || !isSameApp(held.app, app)) {
-      candidates.push(candidateApp({ ...input, app, desired, held }));
+    const isByHand = input.enforcement.isByHand(app.name);
+    if (
+      held === undefined ||
+      isByHand ||
+      !isSameApp(held.app, app) ||
+      hasMoved(held, input.images)
+    ) {
+      candidates.push(candidateApp({ ...input, app, desired, held, isByHand }));
     } else if (held.revision !== desired.revision) {
       unchanged.push({ ...held, revision: desired.revision });
     }
   }
   return { unchanged, candidates };
+}
+
+/** A tag that one of its services watches names another image here than the one that is held. */
+function hasMoved({ app, images }: EnforcedApp, here: Pick<ImageStore, "find">): boolean {
+  return app.services.some(({ name, image, watchTagMs }) => {
+    const found = watchTagMs === undefined ? undefined : here.find(image);
+    return found !== undefined && found.digest !== images[name];
+  });
 }
 
 /** The first app that is not ready for another reason than the order of the apps. */
@@ -140,18 +158,23 @@ export function candidateApp(options: {
   readonly images: Pick<ImageStore, "find">;
   readonly isFresh?: (reference: string) => boolean;
   readonly nowMs?: number;
+  /** What is held was run by hand: it keeps its images as long as they are called the same. */
+  readonly isByHand?: boolean;
 }): Candidate {
-  const { app, desired, held, images, isFresh = () => true, nowMs = 0 } = options;
+  const { app, desired, held, images, isFresh = () => true, nowMs = 0, isByHand } = options;
   const digests: Record<string, string> = {};
   const unresolved = new Set<string>();
   const absent = new Set<string>();
   for (const service of app.services) {
     const before = held?.app.services.find(({ name }) => name === service.name);
     const pinned = held?.images[service.name];
-    const same = before !== undefined && canonicalJson(before) === canonicalJson(service);
+    const same =
+      before !== undefined &&
+      (isByHand === true ? before.image === service.image : hasSameContent(before, service));
     const isStale = isDue(service, images.find(service.image), nowMs) && !isFresh(service.image);
     const known = isStale ? undefined : images.find(service.image)?.digest;
-    const digest = same && pinned !== undefined ? pinned : known;
+    const isPinned = same && pinned !== undefined && service.watchTagMs === undefined;
+    const digest = isPinned ? pinned : (known ?? (same ? pinned : undefined));
     if (digest === undefined) unresolved.add(service.image);
     if (digest === undefined && service.pullPolicy === "never") absent.add(service.image);
     if (digest !== undefined) digests[service.name] = digest;
@@ -182,6 +205,10 @@ async function gateOf(
   candidate: Candidate,
   open: boolean,
 ): Promise<Gate | undefined> {
+  // Before its images are asked for: what is left alone pulls nothing.
+  if (input.enforcement.isSuspended(candidate.enforced.app.name)) {
+    return { kind: "suspended", reason: "changes wait because it is suspended by hand" };
+  }
   if (candidate.absent.length > 0) {
     const reason = `the image ${candidate.absent.join(", ")} is not here, and pull_policy: never keeps it from being pulled: load it, or use missing`;
     return { kind: "stalled", reason };
@@ -191,23 +218,29 @@ async function gateOf(
     state: input.requestPull(reference),
   }));
   for (const { state } of pulls) {
-    if (state.kind === "failed") return { kind: "stalled", reason: state.error };
+    if (state.kind === "failed") {
+      return { kind: "stalled", reason: `${state.error}; it is tried again by itself` };
+    }
   }
   if (pulls.length > 0) {
     const names = pulls.map(({ reference }) => reference).join(", ");
     const pause = pulls.map(({ state }) => pauseOf(state)).join("");
     return { kind: "waiting", reason: `waiting for the image ${names} to be pulled${pause}` };
   }
-  const problems = await hostProblems(wantedApp(candidate.enforced), input.actual, input.host);
+  const { app } = candidate.enforced;
+  const revision = input.enforcement.desired()?.apps ?? [];
+  const wanted = wantedApp(candidate.enforced);
+  const problems = [
+    ...takeOverProblems(wanted, input.enforcement),
+    ...(await hostProblems(wanted, input.actual, input.host)),
+    ...(await capacityProblems(app, revision, input.host)),
+  ];
   if (problems.length > 0) return { kind: "stalled", reason: problems.join("; ") };
-  if (input.enforcement.isSuspended(candidate.enforced.app.name)) {
-    return { kind: "suspended", reason: "changes wait because it is suspended by hand" };
-  }
   if (!open) {
     const opensAt = new Date(nextWindowAtMs(input.windows, input.nowMs)).toISOString();
     return { kind: "window", reason: `waiting for the maintenance window that opens ${opensAt}` };
   }
-  return orderGate(input, candidate.enforced.app);
+  return orderGate(input, app);
 }
 
 /** `after`: whoever comes before has reached the wanted revision and is healthy there. */

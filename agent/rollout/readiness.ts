@@ -1,14 +1,31 @@
+import type { ContainerStatus } from "../../runtime/runtime.ts";
 import type { ActualContainer } from "../observe.ts";
+import { healthyWhileMs } from "../restart/restart-policy.ts";
 
 /** A container without a healthcheck counts as up once it has stayed up this long. */
 const settleMs = 1_000;
 
+/** When a container last became what it is: it was started, or its files were replaced while it ran. */
+export function changedAtMs({ startedAtMs, reloadedAtMs }: ContainerStatus): number | undefined {
+  if (startedAtMs === undefined || reloadedAtMs === undefined) return startedAtMs;
+  return Math.max(startedAtMs, reloadedAtMs);
+}
+
 /** Milliseconds until a running container without a healthcheck counts as up; 0: it does, or health decides. */
 export function settlesInMs({ health, status }: ActualContainer, nowMs: number): number {
   if (status.state !== "running" || health !== "none") return 0;
-  const upMs = nowMs - (status.startedAtMs ?? 0);
+  const upMs = nowMs - (changedAtMs(status) ?? 0);
   // Below 0 after the clock was set back.
   return upMs < 0 ? 0 : Math.max(0, settleMs - upMs);
+}
+
+/** Milliseconds until a container counts as up, or one that was restarted as past its restarts; 0: time changes nothing. */
+export function judgedAnewInMs(container: ActualContainer, nowMs: number): number {
+  const { restarts, status } = container;
+  const settles = settlesInMs(container, nowMs);
+  if (settles > 0 || status.state !== "running" || restarts.backoffMs === 0) return settles;
+  const upMs = nowMs - (status.startedAtMs ?? nowMs);
+  return upMs < 0 ? 0 : Math.max(0, healthyWhileMs - upMs);
 }
 
 /** It runs, and its healthcheck, or a moment's time, has shown that it works. */

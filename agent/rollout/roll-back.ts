@@ -11,17 +11,19 @@ export type WayBack = ReadonlyMap<string, EnforcedApp | undefined>;
 
 /**
  * What has to go back when an app fails: the app; with `atomic: revision` every app that the same revision changed; and
- * who has taken a port that one of them had. Undefined when one of them has nothing to go back to and stays alone.
+ * who has taken a port that one of them had. What the failed revision brought to this host goes again with it. Undefined
+ * when the app that failed has nothing to go back to, or an app of an earlier revision would have to go for it.
  */
 export function wayBack(core: RollBackCore, failed: string): WayBack | undefined {
   const { enforcement } = core;
   const isWhole = enforcement.desired()?.atomic === "revision";
   const targets = new Map<string, EnforcedApp | undefined>();
-  const open = [failed, ...siblings(core, failed)];
+  const open = [failed, ...(isWhole ? siblings(core, failed) : [])];
   for (const name of open) {
     if (targets.has(name)) continue;
-    const target = lastGood(core, name);
-    if (target === undefined && !isWhole) return undefined;
+    const target = lastGood(core, name, [...targets.values()]);
+    const mayGo = isWhole || (name !== failed && isOfNewestRevision(core, name));
+    if (target === undefined && !mayGo) return undefined;
     targets.set(name, target);
     const expanded = [...targets.values()].filter((kept) => kept !== undefined).map(wantedApp);
     for (const held of enforcement.wanted().apps) {
@@ -53,23 +55,31 @@ export function rollBack(core: RollBackCore, back: WayBack, evidence: string): v
   });
 }
 
-function siblings({ enforcement, rollouts }: RollBackCore, failed: string): string[] {
-  const desired = enforcement.desired();
-  if (desired?.atomic !== "revision") return [];
-  return desired.apps
-    .map(({ name }) => name)
-    .filter((name) => {
-      const newest = rollouts.newest(name);
-      return name !== failed && newest?.revision === desired.revision && newest.cause === "commit";
-    });
+function siblings(core: RollBackCore, failed: string): string[] {
+  const names = (core.enforcement.desired()?.apps ?? []).map(({ name }) => name);
+  return names.filter((name) => name !== failed && isOfNewestRevision(core, name));
 }
 
-/** The newest definition that was healthy here and is another than the one that failed. */
-function lastGood({ enforcement, state }: RollBackCore, name: string): EnforcedApp | undefined {
+function isOfNewestRevision({ enforcement, rollouts }: RollBackCore, name: string): boolean {
+  const newest = rollouts.newest(name);
+  return newest?.cause === "commit" && newest.revision === enforcement.desired()?.revision;
+}
+
+/**
+ * The newest definition that was healthy here, is another than the one that failed, and has no port that one of those who
+ * go back before it has: what was good at different times need not fit together.
+ */
+function lastGood(
+  { enforcement, state }: RollBackCore,
+  name: string,
+  before: readonly (EnforcedApp | undefined)[],
+): EnforcedApp | undefined {
   const held = enforcement.app(name);
+  const taken = before.filter((kept) => kept !== undefined).map(wantedApp);
   return state
     .goodDefinitions(name)
-    .find((good) => held === undefined || !isSameDefinition(good, held));
+    .filter((good) => held === undefined || !isSameDefinition(good, held))
+    .find((good) => portClashes(wantedApp(good), taken).length === 0);
 }
 
 function isSameDefinition(one: EnforcedApp, other: EnforcedApp): boolean {

@@ -1,7 +1,9 @@
 import type { Core } from "../core.ts";
 import type { PlanPart } from "../plan/split-plan.ts";
 import { type PlannedStep, type StepKind, stepTarget } from "../plan/step.ts";
+import type { RolloutStep } from "../store/deploy-record.ts";
 import { applySteps, type Executors, type StepResult } from "./apply.ts";
+import { noteMemoryBefore } from "./bounds-watch.ts";
 import { createSlots } from "./slots.ts";
 
 /** How a part of a plan ended. */
@@ -52,6 +54,7 @@ export class Rollouts {
     const cancel = new AbortController();
     const done = this.#apply(part.steps, abort, cancel.signal).then((results) => {
       for (const app of part.apps) this.#underWay.delete(app);
+      this.#record(part.apps, results);
       this.#onEnd({ apps: part.apps, results, isOutdated: cancel.signal.aborted });
     });
     for (const app of part.apps) {
@@ -79,6 +82,7 @@ export class Rollouts {
     const onResult = (result: StepResult) => this.#report(result);
     const options = { steps, executors, live, clock, parallelMax, abort, cancel, onResult, trace };
     try {
+      await this.#noteMemory(steps);
       return await applySteps(options);
     } catch (error) {
       // Where not even an intent can be written: tried again like a step that failed.
@@ -87,9 +91,31 @@ export class Rollouts {
       return steps.map((planned) => ({
         planned,
         outcome: "retryable",
+        startedAtMs: clock.now(),
         durationMs: 0,
         error: cause,
       }));
+    }
+  }
+
+  /** A full disk holds up no change: without it memory is not compared. */
+  async #noteMemory(steps: readonly PlannedStep[]): Promise<void> {
+    try {
+      await noteMemoryBefore(this.#core, steps);
+    } catch (error) {
+      this.#core.log.warn("cannot note the memory of what is stopped", { error });
+    }
+  }
+
+  /** Part of the deploy record; nobody waits for one that cannot be written, on a full disk. */
+  #record(apps: ReadonlySet<string>, results: readonly StepResult[]): void {
+    try {
+      for (const app of apps) {
+        const own = results.filter(({ planned }) => planned.step.app === app);
+        this.#core.rollouts.record(app, own.flatMap(toRolloutStep));
+      }
+    } catch (error) {
+      this.#core.log.warn("cannot note the steps of a rollout", { error });
     }
   }
 
@@ -113,6 +139,19 @@ export class Rollouts {
 
 export function isTrouble(outcome: StepResult["outcome"]): boolean {
   return outcome === "stalled" || outcome === "retryable";
+}
+
+function toRolloutStep({
+  planned: { step },
+  outcome,
+  startedAtMs,
+  durationMs,
+  error,
+}: StepResult): RolloutStep[] {
+  if (outcome !== "done" && !isTrouble(outcome)) return [];
+  const how = error === undefined ? {} : { error: error.message };
+  const target = stepTarget(step);
+  return [{ kind: step.kind, target, startedAtMs, durationMs, outcome, ...how }];
 }
 
 /** All apps together keep the host only so busy; what waits for others takes no slot. */

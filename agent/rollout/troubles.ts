@@ -1,3 +1,4 @@
+import { stepTarget } from "../plan/step.ts";
 import type { StepResult } from "./apply.ts";
 import type { AppTrouble } from "./verdict.ts";
 
@@ -10,11 +11,13 @@ export function troubleOf(
   results: readonly StepResult[],
 ): AppTrouble | undefined {
   let worst: AppTrouble | undefined;
-  for (const { outcome, error } of results) {
+  const targets: string[] = [];
+  for (const { outcome, error, planned } of results) {
     if (outcome === "done" || outcome === "skipped") continue;
+    if (outcome !== "waiting") targets.push(stepTarget(planned.step));
     if (worst !== undefined && rank[worst.kind] >= rank[outcome]) continue;
     const failures = outcome === "waiting" ? 0 : (before?.failures ?? 0) + 1;
-    worst = { kind: outcome, reason: error?.message ?? outcome, failures };
+    worst = { kind: outcome, reason: error?.message ?? outcome, failures, targets };
   }
   return worst;
 }

@@ -17,6 +17,8 @@ export type AppEvaluation = {
   readonly verdict: Verdict;
   /** Containers that failed, each with how. */
   readonly failing: readonly { readonly name: string; readonly reason: string }[];
+  /** Containers that end again and again soon after each start. */
+  readonly crashLooping: readonly string[];
   /** Empty when there is nothing to say. */
   readonly reason: string;
   readonly services: readonly {
@@ -32,6 +34,8 @@ export type AppTrouble = {
   readonly reason: string;
   /** Times in a row. */
   readonly failures: number;
+  /** What those steps were about, by name: containers among others. */
+  readonly targets: readonly string[];
 };
 
 type ReplicaState = {
@@ -86,6 +90,10 @@ export function evaluateApp(options: {
     failing: states
       .filter((entry) => entry.state.kind === "failed")
       .map((entry) => ({ name: entry.wanted.name, reason: entry.state.reason })),
+    crashLooping: app.containers.flatMap((wanted) => {
+      const shown = shownOf(match(wanted));
+      return shown !== undefined && isCrashLooping(shown, nowMs) ? [wanted.name] : [];
+    }),
     services: [...services.values()],
   };
 }
@@ -113,6 +121,13 @@ function judge(found: {
   if (waits.length === 0 && isUnderWay) waits.push("its changes are being applied");
   if (waits.length > 0) return { verdict: "pending", reason: waits.join("; "), byHand: false };
   return { verdict: "healthy", reason: byHand.join("; "), byHand: byHand.length > 0 };
+}
+
+function isCrashLooping(container: ActualContainer, nowMs: number): boolean {
+  const { restarts, restartPending, status } = container;
+  if (restarts.count < crashLoopRestarts || restarts.backoffMs === 0) return false;
+  if (status.state !== "running") return restartPending;
+  return nowMs - (status.startedAtMs ?? nowMs) < healthyWhileMs;
 }
 
 /** A step may fail once without being a failure. */
@@ -159,7 +174,8 @@ function runningState(name: string, container: ActualContainer, nowMs: number): 
   const { health, restarts, status } = container;
   if (health === "unhealthy") return { kind: "failed", reason: `${name} is unhealthy` };
   const upMs = nowMs - (status.startedAtMs ?? nowMs);
-  if (restarts.backoffMs > 0 && upMs < healthyWhileMs) {
+  // Below 0 after the clock was set back.
+  if (restarts.backoffMs > 0 && upMs >= 0 && upMs < healthyWhileMs) {
     const reason = `${name} was restarted ${restarts.count} times`;
     return { kind: restarts.count >= crashLoopRestarts ? "failed" : "pending", reason };
   }

@@ -1,6 +1,7 @@
 import { rmSync } from "node:fs";
 import { type SimpleGit, simpleGit } from "simple-git";
 import type { CommitSha } from "../../manifests/desired-state.ts";
+import type { CommitSummary } from "../store/deploy-record.ts";
 import { type CommitReader, openCommitReader } from "./commit-reader.ts";
 import { isCommitTooLarge, readCommitTree } from "./commit-tree.ts";
 import {
@@ -40,8 +41,6 @@ export type RevisionSource = {
   /** Repacks what has piled up, when it is time. Runs once at a time, and fetches wait for it. */
   maintain(abort: AbortSignal): Promise<void>;
 };
-
-export type CommitSummary = { readonly author: string; readonly subject: string };
 
 export type GitMirrorOptions = {
   readonly repo: string;
@@ -181,13 +180,18 @@ function fetchError(source: SourceUrl, ref: string, error: unknown): Error {
   const text = error instanceof Error ? error.message : String(error);
   const reason = text
     .split("\n")
-    .map((line) => line.replace(/^(fatal|error): /, "").trim())
+    .map((line) =>
+      line
+        .replace(/^(fatal|error): /, "")
+        .trim()
+        .replace(/\.$/, ""),
+    )
     .filter((line) => line !== "")
     .slice(0, 3)
     .join("; ")
     .slice(0, 500);
+  // Without the cause: whoever prints it too would tell git's words twice.
   return new Error(
     `cannot fetch ${ref} from ${source.displayUrl} because ${reason === "" ? "git was ended (time limit)" : reason}`,
-    { cause: error },
   );
 }

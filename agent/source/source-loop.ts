@@ -203,8 +203,9 @@ export class SourceLoop {
     this.#core.meters.refused(false);
     const known = enforcement.desired();
     if (known !== undefined && JSON.stringify(known) === JSON.stringify(desired)) return;
-    const { author, subject } = await this.#source.describe(sha, abort);
-    enforcement.accept(desired, clock.now());
+    const commit = await this.#source.describe(sha, abort);
+    const { author, subject } = commit;
+    enforcement.accept(desired, commit, clock.now());
     puller.forgetFailures();
     log.info("revision accepted", { revision: sha, apps: desired.apps.length });
     const message = `revision ${sha.slice(0, 12)} was accepted: ${subject} (${author})`;

@@ -1,4 +1,4 @@
-import { readFileSync, writeFileSync } from "node:fs";
+import { readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 
@@ -20,7 +20,13 @@ export function lockAgent(runDir: string): { release(): void } {
     );
   }
   writeFileSync(pidPath, `${process.pid}\n`, { mode: 0o600 });
-  return { release: () => lock.close() };
+  return {
+    release: () => {
+      // While the lock is still held: the next agent's own is not to be taken away.
+      rmSync(pidPath, { force: true });
+      lock.close();
+    },
+  };
 }
 
 function pidNote(pidPath: string): string {

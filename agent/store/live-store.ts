@@ -15,6 +15,7 @@ export const liveMigrations: Migrations = [
    CREATE TABLE agent_lost (container_id TEXT PRIMARY KEY) STRICT;`,
   `ALTER TABLE agent_restarts ADD COLUMN failed_at_ms INTEGER;
    ALTER TABLE agent_restarts ADD COLUMN failure TEXT;`,
+  "CREATE TABLE agent_unhealthy (container_id TEXT PRIMARY KEY) STRICT;",
 ];
 
 /** A step that was begun and whose result is not known yet. */
@@ -51,7 +52,7 @@ export function createLiveStore(database: DatabaseSync) {
     ...intentMethods(database),
     ...restartMethods(database),
     ...reasonMethods(database),
-    ...lostMethods(database),
+    ...markMethods(database),
     /** Forgets what is remembered of containers that are not among these. */
     forgetContainersBut(present: ReadonlySet<string>): void {
       for (const table of containerTables) {
@@ -65,7 +66,8 @@ export function createLiveStore(database: DatabaseSync) {
   };
 }
 
-const containerTables = ["agent_restarts", "agent_reasons", "agent_lost"] as const;
+const markTables = ["agent_lost", "agent_unhealthy"] as const;
+const containerTables = ["agent_restarts", "agent_reasons", ...markTables] as const;
 
 function intentMethods(database: DatabaseSync) {
   const insert = database.prepare(
@@ -150,14 +152,28 @@ function reasonMethods(database: DatabaseSync) {
   };
 }
 
-/** Containers that ran when the machine went down: they are started again whatever their restart policy says. */
-function lostMethods(database: DatabaseSync) {
-  const insert = database.prepare("INSERT OR IGNORE INTO agent_lost (container_id) VALUES (?)");
-  const remove = database.prepare("DELETE FROM agent_lost WHERE container_id = ?");
-  const select = database.prepare("SELECT container_id FROM agent_lost");
+function markMethods(database: DatabaseSync) {
+  const lost = marksOf(database, "agent_lost");
+  const unhealthy = marksOf(database, "agent_unhealthy");
   return {
-    markLost: (containerId: string): void => void insert.run(containerId),
-    unmarkLost: (containerId: string): void => void remove.run(containerId),
-    lost: (): Set<string> => new Set(select.all().map((row) => String(row.container_id))),
+    /** Containers that ran when the machine went down: they are started again whatever their restart policy says. */
+    lost: lost.all,
+    markLost: lost.add,
+    unmarkLost: lost.delete,
+    /** Containers that are being ended because they are unhealthy: that is nobody's wish to have them stopped. */
+    unhealthy: unhealthy.all,
+    markUnhealthy: unhealthy.add,
+    unmarkUnhealthy: unhealthy.delete,
+  };
+}
+
+function marksOf(database: DatabaseSync, table: (typeof markTables)[number]) {
+  const insert = database.prepare(`INSERT OR IGNORE INTO ${table} (container_id) VALUES (?)`);
+  const remove = database.prepare(`DELETE FROM ${table} WHERE container_id = ?`);
+  const select = database.prepare(`SELECT container_id FROM ${table}`);
+  return {
+    add: (containerId: string): void => void insert.run(containerId),
+    delete: (containerId: string): void => void remove.run(containerId),
+    all: (): Set<string> => new Set(select.all().map((row) => String(row.container_id))),
   };
 }

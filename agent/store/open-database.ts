@@ -1,12 +1,13 @@
-import { chmodSync } from "node:fs";
+import { chmodSync, renameSync, rmSync } from "node:fs";
 import { DatabaseSync } from "node:sqlite";
 
 /** One SQL script per schema version; the first makes version 1. Never edited once released, only added to. */
 export type Migrations = readonly string[];
 
 /**
- * Opens (or makes) a SQLite file in WAL mode and brings our tables to the newest schema. Throws when a newer agent
- * wrote the file: its meaning is not known here.
+ * Opens (or makes) a SQLite file in WAL mode and brings our tables to the newest schema; what a durable file held before
+ * is kept beside it as `NAME.schema-N`, for a way back to the older agent. Throws when a newer agent wrote the file: its
+ * meaning is not known here.
  */
 export function openDatabase(options: {
   readonly path: string;
@@ -37,10 +38,7 @@ export function inTransaction<T>(database: DatabaseSync, body: () => T): T {
   }
 }
 
-function migrate(
-  database: DatabaseSync,
-  options: { readonly path: string; readonly migrations: Migrations },
-): void {
+function migrate(database: DatabaseSync, options: Parameters<typeof openDatabase>[0]): void {
   database.exec("CREATE TABLE IF NOT EXISTS agent_schema (version INTEGER NOT NULL)");
   const row = database.prepare("SELECT max(version) AS version FROM agent_schema").get();
   const version = Number(row?.version ?? 0);
@@ -51,6 +49,8 @@ function migrate(
         `${options.migrations.length} or older is expected`,
     );
   }
+  const isOlder = version > 0 && version < options.migrations.length;
+  if (isOlder && options.synchronous === "FULL") keep(database, options.path, version);
   for (const [index, script] of options.migrations.entries()) {
     if (index < version) continue;
     inTransaction(database, () => {
@@ -58,4 +58,13 @@ function migrate(
       database.prepare("INSERT INTO agent_schema (version) VALUES (?)").run(index + 1);
     });
   }
+}
+
+/** A whole copy of it, or none: whoever is killed on the way makes it anew. */
+function keep(database: DatabaseSync, path: string, version: number): void {
+  const [whole, half] = [`${path}.schema-${version}`, `${path}.schema-${version}.half`];
+  rmSync(half, { force: true });
+  database.prepare("VACUUM INTO ?").run(half);
+  chmodSync(half, 0o600);
+  renameSync(half, whole);
 }

@@ -1,6 +1,10 @@
 import type { DatabaseSync } from "node:sqlite";
 import type { App } from "../../manifests/desired-state.ts";
 import type { Verdict } from "../control/control.ts";
+import { type CommitSummary, deployRecordMethods, toCommit } from "./deploy-record.ts";
+
+/** Unix milliseconds; null: it was suspended under an older berth, and nothing tells when. */
+export type SinceMs = number | null;
 
 /** An app as it is held on this host: promoted from a revision once everything it needs was there. */
 export type EnforcedApp = {
@@ -11,8 +15,14 @@ export type EnforcedApp = {
   readonly images: Readonly<Record<string, string>>;
 };
 
-/** `commit`: git moved. `rollback`: what git wanted failed. `by-hand`: an operator said which revision. */
-export type RolloutCause = "commit" | "rollback" | "by-hand";
+/** Stands in place of a sha where an operator ran the app and git has none of it. */
+export const runRevision = "by-hand";
+
+/**
+ * `commit`: git moved. `image`: a tag that is watched did. `rollback`: what git wanted failed. `by-hand`: an operator said
+ * which revision. `run`: an operator ran it, git has nothing to do with it.
+ */
+export type RolloutCause = "commit" | "image" | "rollback" | "by-hand" | "run";
 
 /** The applying of one revision to one app. */
 export type RolloutRecord = {
@@ -21,6 +31,8 @@ export type RolloutRecord = {
   readonly app: string;
   readonly revision: string;
   readonly cause: RolloutCause;
+  /** Null: an operator ran it, or an older berth began it. */
+  readonly commit: CommitSummary | null;
   readonly startedAtMs: number;
   /** When the verdict was reached; null while it is pending. */
   readonly finishedAtMs: number | null;
@@ -54,6 +66,12 @@ export const rolloutMigration = `
     app TEXT PRIMARY KEY, revision TEXT NOT NULL, reason TEXT NOT NULL) STRICT;
   CREATE TABLE agent_suspended (app TEXT PRIMARY KEY) STRICT;`;
 
+/** Since when: the event of it tells for what was suspended before it was kept, unless that is long ago. */
+export const suspensionMigration = `
+  ALTER TABLE agent_suspended ADD COLUMN since_ms INTEGER;
+  UPDATE agent_suspended SET since_ms = (SELECT max(time_ms) FROM agent_events
+    WHERE kind = 'app.suspended' AND target = iif(agent_suspended.app = '', 'host', agent_suspended.app));`;
+
 const rolloutsMax = 1_000;
 /** How many definitions of an app can be gone back to by hand; the last good ones stay beyond that. */
 const definitionsMax = 10;
@@ -63,6 +81,7 @@ const goodMax = 2;
 export function rolloutMethods(database: DatabaseSync) {
   return {
     ...recordMethods(database),
+    ...deployRecordMethods(database),
     ...definitionMethods(database),
     ...quarantineMethods(database),
     ...suspensionMethods(database),
@@ -72,9 +91,10 @@ export function rolloutMethods(database: DatabaseSync) {
 function recordMethods(database: DatabaseSync) {
   const insert = database.prepare(
     `INSERT INTO agent_rollouts
-       (app, revision, cause, started_at_ms, verdict, reason, definition, images)
-       VALUES (?, ?, ?, ?, 'pending', '', ?, ?)`,
+       (app, revision, cause, started_at_ms, verdict, reason, definition, images, author, subject)
+       VALUES (?, ?, ?, ?, 'pending', '', ?, ?, ?, ?)`,
   );
+  const { commitOf } = deployRecordMethods(database);
   const finish = database.prepare(
     "UPDATE agent_rollouts SET finished_at_ms = ?, verdict = ?, reason = ? WHERE id = ?",
   );
@@ -93,14 +113,26 @@ function recordMethods(database: DatabaseSync) {
   const forget = database.prepare(
     "UPDATE agent_rollouts SET definition = NULL, images = NULL WHERE app = ?",
   );
-  const select = database.prepare("SELECT * FROM agent_rollouts ORDER BY id");
+  const select = database.prepare(
+    `SELECT id, app, revision, cause, author, subject, started_at_ms, finished_at_ms, verdict, reason
+       FROM agent_rollouts ORDER BY id`,
+  );
   return {
     insertRollout(
       { app, revision, images }: EnforcedApp,
       { cause, startedAtMs }: Pick<RolloutRecord, "cause" | "startedAtMs">,
     ): RolloutRecord {
       const definition = [JSON.stringify(app), JSON.stringify(images)] as const;
-      const { lastInsertRowid } = insert.run(app.name, revision, cause, startedAtMs, ...definition);
+      const commit = commitOf(revision);
+      const { lastInsertRowid } = insert.run(
+        app.name,
+        revision,
+        cause,
+        startedAtMs,
+        ...definition,
+        commit?.author ?? null,
+        commit?.subject ?? null,
+      );
       forgetDefinitions.run(app.name);
       trim.run();
       return {
@@ -108,6 +140,7 @@ function recordMethods(database: DatabaseSync) {
         app: app.name,
         revision,
         cause,
+        commit,
         startedAtMs,
         finishedAtMs: null,
         verdict: "pending",
@@ -181,16 +214,22 @@ function quarantineMethods(database: DatabaseSync) {
 }
 
 function suspensionMethods(database: DatabaseSync) {
-  const insert = database.prepare("INSERT OR IGNORE INTO agent_suspended VALUES (?)");
+  const insert = database.prepare(
+    "INSERT OR IGNORE INTO agent_suspended (app, since_ms) VALUES (?, ?)",
+  );
   const remove = database.prepare("DELETE FROM agent_suspended WHERE app = ?");
   const removeAll = database.prepare("DELETE FROM agent_suspended");
-  const select = database.prepare("SELECT app FROM agent_suspended");
+  const select = database.prepare("SELECT app, since_ms FROM agent_suspended");
   return {
-    /** `""`: every app. */
-    suspend: (app: string): void => void insert.run(app),
+    /** `""`: every app. What is suspended already stays so since it was. */
+    suspend: (app: string, nowMs: number): void => void insert.run(app, nowMs),
     /** `""`: every app, also those suspended by name. */
     unsuspend: (app: string): void => void (app === "" ? removeAll.run() : remove.run(app)),
-    suspended: (): Set<string> => new Set(select.all().map((row) => String(row.app))),
+    suspended(): Map<string, SinceMs> {
+      const since = ({ since_ms: ms }: Record<string, unknown>) =>
+        ms === null ? null : Number(ms);
+      return new Map(select.all().map((row) => [String(row.app), since(row)]));
+    },
   };
 }
 
@@ -201,6 +240,7 @@ function toRecord(row: Record<string, unknown>): RolloutRecord {
     revision: String(row.revision),
     // Both written by insertRollout and finishRollout only.
     cause: String(row.cause) as RolloutCause,
+    commit: toCommit(row),
     verdict: String(row.verdict) as Verdict,
     startedAtMs: Number(row.started_at_ms),
     finishedAtMs: row.finished_at_ms === null ? null : Number(row.finished_at_ms),

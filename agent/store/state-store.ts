@@ -1,7 +1,14 @@
 import type { DatabaseSync } from "node:sqlite";
 import type { App, DesiredState, SecretFormat } from "../../manifests/desired-state.ts";
+import { type CommitSummary, deployRecordMigration } from "./deploy-record.ts";
 import { inTransaction, type Migrations } from "./open-database.ts";
-import { type EnforcedApp, rolloutMethods, rolloutMigration } from "./rollout-store.ts";
+import {
+  type EnforcedApp,
+  rolloutMethods,
+  rolloutMigration,
+  suspensionMigration,
+} from "./rollout-store.ts";
+import { runMethods, runMigration } from "./run-store.ts";
 
 export type ByHandAction = "stop" | "start" | "restart" | "kill";
 
@@ -37,6 +44,9 @@ export const stateMigrations: Migrations = [
   rolloutMigration,
   `CREATE TABLE agent_secrets (
      digest TEXT PRIMARY KEY, tree TEXT NOT NULL, format TEXT NOT NULL) STRICT;`,
+  runMigration,
+  suspensionMigration,
+  deployRecordMigration,
 ];
 
 /** Facts kept by name: the last good fetch, the revision that runs. */
@@ -44,6 +54,7 @@ export type FactKey =
   | "source.fetched-at-ms"
   | "revision.running"
   | "revision.wanted"
+  | `memory-before.${string}`
   | `notified.${string}`
   | `trusted.${string}`;
 
@@ -61,6 +72,7 @@ export function createStateStore(database: DatabaseSync) {
     ...markMethods(database),
     ...factMethods(database),
     ...secretMethods(database),
+    ...runMethods(database),
   };
 }
 
@@ -94,7 +106,8 @@ function secretMethods(database: DatabaseSync) {
 
 function revisionMethods(database: DatabaseSync) {
   const insert = database.prepare(
-    "INSERT OR REPLACE INTO agent_revisions (sha, accepted_at_ms, desired) VALUES (?, ?, ?)",
+    `INSERT OR REPLACE INTO agent_revisions (sha, accepted_at_ms, desired, author, subject)
+       VALUES (?, ?, ?, ?, ?)`,
   );
   const trim = database.prepare(
     `DELETE FROM agent_revisions WHERE sha NOT IN
@@ -123,11 +136,15 @@ function revisionMethods(database: DatabaseSync) {
       // Written by acceptRevision only.
       return row === undefined ? undefined : (parseJson(row.desired) as DesiredState);
     },
-    acceptRevision(desired: DesiredState, acceptedAtMs: number): void {
+    acceptRevision(
+      desired: DesiredState,
+      { acceptedAtMs, commit }: { readonly acceptedAtMs: number; readonly commit: CommitSummary },
+    ): void {
       inTransaction(database, () => {
         // The revision before this one has not had the apps that are gone.
         if (wanted.get()?.value !== desired.revision) forgetRemoved.run();
-        insert.run(desired.revision, acceptedAtMs, JSON.stringify(desired));
+        const text = JSON.stringify(desired);
+        insert.run(desired.revision, acceptedAtMs, text, commit.author, commit.subject);
         trim.run();
         for (const tree of Object.keys(desired.trees ?? {})) insertTree.run(desired.revision, tree);
         trimTrees.run();

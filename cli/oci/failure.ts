@@ -1,11 +1,12 @@
 import { appendFileSync, writeSync } from "node:fs";
+import { describeError } from "../../agent/log.ts";
 
 /** Where the caller reads what happened, besides stderr. */
 export type Logging = { file?: string; format?: string };
 
 /** Tells why a verb failed: to stderr, and to the file that the caller reads where one was named. */
 export function logFailure(error: unknown, logging: Logging): void {
-  logLine("error", sayAll(error), logging);
+  logLine("error", describeError(error), logging);
   if (process.env.BERTH_DEBUG !== undefined) console.error(error);
 }
 
@@ -28,16 +29,4 @@ function logLine(level: "error" | "warning", text: string, logging: Logging): vo
   } catch {
     // Nobody is left to be told.
   }
-}
-
-/** The message and those of its causes, each said once. */
-function sayAll(error: unknown): string {
-  const said: string[] = [];
-  let current = error;
-  while (current instanceof Error && said.length < 5) {
-    const { message } = current;
-    if (!said.some((earlier) => earlier.includes(message))) said.push(message);
-    current = current.cause;
-  }
-  return said.length === 0 ? String(error) : said.join(": ");
 }

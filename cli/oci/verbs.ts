@@ -29,14 +29,14 @@ const createOptions = {
 const createShort = { b: "bundle", d: "detach", f: "config" };
 
 const create: Verb = async ({ root, words, warn }) => {
-  const call = parseArguments(words, createOptions, { short: createShort });
+  const call = parseArguments(words, createOptions, { short: createShort, interspersed: true });
   const { createContainer } = await import("../../runtime/oci/create.ts");
   await createContainer(createRequest(root, call, warn), { stays: false });
   return 0;
 };
 
 const run: Verb = async ({ root, words, warn }) => {
-  const call = parseArguments(words, createOptions, { short: createShort });
+  const call = parseArguments(words, createOptions, { short: createShort, interspersed: true });
   const { runContainer } = await import("../../runtime/oci/run.ts");
   return runContainer(createRequest(root, call, warn), {
     detach: call.flags.has("detach"),
@@ -138,9 +138,9 @@ const exec: Verb = async (call) => {
 const features: Verb = async () => {
   const [{ runtimeFeatures }, { berthVersion }] = await Promise.all([
     import("../../runtime/oci/specification.ts"),
-    import("./version-text.ts"),
+    import("../../agent/berth-version.ts"),
   ]);
-  return printJson(runtimeFeatures(berthVersion()));
+  return printJson(runtimeFeatures(berthVersion));
 };
 
 const spec: Verb = async ({ words }) => {

@@ -21,10 +21,10 @@ export async function runConvert({ json }: Context, command: Command): Promise<u
     );
   const conversion = isYaml.includes(true) ? convertKubernetes(files) : convertQuadlet(files);
   if (!hasServices(conversion)) {
-    const why = conversion.notes[0] ?? "there is no container in them";
+    const names = files.map(({ name }) => name).join(", ");
     throw new CliError(
       1,
-      `cannot convert these files because ${why}: .container files, or YAML with a Pod or a Deployment, are expected`,
+      `cannot convert ${names} because there is no container in it: .container files, or YAML with a Pod or a Deployment, are expected`,
     );
   }
   if (json) printJson(conversion);

@@ -1,9 +1,10 @@
-import { resolve } from "node:path";
 import type { Command } from "commander";
 import type { ImageReport } from "../../agent/control/image-control.ts";
 import { call } from "../agent-client.ts";
+import { CliError } from "../cli-error.ts";
 import type { Context } from "../context.ts";
 import { formatBytes, formatShort, formatSince } from "../figures.ts";
+import { withInputFile } from "../input-file.ts";
 import { createProgressLine } from "../progress-line.ts";
 import { formatTable } from "../table.ts";
 import { print, printable, printJson } from "../terminal.ts";
@@ -28,14 +29,17 @@ export async function runImages(context: Context): Promise<undefined> {
 
 /** FILE is found from here, and read by the agent. */
 export async function runLoad(context: Context, command: Command): Promise<undefined> {
-  const { reference } = command.opts<{ reference?: string }>();
-  const path = resolve(command.args[0] ?? "");
-  const progress = createProgressLine();
-  progress.show(`loading ${path}`);
-  const images = await call<readonly ImageReport[]>(context, "POST /v1/load", {
-    path,
-    reference,
-  }).finally(progress.clear);
+  const { reference, input } = command.opts<{ reference?: string; input?: string }>();
+  const [named] = command.args;
+  if (named !== undefined && input !== undefined) {
+    throw new CliError(2, `cannot load both ${named} and ${input}: name one file`);
+  }
+  const images = await withInputFile(named ?? input ?? "-", async (path) => {
+    const progress = createProgressLine();
+    progress.show(`loading ${path}`);
+    const order = { path, reference };
+    return call<readonly ImageReport[]>(context, "POST /v1/load", order).finally(progress.clear);
+  });
   if (context.json) printJson(images);
   else for (const image of images) print(describeImage(image));
 }

@@ -4,6 +4,7 @@ import type { ImageReport } from "../../agent/control/image-control.ts";
 import { call, readBytes } from "../agent-client.ts";
 import type { Context } from "../context.ts";
 import { formatBytes } from "../figures.ts";
+import { withInputFile } from "../input-file.ts";
 import { writeOutput } from "../output-file.ts";
 import { createProgressLine } from "../progress-line.ts";
 import { print, printJson } from "../terminal.ts";
@@ -17,13 +18,14 @@ type Options = {
   readonly output?: string;
 };
 
-/** FILE is found from here, and read by the agent. */
+/** FILE is found from here, and read by the agent; `-` is standard input. */
 export async function runImport(context: Context, command: Command): Promise<undefined> {
   const { change: changes, message } = command.opts<Options>();
   const [file = "", reference] = command.args;
-  const path = resolve(file);
-  const order = { path, reference, changes, message };
-  await make(context, { route: "POST /v1/import", order, doing: `importing ${path}` });
+  await withInputFile(file, async (path) => {
+    const order = { path, reference, changes, message };
+    await make(context, { route: "POST /v1/import", order, doing: `importing ${path}` });
+  });
 }
 
 export async function runCommit(context: Context, command: Command): Promise<undefined> {

@@ -14,9 +14,14 @@ export async function runPlan(context: Context): Promise<number | undefined> {
   return plan.steps.length === 0 ? undefined : EXIT_CHANGES;
 }
 
-function printPlan({ revision, steps }: PlanReport): void {
+function printPlan({ revision, steps, heldBack }: PlanReport): void {
+  for (const { app, runs, reason } of heldBack) {
+    const stays = runs === null ? "is not here" : `stays at ${formatShort(runs)}`;
+    const held = `${formatShort(revision)} is held back: ${printable(reason)}`;
+    print(`${printable(app)} ${stays}, because ${held}`);
+  }
   if (steps.length === 0) {
-    print(`Nothing to do: revision ${formatShort(revision)} runs.`);
+    print(heldBack.length > 0 ? "Nothing to do." : `Nothing to do: ${formatShort(revision)} runs.`);
     return;
   }
   print(

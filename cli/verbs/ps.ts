@@ -3,14 +3,19 @@ import type { PsEntry } from "../../agent/control/control.ts";
 import { call } from "../agent-client.ts";
 import type { Context } from "../context.ts";
 import { formatShort, formatSince } from "../figures.ts";
+import { describePorts } from "../port-list.ts";
 import { type Cell, formatTable } from "../table.ts";
 import { print, printJson } from "../terminal.ts";
 
 export async function runPs(context: Context, command: Command): Promise<undefined> {
-  const { all = false } = command.opts<{ all?: boolean }>();
+  const { all = false, quiet } = command.opts<{ all?: boolean; quiet?: boolean }>();
   const entries = await call<readonly PsEntry[]>(context, "GET /v1/ps", { all });
   if (context.json) {
     printJson(entries);
+    return;
+  }
+  if (quiet === true) {
+    for (const { id } of entries) print(formatShort(id));
     return;
   }
   print(
@@ -25,7 +30,7 @@ export async function runPs(context: Context, command: Command): Promise<undefin
         describeState(entry),
         describeHealth(entry),
         String(entry.restarts),
-        entry.ports.map(describePort).join(", ") || "-",
+        describePorts(entry.ports) || "-",
         formatSince(entry.startedAt),
       ]),
     ),
@@ -45,14 +50,4 @@ function describeHealth({ health }: PsEntry): Cell {
     text: health,
     color: health === "healthy" ? "green" : health === "starting" ? "yellow" : "red",
   };
-}
-
-function describePort({
-  hostIp,
-  hostPort,
-  containerPort,
-  protocol,
-}: PsEntry["ports"][number]): string {
-  const host = hostIp.includes(":") ? `[${hostIp}]` : hostIp;
-  return `${host}:${hostPort}->${containerPort}/${protocol}`;
 }

@@ -11,6 +11,7 @@ export async function runStats(context: Context, command: Command): Promise<unde
   const { stream, interval = 1000 } = command.opts<{ stream: boolean; interval?: number }>();
   const samples = readLines<readonly ContainerStats[]>(context, "GET /v1/stats", {
     intervalMs: interval,
+    ...(command.args.length === 0 ? {} : { names: command.args.join(",") }),
   });
   for await (const sample of samples) {
     if (context.json) {

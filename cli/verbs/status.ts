@@ -17,6 +17,13 @@ export async function runStatus(context: Context): Promise<undefined> {
     print(`pulling      ${printable(`${pull.reference} ${describeTransfer(pull)}`)}`);
   }
   for (const error of status.errors) print(`error        ${printable(error)}`);
+  for (const { app, since } of status.suspended) {
+    const text = `${app ?? "every app"}${since === null ? "" : ` since ${since}`}`;
+    print(`suspended    ${printable(text)}`);
+  }
+  for (const name of status.apps.flatMap(({ crashLooping }) => crashLooping)) {
+    print(`crash loop   ${printable(name)}`);
+  }
   print("");
   print(
     formatTable(

@@ -99,6 +99,8 @@ function canonicalService(request: CanonicalRequest, key: string, node: Node): J
   if (printed.network_mode === undefined && Object.keys(fieldsOf(printed.networks)).length === 0)
     result.networks = { default: null };
   if (printed.pull_policy === "if_not_present") result.pull_policy = "missing";
+  if (isObject(printed.deploy) && printed.scale !== undefined)
+    result.deploy = sorted({ replicas: printed.scale, ...printed.deploy });
   if (isObject(printed.build)) result.build = canonicalBuild(printed.build, request);
   if (Array.isArray(printed.volumes))
     result.volumes = printed.volumes.map((mount) => canonicalMount(mount, projectDirectory));
@@ -120,13 +122,22 @@ function canonicalBuild(build: Fields, { lookup, projectDirectory }: CanonicalRe
     build.dockerfile === undefined && build.dockerfile_inline === undefined
       ? { dockerfile: "Dockerfile" }
       : {};
+  const contexts = Object.entries(fieldsOf(build.additional_contexts)).map(
+    ([name, from]) => [name, isLocal(from) ? absolute(from, projectDirectory) : from] as const,
+  );
   const { args: _args, ...rest } = build;
   return sorted({
     ...rest,
     ...dockerfile,
     context: absolute(context, projectDirectory),
     ...(args.length === 0 ? {} : { args: Object.fromEntries(args) }),
+    ...(contexts.length === 0 ? {} : { additional_contexts: Object.fromEntries(contexts) }),
   });
+}
+
+/** No URL, image or other service. */
+function isLocal(from: unknown): from is string {
+  return typeof from === "string" && !/^(?:[a-z][a-z0-9+.-]*:|git@)/i.test(from);
 }
 
 function canonicalDevelop(develop: Fields, projectDirectory: string): Json {

@@ -5,13 +5,16 @@ import type { ServiceModel } from "./service-model.ts";
 
 /** A service with another's network, the host's or none has none of its own, and no ports. */
 export function hasOwnNetwork(model: ServiceModel, conflict: Conflict): boolean {
-  if (model.network_mode === undefined || model.network_mode === "bridge") return true;
-  for (const field of ["networks", "ports", "mac_address"] as const) {
+  if (model.network_mode === undefined) return true;
+  const isBridge = model.network_mode === "bridge";
+  for (const field of isBridge ? (["networks"] as const) : contradicting) {
     if (model[field] === undefined) continue;
     conflict(field, `it contradicts network_mode: ${model.network_mode}: keep one of them`);
   }
-  return false;
+  return isBridge;
 }
+
+const contradicting = ["networks", "ports", "mac_address"] as const;
 
 /** The networks that a service is on: the app's default one where it names none. */
 export function networksOf(

@@ -27,8 +27,8 @@ export function restartOf(model: ServiceModel, conflict: Conflict): RestartPolic
   const policy = model.deploy?.restart_policy;
   if (policy === undefined) return model.restart ?? { condition: "no" };
   const { condition } = model.restart ?? swarmRestart[policy.condition];
-  const swarmCondition = condition === "unless-stopped" ? "always" : condition;
-  if (swarmCondition !== swarmRestart[policy.condition].condition)
+  const swarmCondition = (each: string) => (each === "unless-stopped" ? "always" : each);
+  if (swarmCondition(condition) !== swarmCondition(swarmRestart[policy.condition].condition))
     conflict("restart", `it contradicts condition: ${policy.condition} of deploy.restart_policy`);
   return {
     condition,
@@ -40,8 +40,11 @@ export function restartOf(model: ServiceModel, conflict: Conflict): RestartPolic
 
 const swarmRestart = {
   none: { condition: "no" },
+  no: { condition: "no" },
   "on-failure": { condition: "on-failure" },
   any: { condition: "always" },
+  always: { condition: "always" },
+  "unless-stopped": { condition: "unless-stopped" },
 } as const;
 
 type RunFields = Pick<Service, "containerName" | "platform" | "pullPolicy" | "log" | "deploy">;
@@ -50,7 +53,7 @@ type RunFields = Pick<Service, "containerName" | "platform" | "pullPolicy" | "lo
 export function runOf(model: ServiceModel): RunFields {
   return {
     ...present("containerName", model.container_name),
-    ...present("platform", model.platform),
+    ...present("platform", model.platform || undefined),
     ...present("pullPolicy", model.pull_policy === "missing" ? undefined : model.pull_policy),
     ...present("log", nonEmpty(logOf(model))),
     ...present("deploy", nonEmpty(deployOf(model))),

@@ -11,6 +11,7 @@ import type { ServiceFiles } from "./env-files.ts";
 import type { MountWish } from "./mount-wish.ts";
 import { isRelativeBind, type MountedTrees } from "./mounted-trees.ts";
 import { present } from "./present.ts";
+import { extensionKey } from "./section.ts";
 import type { ServiceModel } from "./service-model.ts";
 import type { Lookup } from "./template.ts";
 
@@ -76,7 +77,11 @@ export function buildService({
     stopGraceMs: model.stop_grace_period ?? stopGraceMsDefault,
     labels: { ...Object.fromEntries(files?.labels ?? []), ...labelsOf(model.labels) },
     readOnlyRoot: model.read_only ?? false,
-    ...present("healthcheck", model.healthcheck),
+    ...healthOf(model, conflict),
+    ...onConfigChangeOf(model),
+    ...present("bounds", model[extensionKey]?.bounds),
+    ...present("canaryMs", canaryOf(model, conflict)),
+    ...present("watchTagMs", watchTagOf(model, conflict)),
     ...optionsOf(model, conflict),
     ...runOf(model),
     init: model.init ?? false,
@@ -158,6 +163,48 @@ function dependencies(dependsOn: ServiceModel["depends_on"]): Readonly<Record<st
   if (!Array.isArray(dependsOn)) return Object.fromEntries(dependsOn);
   const started = { condition: "service_started", required: true, restart: false } as const;
   return Object.fromEntries(dependsOn.map((name) => [name, started]));
+}
+
+function healthOf(
+  model: ServiceModel,
+  conflict: Conflict,
+): Pick<Service, "healthcheck" | "onUnhealthy"> {
+  const { probe, "on-unhealthy": onUnhealthy } = model[extensionKey] ?? {};
+  if (probe !== undefined && model.healthcheck !== undefined) {
+    conflict("healthcheck", "x-berth.probe is there too, and decides the same: keep one of them");
+  }
+  return {
+    ...present("healthcheck", probe ?? model.healthcheck),
+    ...(onUnhealthy === "restart" ? { onUnhealthy } : {}),
+  };
+}
+
+function onConfigChangeOf(model: ServiceModel): Pick<Service, "onConfigChange"> {
+  const signal = model[extensionKey]?.["on-config-change"]?.signal;
+  return signal === undefined ? {} : { onConfigChange: { signal } };
+}
+
+function canaryOf(model: ServiceModel, conflict: Conflict): number | undefined {
+  const canaryMs = model[extensionKey]?.canary;
+  if (canaryMs !== undefined && replicasOf(model, conflict) < 2)
+    conflict(
+      extensionKey,
+      "canary lets one replica go first, and there is no other: set deploy.replicas to 2 or more",
+    );
+  return canaryMs;
+}
+
+function watchTagOf(model: ServiceModel, conflict: Conflict): number | undefined {
+  const intervalMs = model[extensionKey]?.["watch-tag"];
+  if (intervalMs === undefined) return undefined;
+  if (model.image?.includes("@") === true)
+    conflict(
+      extensionKey,
+      "watch-tag watches a tag, and a digest in image never moves: remove one",
+    );
+  if (model.pull_policy === "never")
+    conflict(extensionKey, "watch-tag pulls what moved, and pull_policy is never: remove one");
+  return intervalMs;
 }
 
 function optionsOf(model: ServiceModel, conflict: Conflict): Pick<Service, "options"> {

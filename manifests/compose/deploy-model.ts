@@ -58,7 +58,10 @@ function policyOf<const Action extends readonly string[]>(
 
 const RestartPolicy = z.strictObject({
   condition: z
-    .enum(["none", "on-failure", "any"], { error: "none, on-failure or any is expected" })
+    // The last three are no words of swarm's, but of Docker's: Compose hands them on.
+    .enum(["none", "on-failure", "any", "no", "always", "unless-stopped"], {
+      error: "none, on-failure or any is expected",
+    })
     .default("any"),
   delay: Duration.optional(),
   max_attempts: wholeNumber({ min: 0, max: 1_000_000_000 }).optional(),

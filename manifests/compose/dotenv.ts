@@ -1,7 +1,7 @@
 import { isUtf8 } from "node:buffer";
 import type { Report } from "../diagnostics.ts";
 import type { Position } from "../yaml/node.ts";
-import { mayExpand } from "./expansion-budget.ts";
+import { type Budget, mayExpand } from "./budget.ts";
 import { expandTemplate, type Lookup } from "./template.ts";
 
 /** Bytes that one `.env` file may have. */
@@ -18,12 +18,14 @@ export function parseDotenv({
   bytes,
   lookup = () => undefined,
   earlier,
+  budget,
   report,
 }: {
   readonly file: string;
   readonly bytes: Uint8Array;
   readonly lookup?: Lookup;
   readonly earlier?: ReadonlyMap<string, string>;
+  readonly budget: Budget;
   readonly report: Report;
 }): ReadonlyMap<string, string> {
   const variables = new Map<string, string>(earlier);
@@ -35,7 +37,7 @@ export function parseDotenv({
   const cursor = new Cursor(file, source);
   for (cursor.skipBlank(); !cursor.atEnd(); cursor.skipBlank()) {
     const at = cursor.position();
-    const problem = readStatement(cursor, { variables, lookup, report });
+    const problem = readStatement(cursor, { variables, lookup, budget, report });
     if (problem === undefined) continue;
     report.error(at, problem);
     cursor.take(/[^\n]*/y);
@@ -85,6 +87,7 @@ class Cursor {
 type Variables = {
   readonly variables: Map<string, string>;
   readonly lookup: Lookup;
+  readonly budget: Budget;
   readonly report: Report;
 };
 
@@ -148,6 +151,7 @@ function expand({
   at,
   variables,
   lookup,
+  budget,
   report,
 }: Variables & { readonly text: string; readonly at: Position }): string {
   const expanded = expandTemplate({
@@ -157,5 +161,5 @@ function expand({
     onUnset: (name) => report.warn(at, `the variable ${name} is not set: it stands for nothing`),
   });
   if (expanded === undefined || expanded === text) return expanded ?? "";
-  return mayExpand(report, at, expanded.length) ? expanded : "";
+  return mayExpand({ budget, report, at, length: expanded.length }) ? expanded : "";
 }

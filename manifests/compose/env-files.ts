@@ -69,18 +69,16 @@ async function readVariables({
     return;
   }
   if (found.kind === "absent") {
-    if (wish.required)
-      report.error(
-        at,
-        `${formatPath(path)}: there is no file ${found.path} in the repository: add it, or say required: false`,
-      );
+    const remedy = path.includes("env_file") ? "add it, or say required: false" : "add it";
+    const message = `${formatPath(path)}: there is no file ${found.path} in the repository: ${remedy}`;
+    if (wish.required) report.error(at, message);
     return;
   }
   const read = { file: found.path, bytes: found.bytes, report };
   const variables =
     wish.raw === true
       ? parseRaw({ ...read, lookup })
-      : parseDotenv({ ...read, lookup, earlier: into });
+      : parseDotenv({ ...read, budget: files.budget, lookup, earlier: into });
   for (const [key, value] of variables) into.set(key, value);
 }
 

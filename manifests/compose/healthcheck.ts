@@ -25,29 +25,37 @@ const Test = byKind({
   }),
 });
 
+/** How often and how patiently a container is asked. */
+export const timingFields = {
+  interval: Duration.optional(),
+  retries: wholeNumber({ min: 0, max: 1_000_000 }).optional(),
+  start_interval: Duration.optional(),
+  start_period: Duration.optional(),
+  timeout: Duration.optional(),
+};
+type Timing = z.infer<z.ZodObject<typeof timingFields>>;
+
+export function timingOf(timing: Timing): Omit<DesiredHealthcheck, "test" | "probe"> {
+  return {
+    intervalMs: timing.interval || intervalMsDefault,
+    timeoutMs: timing.timeout || timeoutMsDefault,
+    retries: timing.retries || retriesDefault,
+    startPeriodMs: timing.start_period ?? 0,
+    startIntervalMs: timing.start_interval || startIntervalMsDefault,
+  };
+}
+
 /**
  * `test: []` keeps the image's test with the timing given here; `["NONE"]` switches the image's
  * off.
  */
 export const Healthcheck = byKind({
   mapping: z
-    .strictObject({
-      disable: Flag.optional(),
-      interval: Duration.optional(),
-      retries: wholeNumber({ min: 0, max: 1_000_000 }).optional(),
-      start_interval: Duration.optional(),
-      start_period: Duration.optional(),
-      test: Test.optional(),
-      timeout: Duration.optional(),
-    })
+    .strictObject({ ...timingFields, disable: Flag.optional(), test: Test.optional() })
     .transform(
       (check): DesiredHealthcheck => ({
         test: check.disable === true ? ["NONE"] : (check.test ?? []),
-        intervalMs: check.interval || intervalMsDefault,
-        timeoutMs: check.timeout || timeoutMsDefault,
-        retries: check.retries || retriesDefault,
-        startPeriodMs: check.start_period ?? 0,
-        startIntervalMs: check.start_interval || startIntervalMsDefault,
+        ...timingOf(check),
       }),
     ),
 });

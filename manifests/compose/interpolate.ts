@@ -1,6 +1,6 @@
 import type { Report } from "../diagnostics.ts";
 import type { Entry, Node, Position, ScalarNode } from "../yaml/node.ts";
-import { mayExpand } from "./expansion-budget.ts";
+import { type Budget, mayExpand } from "./budget.ts";
 import { expandTemplate, type Lookup } from "./template.ts";
 
 /**
@@ -11,10 +11,12 @@ import { expandTemplate, type Lookup } from "./template.ts";
 export function interpolate({
   root,
   lookup,
+  budget,
   report,
 }: {
   readonly root: Node;
   readonly lookup: Lookup;
+  readonly budget: Budget;
   readonly report: Report;
 }): Node {
   const done = new Map<Node, Node>();
@@ -57,7 +59,7 @@ export function interpolate({
         report.warn(positionIn(node, offset), message);
       },
     });
-    if (value === undefined || !mayExpand(report, node.at, value.length)) {
+    if (value === undefined || !mayExpand({ budget, report, at: node.at, length: value.length })) {
       return { ...node, broken: true };
     }
     return { kind: "scalar", value, text: value, at: node.at };

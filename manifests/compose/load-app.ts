@@ -1,26 +1,26 @@
 import { canonicalApp } from "../canonical/canonical-app.ts";
 import type { Json } from "../canonical/kinds.ts";
 import type { App, FileReader } from "../desired-state.ts";
-import type { Report } from "../diagnostics.ts";
+import { quoteValue, type Report } from "../diagnostics.ts";
 import type { AppSource } from "../find-apps.ts";
 import { readComposeFiles } from "../merge/compose-files.ts";
 import { DocumentReader } from "../merge/load-documents.ts";
 import type { TreeReader } from "../trees/tree-reader.ts";
 import type { Node, Position } from "../yaml/node.ts";
 import { AppName } from "./app-name.ts";
+import type { Budget } from "./budget.ts";
 import { buildApp } from "./build-app.ts";
 import { checkModel } from "./check-model.ts";
-import { checkConfigChanges } from "./config-changes.ts";
 import { envFileBytesMax, parseDotenv } from "./dotenv.ts";
 import { activeServices, enabledServices } from "./enabled-services.ts";
 import { readServiceFiles } from "./env-files.ts";
 import { interpolate } from "./interpolate.ts";
 import { readMountedTrees } from "./mounted-trees.ts";
 import type { PlacementHost } from "./placement.ts";
-import type { Budget } from "./read-app-file.ts";
 import { type FileModel, readFile } from "./read-file.ts";
 import { readGrants } from "./read-grants.ts";
 import type { Lookup } from "./template.ts";
+import { warnOfLabels } from "./warn-of-labels.ts";
 
 /** An app with the document it came from, which later checks need for positions. */
 export type LoadedApp = {
@@ -31,7 +31,7 @@ export type LoadedApp = {
   canonical(projectDirectory: string): Json;
 };
 
-type LoadRequest = {
+export type LoadRequest = {
   readonly source: AppSource;
   readonly reader: FileReader;
   readonly budget: Budget;
@@ -55,7 +55,14 @@ export async function loadApp(request: LoadRequest): Promise<LoadedApp | undefin
   const roots: Node[] = [];
   for (const path of source.files) roots.push(...((await documents.parse(path, at)) ?? []));
   const own: Lookup = (name) => source.variables?.get(name) ?? environment.get(name);
-  const named = nameApp({ roots, source, lookup: own, report });
+  const named = nameApp({
+    roots,
+    source,
+    fromEnvironment: environment.get(projectVariable),
+    lookup: own,
+    budget,
+    report,
+  });
   const lookup: Lookup = (name) =>
     own(name) ?? (name === projectVariable ? named?.name : undefined);
   const place = { directory, trail: [] };
@@ -69,7 +76,7 @@ export async function loadApp(request: LoadRequest): Promise<LoadedApp | undefin
   if (root === undefined) return undefined;
   const file = readFile({ root, report });
   if (file === undefined || named === undefined) return undefined;
-  checkConfigChanges(file.root, report);
+  warnOfLabels(file.root, report);
   const profiles = new Set([...(source.profiles ?? []), ...profilesOf(environment)]);
   const enabled = enabledServices({ file, profiles, host, report });
   const files = await readServiceFiles({
@@ -105,7 +112,6 @@ const projectVariable = "COMPOSE_PROJECT_NAME";
 
 /** Variables by which `.env` would steer Compose itself, with what to do instead. */
 const steering = new Map([
-  [projectVariable, "set name in the Compose file"],
   ["COMPOSE_FILE", "keep one Compose file in the directory"],
   ["COMPOSE_ENV_FILES", "keep the variables in .env"],
 ]);
@@ -128,7 +134,7 @@ async function loadEnvironment({
   if (file === undefined) return new Map();
   const bytes = await readBounded({ file, bytesMax: envFileBytesMax, budget, reader, report });
   if (bytes === undefined) return new Map();
-  const variables = parseDotenv({ file, bytes, report });
+  const variables = parseDotenv({ file, bytes, budget, report });
   for (const [name, advice] of steering) {
     if (!variables.has(name)) continue;
     report.error(
@@ -174,22 +180,35 @@ async function readBounded({
 function nameApp({
   roots,
   source,
+  fromEnvironment = "",
   lookup,
+  budget,
   report,
 }: {
+  /** What `.env` says. */
+  readonly fromEnvironment?: string | undefined;
   /** The documents; the last one that says a name counts. */
   readonly roots: readonly Node[];
   readonly source: AppSource;
   readonly lookup: Lookup;
+  readonly budget: Budget;
   readonly report: Report;
 }): { readonly name: string; readonly at: Position } | undefined {
   const [first] = roots;
   if (first === undefined) return undefined;
   if (source.name !== undefined) return { name: source.name, at: first.at };
+  if (fromEnvironment !== "") {
+    if (AppName.safeParse(fromEnvironment).success) return { name: fromEnvironment, at: first.at };
+    const at = { file: source.envFile ?? source.directory, line: 1, column: 1 };
+    const expected = "lower-case letters, digits, - and _, beginning with a letter or digit";
+    const shown = quoteValue(fromEnvironment);
+    report.error(at, `${projectVariable}: ${shown} is not a name for an app: ${expected}`);
+    return undefined;
+  }
   const root = roots.findLast((each) => each.kind === "mapping" && each.entries.has("name"));
   const entry = root?.kind === "mapping" ? root.entries.get("name") : undefined;
   if (root !== undefined && entry !== undefined) {
-    const node = interpolate({ root: entry.value, lookup, report });
+    const node = interpolate({ root: entry.value, lookup, budget, report });
     const path = ["name"];
     const values = node.kind === "scalar" ? node.value : node.kind === "sequence" ? [] : {};
     const holder: Node = {
@@ -197,16 +216,28 @@ function nameApp({
       entries: new Map([["name", { ...entry, value: node }]]),
       at: root.at,
     };
+    const normal = typeof values === "string" ? normalName(values) : "";
+    if (normal !== "" && normal !== values && normal.length <= nameLengthMax) {
+      report.warn(node.at, `name: ${quoteValue(values)} becomes ${normal}, as Compose has it`);
+      return { name: normal, at: node.at };
+    }
     const name = checkModel({ schema: AppName, values, root: holder, path, report });
     return name === undefined ? undefined : { name, at: node.at };
   }
   const directory = source.directory.slice(source.directory.lastIndexOf("/") + 1);
-  const name = directory
-    .toLowerCase()
-    .replaceAll(/[^a-z0-9_-]/g, "")
-    .replace(/^[_-]+/, "");
-  if (name !== "" && name.length <= 63) return { name, at: first.at };
+  const name = normalName(directory);
+  if (name !== "" && name.length <= nameLengthMax) return { name, at: first.at };
   const message = "the app has no name: set name, because the directory gives none";
   report.error(first.at, message);
   return undefined;
+}
+
+const nameLengthMax = 63;
+
+/** Lower case, and without what no name may hold; empty where nothing is left. */
+function normalName(text: string): string {
+  return text
+    .toLowerCase()
+    .replaceAll(/[^a-z0-9_-]/g, "")
+    .replace(/^[_-]+/, "");
 }

@@ -25,6 +25,8 @@ const LongMount = z.strictObject({
       recursive: z
         .enum(["enabled", "disabled"], { error: "enabled or disabled is expected" })
         .optional(),
+      // Told of by warnOfLabels: nothing is labelled.
+      selinux: z.enum(["z", "Z"], { error: "z or Z is expected" }).optional(),
     })
     .optional(),
   consistency: z.string().optional(),

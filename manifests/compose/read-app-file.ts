@@ -1,9 +1,7 @@
 import { posix } from "node:path";
 import type { FileReader } from "../desired-state.ts";
 import { quoteValue } from "../diagnostics.ts";
-
-/** What all files of a revision together may still use up. */
-export type Budget = { bytesLeft: number };
+import type { Budget } from "./budget.ts";
 
 export type AppFiles = {
   /** Directory of the app in the repository, `.` for its root. */

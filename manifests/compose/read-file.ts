@@ -4,6 +4,7 @@ import type { MappingNode, Node, Path } from "../yaml/node.ts";
 import { describeNode } from "../yaml/node.ts";
 import { checkModel } from "./check-model.ts";
 import { ConfigModel, SecretModel } from "./grant-model.ts";
+import { resolveContainers } from "./named-containers.ts";
 import { NetworkModel } from "./network-model.ts";
 import { readSection } from "./read-section.ts";
 import { composeFile } from "./sections.ts";
@@ -44,7 +45,11 @@ export function readFile({
   const read = { values, root, report };
   return {
     root,
-    services: readNamed({ ...read, key: "services", schema: ServiceModel }),
+    services: resolveContainers(
+      readNamed({ ...read, key: "services", schema: ServiceModel }),
+      root,
+      report,
+    ),
     volumes: readNamed({ ...read, key: "volumes", schema: VolumeModel }),
     networks: readNamed({ ...read, key: "networks", schema: NetworkModel }),
     configs: readNamed({ ...read, key: "configs", schema: ConfigModel }),

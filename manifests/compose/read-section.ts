@@ -1,11 +1,11 @@
 import type { Report } from "../diagnostics.ts";
 import { suggestion } from "../nearest-name.ts";
 import { formatPath, type MappingNode, type Node, type Path } from "../yaml/node.ts";
-import type { KeyRule, Section } from "./section.ts";
+import { extensionKey, type KeyRule, type Section } from "./section.ts";
 
 /**
  * Turns a mapping into plain values for the schemas, without the keys that are refused, unknown
- * (both reported at the key) or extensions (`x-…`). Objects have no prototype, so that no key
+ * (both reported at the key) or extensions of others (`x-…`). Objects have no prototype, so that no key
  * means anything.
  */
 export function readSection({
@@ -22,14 +22,14 @@ export function readSection({
   const values: Record<string, unknown> = Object.create(null);
   let unknownKeys = 0;
   for (const [key, entry] of node.entries) {
-    if (key.startsWith("x-")) continue;
     const rule = section.accepted.get(key);
+    if (rule === undefined && key.startsWith("x-")) continue;
     const keyPath = [...path, key];
     if (rule !== undefined) {
       values[key] = readValue({ node: entry.value, rule, path: keyPath, report });
       continue;
     }
-    const advice = section.refused.get(key);
+    const advice = section.refused.get(key) ?? section.others;
     if (advice !== undefined) {
       const remedy = advice === "" ? "remove it" : advice;
       report.error(entry.keyAt, `not supported by berth: ${formatPath(keyPath)}: ${remedy}`);
@@ -38,7 +38,8 @@ export function readSection({
     unknownKeys += 1;
     const known = [...section.accepted.keys(), ...section.refused.keys()];
     const advised = unknownKeys <= suggestionsMax ? suggestion(key, known) : "";
-    report.error(entry.keyAt, `${formatPath(keyPath)}: Compose knows no such key${advised}`);
+    const reader = path.includes(extensionKey) ? "berth" : "Compose";
+    report.error(entry.keyAt, `${formatPath(keyPath)}: ${reader} knows no such key${advised}`);
   }
   return values;
 }

@@ -122,7 +122,7 @@ export const runFields = {
   links: z.array(Link).optional(),
   logging: Logging.optional(),
   platform: grammar({
-    parse: (text) => (/^[a-z0-9_]+(?:\/[a-z0-9_]+){0,2}$/.test(text) ? text : undefined),
+    parse: (text) => (/^(?:[a-z0-9_]+(?:\/[a-z0-9_]+){0,2})?$/.test(text) ? text : undefined),
     expected: "a platform such as linux/amd64",
   }).optional(),
   profiles: z

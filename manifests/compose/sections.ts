@@ -1,16 +1,9 @@
 import { build, develop } from "./build-sections.ts";
+import { extension, timing } from "./extension-section.ts";
 import { logOptions, serviceRefusals, topLevelRefusals } from "./refusals.ts";
-import { type KeyRule, section } from "./section.ts";
+import { extensionKey, type KeyRule, section } from "./section.ts";
 
-const healthcheck = section({
-  disable: "value",
-  interval: "value",
-  retries: "value",
-  start_interval: "value",
-  start_period: "value",
-  test: "value",
-  timeout: "value",
-});
+const healthcheck = section({ ...timing, disable: "value", test: "value" });
 
 const port = section({
   app_protocol: "value",
@@ -25,10 +18,12 @@ const port = section({
 const mount = section(
   {
     bind: {
-      one: section(
-        { create_host_path: "value", propagation: "value", recursive: "value" },
-        { selinux: "" },
-      ),
+      one: section({
+        create_host_path: "value",
+        propagation: "value",
+        recursive: "value",
+        selinux: "value",
+      }),
     },
     read_only: "value",
     source: "value",
@@ -154,7 +149,13 @@ const run: Readonly<Record<string, KeyRule>> = {
   logging: {
     one: section({
       driver: "value",
-      options: { one: section({ "max-file": "value", "max-size": "value" }, logOptions) },
+      options: {
+        one: section(
+          { "max-file": "value", "max-size": "value" },
+          logOptions,
+          "an option of another log driver: remove it",
+        ),
+      },
     }),
   },
   platform: "value",
@@ -206,6 +207,7 @@ export const service = section(
     volumes: { listOf: mount },
     volumes_from: "value",
     working_dir: "value",
+    [extensionKey]: { one: extension },
   },
   serviceRefusals,
 );

@@ -3,6 +3,7 @@ import { quoteValue } from "../diagnostics.ts";
 import { byKind, grammar, mapOf, unsupported } from "./by-kind.ts";
 import { Command } from "./command.ts";
 import { Deploy, Pids, Replicas } from "./deploy-model.ts";
+import { Extension } from "./extension-model.ts";
 import { Grant } from "./grant-model.ts";
 import { Healthcheck } from "./healthcheck.ts";
 import { ImageReference } from "./image-reference.ts";
@@ -10,7 +11,9 @@ import { MountEntry, TmpfsEntry } from "./mounts.ts";
 import { MacAddress, ServiceNetworks } from "./network-model.ts";
 import { PortEntry } from "./ports.ts";
 import { runFields } from "./run-model.ts";
+import { extensionKey } from "./section.ts";
 import { serviceOptions } from "./service-options.ts";
+import { Signal } from "./signal.ts";
 import { ByteSize, Cpus, Duration, Flag, KeyValues } from "./values.ts";
 
 /** `no`, `always`, `unless-stopped`, `on-failure`, `on-failure:3`. */
@@ -59,29 +62,14 @@ const VolumesFrom = z.string().transform((text, context) => {
 
 const Hostname = grammar({
   parse: (text) =>
-    text.length <= 64 && /^[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?$/i.test(text) ? text : undefined,
-  expected: "a host name: letters, digits, dots and hyphens, at most 64",
+    text.length <= 64 && /^[a-z0-9](?:[a-z0-9._-]*[a-z0-9])?$/i.test(text) ? text : undefined,
+  expected: "a host name: letters, digits, dots, hyphens and _, at most 64",
 });
 
 const WorkingDir = grammar({
   parse: (text) => (text.startsWith("/") ? text : undefined),
   expected: "an absolute path",
 });
-
-const StopSignal = grammar({
-  parse: (text) => (signalPattern.test(text) ? text : undefined),
-  expected: "a signal such as SIGTERM, SIGRTMIN+3 or 15",
-});
-
-const signals =
-  "ABRT|ALRM|BUS|CHLD|CLD|CONT|FPE|HUP|ILL|INT|IO|IOT|KILL|PIPE|POLL|PROF|PWR|QUIT|SEGV|" +
-  "STKFLT|STOP|SYS|TERM|TRAP|TSTP|TTIN|TTOU|URG|USR1|USR2|VTALRM|WINCH|XCPU|XFSZ";
-
-/** The signals of Linux with and without SIG, the real-time ones, and numbers from 1 to 64. */
-const signalPattern = new RegExp(
-  `^(?:(?:SIG)?(?:${signals}|RTMIN(?:\\+[0-9]{1,2})?|RTMAX(?:-[0-9]{1,2})?)|[1-9]|[1-5][0-9]|6[0-4])$`,
-  "i",
-);
 
 const User = grammar({
   parse: (text) => (/^[^\s:]+(?::[^\s:]+)?$/.test(text) ? text : undefined),
@@ -116,7 +104,7 @@ export const ServiceModel = z.strictObject({
   scale: Replicas.optional(),
   stdin_open: Flag.optional(),
   stop_grace_period: Duration.optional(),
-  stop_signal: StopSignal.optional(),
+  stop_signal: Signal.optional(),
   tmpfs: byKind({
     string: TmpfsEntry.transform((mount) => [mount]),
     list: z.array(TmpfsEntry),
@@ -126,5 +114,6 @@ export const ServiceModel = z.strictObject({
   volumes: z.array(MountEntry).optional(),
   volumes_from: z.array(VolumesFrom).optional(),
   working_dir: WorkingDir.optional(),
+  [extensionKey]: Extension.optional(),
 });
 export type ServiceModel = z.infer<typeof ServiceModel>;

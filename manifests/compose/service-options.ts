@@ -1,6 +1,6 @@
 import { z } from "zod";
 import { byKind, grammar, mapOf } from "./by-kind.ts";
-import { ByteSize, Duration, Flag, wholeNumber } from "./values.ts";
+import { ByteSize, Duration, Flag, KeyValues, wholeNumber } from "./values.ts";
 
 /** A name, or `host`, `private`, `service:NAME` and the like, as each field allows. */
 function mode(expected: string, pattern: RegExp) {
@@ -65,18 +65,11 @@ const BlockIo = byKind({
   }),
 });
 
-/** A mapping of texts, or a list of `NAME=VALUE`. */
-const Settings = byKind({
-  mapping: mapOf(z.union([z.string(), z.number()]).transform(String)),
-  list: z
-    .array(z.string().regex(/^[^=]+=/s, { error: "NAME=VALUE is expected" }))
-    .transform(
-      (list): ReadonlyMap<string, string> =>
-        new Map(
-          list.map((text) => [text.slice(0, text.indexOf("=")), text.slice(text.indexOf("=") + 1)]),
-        ),
-    ),
-});
+/** A mapping of texts, or a list of `NAME=VALUE`; what has no value is empty. */
+const Settings = KeyValues.transform(
+  (pairs): ReadonlyMap<string, string> =>
+    new Map([...pairs].map(([key, value]) => [key, value ?? ""])),
+);
 
 /** A mapping of names to addresses, or a list of `NAME:ADDRESS` or `NAME=ADDRESS`. */
 const ExtraHosts = byKind({
@@ -155,10 +148,13 @@ export const serviceOptions = {
   }).optional(),
   network_mode: mode(
     "none, host, bridge or service:NAME",
-    new RegExp(`^(?:none|host|bridge|${serviceName})$`),
+    new RegExp(`^(?:none|host|bridge|container:.+|${serviceName})$`),
   ).optional(),
   oom_score_adj: wholeNumber({ min: -1000, max: 1000 }).optional(),
-  pid: mode("host or service:NAME", new RegExp(`^(?:host|${serviceName})$`)).optional(),
+  pid: byKind({
+    null: z.null().transform(() => undefined),
+    string: mode("host or service:NAME", new RegExp(`^(?:host|${serviceName})$`)),
+  }).optional(),
   privileged: Flag.optional(),
   security_opt: z.array(z.string()).optional(),
   shm_size: ByteSize.optional(),

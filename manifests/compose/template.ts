@@ -61,6 +61,8 @@ function parseWord(reader: Reader, nesting: number): Word {
     if (literal !== undefined) word.push(literal);
     else if (take(reader, /\}/y) !== undefined) return word;
     else if (take(reader, /\$\$/y) !== undefined) word.push("$");
+    // As Compose has it: `^a$` and `5 $` mean what they say.
+    else if (take(reader, /\$(?![A-Za-z_{])/y) !== undefined) word.push("$");
     else word.push(parseVariable(reader, nesting));
   }
   if (nesting > 0) throw new TemplateError(start, "the brace of a variable is not closed");

@@ -11,7 +11,16 @@ export type Conversion = {
 
 export type ConvertedFile = { readonly name: string; readonly text: string };
 
-/** The Compose file as YAML. A dollar sign of the original is none of a variable. */
+/** Text whose dollar signs are those of variables. */
+export class Variable {
+  readonly text: string;
+
+  constructor(text: string) {
+    this.text = text;
+  }
+}
+
+/** The Compose file as YAML. A dollar sign of the original is none of a variable, but in a `Variable`. */
 export function writeCompose({ compose }: Conversion): string {
   return stringify(escaped(compose), { lineWidth: 0, aliasDuplicateObjects: false });
 }
@@ -97,6 +106,7 @@ function isEmpty(value: unknown): boolean {
 }
 
 function escaped(value: unknown): unknown {
+  if (value instanceof Variable) return value.text;
   if (typeof value === "string") return value.replaceAll("$", "$$$$");
   if (Array.isArray(value)) return value.map(escaped);
   if (typeof value !== "object" || value === null) return value;

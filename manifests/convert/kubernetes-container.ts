@@ -135,7 +135,7 @@ function healthcheckOf(container: Fields): ComposeValues {
     if (command === undefined) {
       container.note(
         kind,
-        "probes over HTTP, TCP and gRPC have no counterpart: write a healthcheck with a program of the image",
+        "probes over HTTP, TCP and gRPC are not carried over: write x-berth.probe with http or tcp",
       );
       continue;
     }

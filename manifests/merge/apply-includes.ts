@@ -124,8 +124,14 @@ async function readVariables({
     const base = named === undefined ? directory : place.directory;
     const found = await readAppFile({ ...files, directory: base }, wish, envFileBytesMax);
     if (found.kind === "found") {
-      const read = { file: found.path, bytes: found.bytes, lookup, earlier: variables, report };
-      variables = parseDotenv(read);
+      variables = parseDotenv({
+        file: found.path,
+        bytes: found.bytes,
+        lookup,
+        earlier: variables,
+        budget: files.budget,
+        report,
+      });
     } else if (found.kind === "refused") report.error(at, `${where}.env_file: ${found.message}`);
     else if (named !== undefined)
       report.error(at, `${where}.env_file: there is no file ${found.path} in the repository`);

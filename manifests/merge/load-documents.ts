@@ -64,7 +64,8 @@ export class DocumentReader {
   ): Promise<readonly MappingNode[] | undefined> {
     const parsed = await this.parse(path, at);
     return parsed?.map((root) => {
-      const filled = longForm(interpolate({ root, lookup, report: this.report }));
+      const { budget } = this.files;
+      const filled = longForm(interpolate({ root, lookup, budget, report: this.report }));
       // Neither step makes anything else of a mapping.
       return filled.kind === "mapping" ? filled : root;
     });

@@ -50,6 +50,14 @@ const pairs: Rewrite = (node) => {
   return { kind: "mapping", entries, at: node.at };
 };
 
+/** A list without the empty texts that unset variables leave. */
+const writtenList: Rewrite = (node) => {
+  const all = list(node);
+  if (all.kind !== "sequence") return all;
+  const items = all.items.filter((item) => item.kind !== "scalar" || item.value !== "");
+  return items.length === all.items.length ? all : { ...all, items };
+};
+
 /** `[a, b]` -> `{a: VALUE, b: VALUE}` */
 const names =
   (value: (item: ScalarNode) => Node): Rewrite =>
@@ -127,7 +135,7 @@ const rewrites = patternTree<Rewrite>([
   ["services.*.depends_on", started],
   ["services.*.deploy.labels", pairs],
   ["services.*.devices.*", device],
-  ["services.*.dns", list],
+  ["services.*.dns", writtenList],
   ["services.*.dns_search", list],
   ["services.*.env_file", envFiles],
   ["services.*.environment", pairs],

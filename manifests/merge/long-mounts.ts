@@ -18,9 +18,10 @@ export function longMount(node: Node): Node {
       source: mount.source,
       target,
       read_only: readOnly,
+      bind: mount.selinux && plainMapping(at, { selinux: mount.selinux }),
       volume: plainMapping(at, mount.copy ? {} : { nocopy: true }),
     });
-  const { source, propagation } = mount;
-  const bind = plainMapping(at, { create_host_path: true, propagation });
+  const { source, propagation, selinux } = mount;
+  const bind = plainMapping(at, { create_host_path: true, propagation, selinux });
   return plainMapping(at, { type: "bind", source, target, read_only: readOnly, bind });
 }

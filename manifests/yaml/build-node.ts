@@ -40,13 +40,17 @@ const depthMax = 100;
 const nodesMax = 250_000;
 const aliasesMax = 10_000;
 
-type Size = { readonly nodes: number; readonly depth: number };
+/** Of what an anchor names: its nodes with aliases written out, and the levels that they go down. */
+type Anchored = { readonly node: Node; readonly nodes: number; readonly levels: number };
 
 class Builder {
-  private readonly anchors = new Map<string, Node>();
-  /** Nodes that a node stands for with its aliases written out, and how deep they go. */
-  private readonly sizes = new WeakMap<Node, Size>();
+  private readonly anchors = new Map<string, Anchored>();
   private aliases = 0;
+  /** Nodes so far, with aliases written out. */
+  private nodes = 0;
+  /** Level of the node that is being built, and the deepest below it, with aliases written out. */
+  private level = 0;
+  private deepest = 0;
   private readonly source: string;
   private readonly positionAt: (offset: number) => Position;
 
@@ -57,11 +61,20 @@ class Builder {
 
   build(node: ParsedNode): Node {
     if (isAlias(node)) return this.resolveAlias(node.source, node.range[0]);
+    const nodesBefore = this.nodes;
+    const deepestBefore = this.deepest;
+    this.level += 1;
+    this.deepest = this.level;
     const mark = marks.get(node.tag ?? "");
     const own = this.buildOwn(node);
     const built = mark === undefined ? own : { ...own, mark };
-    this.measure(built, node.range[0]);
-    if (node.anchor !== undefined) this.anchors.set(node.anchor, built);
+    this.count(1, node.range[0]);
+    this.level -= 1;
+    const levels = this.deepest - this.level;
+    this.deepest = Math.max(deepestBefore, this.deepest);
+    if (node.anchor !== undefined) {
+      this.anchors.set(node.anchor, { node: built, nodes: this.nodes - nodesBefore, levels });
+    }
     return built;
   }
 
@@ -106,7 +119,9 @@ class Builder {
       if (!isScalar(key)) throw new YamlProblem(offset, "a key must be a string");
       const name = this.buildScalar(key);
       const value = this.buildValue(pair.value, name.at);
-      if (key.anchor !== undefined) this.anchors.set(key.anchor, name);
+      if (key.anchor !== undefined) {
+        this.anchors.set(key.anchor, { node: name, nodes: 1, levels: 1 });
+      }
       if (key.type === "PLAIN" && name.text === "<<") {
         merged.push(...mergedEntries(value, offset));
         continue;
@@ -134,25 +149,20 @@ class Builder {
   private resolveAlias(name: string, offset: number): Node {
     this.aliases += 1;
     if (this.aliases > aliasesMax) throw new YamlProblem(offset, `more than ${aliasesMax} aliases`);
-    const node = this.anchors.get(name);
-    if (node === undefined)
+    const known = this.anchors.get(name);
+    if (known === undefined)
       throw new YamlProblem(offset, `the alias *${name} has no complete anchor &${name} before it`);
-    return node;
+    this.count(known.nodes, offset);
+    this.deepest = Math.max(this.deepest, this.level + known.levels);
+    if (this.deepest > depthMax)
+      throw new YamlProblem(offset, `nested more than ${depthMax} levels deep`);
+    return known.node;
   }
 
-  private measure(node: Node, offset: number): void {
-    let nodes = 1;
-    let depth = 0;
-    for (const child of children(node)) {
-      const size = this.sizes.get(child) ?? { nodes: 1, depth: 1 };
-      nodes += size.nodes;
-      depth = Math.max(depth, size.depth);
-    }
-    depth += 1;
-    if (nodes > nodesMax)
+  private count(nodes: number, offset: number): void {
+    this.nodes += nodes;
+    if (this.nodes > nodesMax)
       throw new YamlProblem(offset, `more than ${nodesMax} values with all aliases written out`);
-    if (depth > depthMax) throw new YamlProblem(offset, `nested more than ${depthMax} levels deep`);
-    this.sizes.set(node, { nodes, depth });
   }
 }
 
@@ -191,11 +201,6 @@ function checkTag(node: ParsedNode, expected: string): void {
 
 function unknownTag(tag: string, offset: number): YamlProblem {
   return new YamlProblem(offset, `the tag ${tag} is unknown: leave it out`);
-}
-
-function* children(node: Node): Iterable<Node> {
-  if (node.kind === "sequence") yield* node.items;
-  if (node.kind === "mapping") for (const entry of node.entries.values()) yield entry.value;
 }
 
 /** Of several mappings the first one wins (YAML merge key type, yaml.org/type/merge). */

@@ -24,11 +24,17 @@ export function blockWrites(host: CgroupHost, path: string, { blockIo }: Resourc
     ),
   );
   const weightFile = isV1 ? "blkio.bfq.weight" : "io.bfq.weight";
-  const weights = [
-    ...(blockIo.weight === undefined ? [] : [`${blockIo.weight}`]),
-    ...(blockIo.weightDevice ?? []).map((rate) => `${numberOf(rate)} ${rate.rate}`),
-  ].map((value) => writeOnly(directory, weightFile, value));
-  return [...weights, ...rateWrites];
+  // cgroup2 has one file for both.
+  const weightDeviceFile = isV1 ? "blkio.bfq.weight_device" : weightFile;
+  return [
+    ...(blockIo.weight === undefined
+      ? []
+      : [writeOnly(directory, weightFile, `${blockIo.weight}`)]),
+    ...(blockIo.weightDevice ?? []).map((rate) =>
+      writeOnly(directory, weightDeviceFile, `${numberOf(rate)} ${rate.rate}`),
+    ),
+    ...rateWrites,
+  ];
 }
 
 function writeOnly(directory: string, file: string, value: string): CgroupWrite {

@@ -16,7 +16,14 @@ export function limitDrift(
     const found = readText(write.path).trim();
     if (found === "" || isSameLimit(found, write.value)) return [];
     return [
-      { kind: "limit-changed", target: spec.id, field: write.field, from: write.value, to: found },
+      {
+        kind: "limit-changed",
+        container: spec.id,
+        target: spec.name,
+        field: write.field,
+        from: found,
+        to: write.value,
+      },
     ];
   });
 }

@@ -2,13 +2,19 @@ import { existsSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import type { ContainerSpec } from "../container-spec.ts";
 import { readIdentity } from "../helper/process-identity.ts";
-import type { SupervisorState } from "../helper/supervisor-client.ts";
+import {
+  SupervisorClient,
+  type SupervisorState,
+  UnknownSupervisorError,
+} from "../helper/supervisor-client.ts";
+import { PROTOCOL_VERSION } from "../protocol.ts";
 import type { ExitRecord } from "../runtime.ts";
 import type { ContainerContext } from "./container-context.ts";
 import { pathsOf } from "./container-context.ts";
+import { containerPaths } from "./container-paths.ts";
 import { killOrphan, recordExit, removeCgroupSoon } from "./container-watch.ts";
 import { readStoredSpec } from "./create-container.ts";
-import type { InventoryEntry } from "./inventory.ts";
+import type { Inventory, InventoryEntry } from "./inventory.ts";
 import { findLostStart } from "./lost-start.ts";
 
 /** What adoption asks of the life of containers. */
@@ -27,6 +33,34 @@ export async function adoptContainers(context: ContainerContext, adopter: Adopte
   const entries = [...context.inventory.all()];
   await Promise.all(entries.map((entry) => adoptEntry(context, adopter, entry)));
   adoptDirectories(context);
+}
+
+/**
+ * Throws when a container of the inventory has a supervisor that a newer berth started: what that one wrote and made is not
+ * known here. To be asked before anything is touched.
+ */
+export async function refuseUnknownSupervisors(options: {
+  readonly inventory: Inventory;
+  readonly libDir: string;
+  readonly runDir: string;
+}): Promise<void> {
+  const running = [...options.inventory.all()].filter(
+    ({ phase }) => phase === "starting" || phase === "running",
+  );
+  await Promise.all(
+    running.map(async ({ spec }) => {
+      const { socket } = containerPaths(options, spec.id);
+      const found = await SupervisorClient.connect(socket).catch((error: unknown) => {
+        if (!(error instanceof UnknownSupervisorError)) return undefined;
+        throw new Error(
+          `cannot take over ${spec.name} because ${error.message}. Nothing was touched: ` +
+            "start the berth that runs it, or let that one stop it first",
+          { cause: error },
+        );
+      });
+      found?.client.close();
+    }),
+  );
 }
 
 async function adoptEntry(
@@ -53,9 +87,18 @@ async function adoptEntry(
     ...entry,
     phase: "running",
     process: state.process,
+    protocol: state.protocol,
     startedAtMs,
     ...(supervisor === undefined ? {} : { supervisor }),
   });
+  if (state.protocol < PROTOCOL_VERSION) {
+    const { protocol, helperVersion = "unknown" } = state;
+    context.log.info("container keeps the helper of an older berth until it is started again", {
+      id: spec.id,
+      protocol,
+      helperVersion,
+    });
+  }
   await adopter.publish(spec);
 }
 

@@ -1,8 +1,10 @@
 import type { CgroupHost } from "../cgroups/cgroup-host.ts";
 import type { Launcher } from "../helper/launcher.ts";
+import type { SupervisorAddress } from "../helper/supervisor-socket.ts";
 import type { ImageStore } from "../images/image-store.ts";
 import type { Networks } from "../network/networks.ts";
-import type { Log, RuntimeOptions } from "../runtime.ts";
+import type { Log } from "../runtime.ts";
+import type { RuntimeOptions } from "../runtime-options.ts";
 import { type ContainerPaths, containerPaths } from "./container-paths.ts";
 import type { HeldBack } from "./held-back.ts";
 import type { IdLeases } from "./id-leases.ts";
@@ -31,6 +33,13 @@ export type ContainerContext = {
 
 export function pathsOf(context: ContainerContext, id: string): ContainerPaths {
   return containerPaths(context, id);
+}
+
+/** How the supervisor of the run that goes on is spoken to. */
+export function supervisorOf(context: ContainerContext, id: string): SupervisorAddress {
+  const { socket: socketPath } = pathsOf(context, id);
+  const protocol = context.inventory.get(id)?.protocol;
+  return protocol === undefined ? { socketPath } : { socketPath, protocol };
 }
 
 /** The container's cgroup below each hierarchy's mount point. */

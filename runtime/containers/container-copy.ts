@@ -1,6 +1,6 @@
 import { rareControllers } from "../cgroups/cgroup-limits.ts";
 import { cgroupDirs, isFrozen } from "../cgroups/container-cgroup.ts";
-import { execInContainer } from "../helper/supervisor-client.ts";
+import { execInContainer } from "../helper/supervisor-session.ts";
 import { containerCapabilities } from "../plan/plan-capabilities.ts";
 import { namespaceKinds } from "../plan/plan-namespaces.ts";
 import { compileCopy } from "../program/copy-program.ts";
@@ -8,7 +8,7 @@ import type { CopySpec } from "../program/copy-spec.ts";
 import { execFlag } from "../protocol.ts";
 import type { ProcessSession } from "../runtime.ts";
 import type { ContainerContext } from "./container-context.ts";
-import { cgroupPathOf, pathsOf } from "./container-context.ts";
+import { cgroupPathOf, supervisorOf } from "./container-context.ts";
 import type { InventoryEntry } from "./inventory.ts";
 import { RestingContainers, restingNamespaces } from "./resting-containers.ts";
 import type { Turns } from "./turns.ts";
@@ -66,7 +66,7 @@ export class ContainerCopies {
       capabilities: containerCapabilities(spec),
       cgroup: isInto ? cgroupDirs(cgroups, path, rareControllers(spec.resources)) : undefined,
     });
-    return execInContainer(pathsOf(this.#context, spec.id).socket, {
+    return execInContainer(supervisorOf(this.#context, spec.id), {
       flags: flagsOf(copy),
       program,
     });
@@ -81,7 +81,7 @@ export class ContainerCopies {
       capabilities: containerCapabilities(spec),
       cgroup: undefined,
     });
-    const started = execInContainer(socketPath, { flags: flagsOf(copy), program });
+    const started = execInContainer({ socketPath }, { flags: flagsOf(copy), program });
     const session = await started.catch(async (error: unknown) => {
       await this.#resting.endUnused(id);
       throw error;

@@ -1,14 +1,14 @@
 import { rareControllers } from "../cgroups/cgroup-limits.ts";
 import { cgroupDirs } from "../cgroups/container-cgroup.ts";
 import type { ExecSpec } from "../container-spec.ts";
-import { execInContainer } from "../helper/supervisor-client.ts";
+import { execInContainer } from "../helper/supervisor-session.ts";
 import { namespaceKinds } from "../plan/plan-namespaces.ts";
 import { planProcess, resolveRunAs } from "../plan/plan-process.ts";
 import { compileExec } from "../program/container-program.ts";
 import { execFlag } from "../protocol.ts";
 import type { ProcessSession } from "../runtime.ts";
 import type { ContainerContext } from "./container-context.ts";
-import { cgroupPathOf, pathsOf } from "./container-context.ts";
+import { cgroupPathOf, supervisorOf } from "./container-context.ts";
 
 /** Runs a further process in a running container, with the same rights as its first one. */
 export async function execProcess(
@@ -36,7 +36,7 @@ export async function execProcess(
     (exec.stdin ? execFlag.stdin : 0) |
     (exec.tty ? execFlag.tty : 0) |
     (exec.detach ? execFlag.detach : 0);
-  return execInContainer(pathsOf(context, id).socket, { flags, program }, options);
+  return execInContainer(supervisorOf(context, id), { flags, program }, options);
 }
 
 function withOverrides(

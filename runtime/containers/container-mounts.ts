@@ -1,4 +1,4 @@
-import { lstatSync, mkdirSync, realpathSync } from "node:fs";
+import { lstatSync, realpathSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import type { ContainerSpec, Mount, MountPropagation } from "../container-spec.ts";
 import type { MountIds, PlannedMount } from "../plan/start-plan.ts";
@@ -98,6 +98,7 @@ function bindMount(mount: {
   readonly ids: MountIds;
   readonly propagation?: MountPropagation;
   readonly noLinks?: boolean;
+  readonly makesSource?: boolean;
 }): PlannedMount {
   return {
     kind: "bind",
@@ -108,14 +109,16 @@ function bindMount(mount: {
     recursiveFlags: true,
     ids: mount.ids,
     ...(mount.noLinks === true ? { noLinks: true } : {}),
+    ...(mount.makesSource === true ? { makesSource: true } : {}),
     flags: noSuid | noDev | (mount.readOnly ? readOnly : 0),
     ...(mount.propagation === undefined ? {} : { propagation: propagations[mount.propagation] }),
   };
 }
 
-function treeMount(
-  context: ContainerContext,
-  spec: ContainerSpec,
+/** Throws when the tree is not on this host. */
+export function treeMount(
+  context: Pick<ContainerContext, "libDir">,
+  spec: Pick<ContainerSpec, "name">,
   { tree, target }: Extract<Mount, { type: "tree" }>,
 ): PlannedMount {
   const source = treeRoot(context.libDir, tree);
@@ -163,13 +166,17 @@ function depth(path: string): number {
 
 /**
  * The source without links. A container may have put a link into a directory of the host that it writes to: what counts
- * is where it leads, and the helper follows none that comes later.
+ * is where it leads, and the helper follows none that comes later, nor makes a directory through one.
  */
 function hostSource(
   context: ContainerContext,
   spec: ContainerSpec,
   mount: Extract<Mount, { type: "bind" }>,
-): { readonly source: string; readonly fileType: "directory" | "file" } {
+): {
+  readonly source: string;
+  readonly fileType: "directory" | "file";
+  readonly makesSource?: true;
+} {
   const source = resolveExisting(mount.source);
   if (!context.admitBind({ source, readOnly: mount.readOnly })) {
     throw new Error(
@@ -183,8 +190,7 @@ function hostSource(
       `cannot start ${spec.name} because the bind source ${mount.source} does not exist: create it, or set create_host_path`,
     );
   }
-  mkdirSync(source, { recursive: true, mode: 0o755 });
-  return { source, fileType: "directory" };
+  return { source, fileType: "directory", makesSource: true };
 }
 
 /** What exists of a path with its links resolved, and the rest as it stands. */

@@ -1,5 +1,3 @@
-import { join } from "node:path";
-
 /** Where the parts of a container lie. UNIX socket paths end at 107 bytes, so the run side uses a short id. */
 export type ContainerPaths = {
   readonly dir: string;
@@ -18,17 +16,17 @@ export function containerPaths(
   root: { readonly libDir: string; readonly runDir: string },
   id: string,
 ): ContainerPaths {
-  const dir = join(root.libDir, "containers", id);
-  const runDir = join(root.runDir, "containers", id.slice(0, 16));
+  const dir = `${root.libDir}/containers/${id}`;
+  const runDir = `${root.runDir}/containers/${id.slice(0, 16)}`;
   return {
     dir,
-    specFile: join(dir, "spec.json"),
-    upper: join(dir, "rootfs", "upper"),
-    work: join(dir, "rootfs", "work"),
-    etc: join(dir, "etc"),
-    log: join(dir, "container.log"),
+    specFile: `${dir}/spec.json`,
+    upper: `${dir}/rootfs/upper`,
+    work: `${dir}/rootfs/work`,
+    etc: `${dir}/etc`,
+    log: `${dir}/container.log`,
     runDir,
-    socket: join(runDir, "ctl.sock"),
-    exitFile: join(runDir, "exit.json"),
+    socket: `${runDir}/ctl.sock`,
+    exitFile: `${runDir}/exit.json`,
   };
 }

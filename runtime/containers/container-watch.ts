@@ -1,11 +1,8 @@
 import { readFileSync } from "node:fs";
 import { cgroupProcesses, oomKills, removeCgroup } from "../cgroups/container-cgroup.ts";
 import { isAlive } from "../helper/process-identity.ts";
-import {
-  type ProcessExit,
-  SupervisorClient,
-  type SupervisorState,
-} from "../helper/supervisor-client.ts";
+import { SupervisorClient, type SupervisorState } from "../helper/supervisor-client.ts";
+import type { ProcessExit } from "../helper/supervisor-socket.ts";
 import type { ExitRecord } from "../runtime.ts";
 import type { ContainerContext } from "./container-context.ts";
 import { cgroupPathOf, pathsOf } from "./container-context.ts";

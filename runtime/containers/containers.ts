@@ -1,20 +1,30 @@
 import { rm } from "node:fs/promises";
-import { cgroupProcesses, isFrozen, oomKills, setFrozen } from "../cgroups/container-cgroup.ts";
+import { cgroupProcesses, oomKills } from "../cgroups/container-cgroup.ts";
 import type { ContainerSpec, PortBinding } from "../container-spec.ts";
 import { resolveProcess } from "../plan/process-config.ts";
 import { signalNumber } from "../plan/signals.ts";
-import type { ContainerStatus, ExitRecord, HandOver, StopOptions } from "../runtime.ts";
+import type {
+  ContainerStatus,
+  ExitRecord,
+  HandOver,
+  ObserveOptions,
+  Reload,
+  StopOptions,
+} from "../runtime.ts";
 import { adoptContainers } from "./adopt-containers.ts";
 import type { ContainerContext } from "./container-context.ts";
 import { cgroupPathOf, pathsOf } from "./container-context.ts";
 import { ContainerCopies } from "./container-copy.ts";
+import { containerStatus } from "./container-status.ts";
 import { ContainerWatch, killOrphan, removeCgroupSoon } from "./container-watch.ts";
 import { createContainer } from "./create-container.ts";
+import { Freezer } from "./freezer.ts";
 import { handOver } from "./hand-over.ts";
 import { HostsFiles } from "./hosts-files.ts";
 import { type InventoryEntry, withoutRun } from "./inventory.ts";
 import { launchOnce } from "./lost-start.ts";
 import { publishPorts } from "./publish-ports.ts";
+import { reloadContainer } from "./reload-container.ts";
 import { type SpecWithSecrets, withSecrets } from "./secret-mounts.ts";
 import { settledWithin } from "./settled-within.ts";
 import { prepareStart } from "./start-container.ts";
@@ -27,7 +37,8 @@ import { Turns } from "./turns.ts";
 export class Containers {
   readonly #context: ContainerContext;
   readonly #watch: ContainerWatch;
-  readonly #hosts: HostsFiles;
+  readonly hosts: HostsFiles;
+  readonly #freezer: Freezer;
   readonly #turns = new Turns();
   readonly copies: ContainerCopies;
   readonly #listeners: ((id: string, exit: ExitRecord) => void)[] = [];
@@ -35,7 +46,8 @@ export class Containers {
 
   constructor(context: ContainerContext) {
     this.#context = context;
-    this.#hosts = new HostsFiles(context);
+    this.hosts = new HostsFiles(context);
+    this.#freezer = new Freezer(context);
     this.copies = new ContainerCopies(context, this.#turns, (id) => this.isRunning(id));
     this.#watch = new ContainerWatch(context, (id, exit) => this.#ended(id, exit));
   }
@@ -60,8 +72,8 @@ export class Containers {
     return this.#turns.take(spec.id, async () => {
       if (options?.heldBack === true) this.#context.heldBack.add(spec.id);
       await createContainer(this.#context, spec).catch((error) => this.#undoCreate(spec.id, error));
-      this.#hosts.write(spec);
-      this.#hosts.changed(spec);
+      this.hosts.write(spec);
+      this.hosts.changed(spec);
     });
   }
 
@@ -71,7 +83,7 @@ export class Containers {
 
   handOver(pair: HandOver): Promise<void> {
     const { to } = pair;
-    const work = () => handOver(this.#context, this.#hosts, pair, this.isRunning(to));
+    const work = () => handOver(this.#context, this.hosts, pair, this.isRunning(to));
     return this.#turns.take(to, work);
   }
 
@@ -83,9 +95,15 @@ export class Containers {
     await this.#runningClient(id).signal(signalNumber(signal), false);
   }
 
+  reload(id: string, reload: Reload): Promise<void> {
+    return this.#turns.take(id, () =>
+      reloadContainer(this.#context, this.#runningClient(id), id, reload),
+    );
+  }
+
   freeze(id: string, frozen: boolean): void {
     this.#runningClient(id);
-    setFrozen(this.#context.cgroups, cgroupPathOf(this.#context, id), frozen);
+    this.#freezer.set(id, frozen);
   }
 
   remove(id: string): Promise<void> {
@@ -107,10 +125,19 @@ export class Containers {
   }
 
   /** `published`: container id -> ports that the kernel sends to it. */
-  statuses(published: ReadonlyMap<string, readonly PortBinding[]>): readonly ContainerStatus[] {
+  statuses(
+    published: ReadonlyMap<string, readonly PortBinding[]>,
+    options: ObserveOptions,
+  ): readonly ContainerStatus[] {
     return [...this.#context.inventory.all()]
       .filter(({ phase }) => phase !== "creating")
-      .map((entry) => this.#status(entry, published.get(entry.spec.id) ?? []));
+      .map((entry) =>
+        containerStatus(this.#context, entry, {
+          isRunning: this.isRunning(entry.spec.id),
+          isFrozen: () => this.#freezer.holds(entry.spec.id, options),
+          publishedPorts: published.get(entry.spec.id) ?? [],
+        }),
+      );
   }
 
   async close(): Promise<void> {
@@ -134,6 +161,7 @@ export class Containers {
     }
     const { spec } = entry;
     await this.copies.end(id);
+    this.#freezer.forget(id);
     const oomKillsBefore = oomKills(this.#context.cgroups, cgroupPathOf(this.#context, id));
     try {
       const start = await withSecrets(this.#context, spec);
@@ -164,7 +192,7 @@ export class Containers {
 
   #prepare(start: SpecWithSecrets, meanwhile: Promise<void>): ReturnType<typeof prepareStart> {
     try {
-      this.#hosts.write(start.spec);
+      this.hosts.write(start.spec);
       return prepareStart(this.#context, start);
     } catch (error) {
       meanwhile.catch(() => {});
@@ -197,10 +225,9 @@ export class Containers {
     }
     await this.#context.networks.withdraw(id);
     const signal = signalNumber(options.signal ?? this.#stopSignal(entry.spec));
-    const cgroup = cgroupPathOf(this.#context, id);
     await client.signal(signal, false).catch(() => {});
     // A frozen process cannot act on a signal.
-    if (isFrozen(this.#context.cgroups, cgroup)) setFrozen(this.#context.cgroups, cgroup, false);
+    if (this.#freezer.holds(id)) this.#freezer.set(id, false);
     const isEnded = await settledWithin(ended, options.graceMs, options.abort);
     if (!isEnded) await client.signal(signalNumber("SIGKILL"), true).catch(() => {});
     return ended;
@@ -214,6 +241,7 @@ export class Containers {
       throw new Error(`cannot remove ${entry.spec.name} because it is running: stop it first`);
     }
     await this.copies.end(id);
+    this.#freezer.forget(id);
     inventory.put({ ...entry, phase: "removing" });
     const paths = pathsOf(this.#context, id);
     await networks.withdraw(id);
@@ -224,8 +252,8 @@ export class Containers {
     idLeases.release(id);
     inventory.delete(id);
     this.#context.heldBack.delete(id);
-    this.#hosts.forget(id);
-    this.#hosts.changed(entry.spec);
+    this.hosts.forget(id);
+    this.hosts.changed(entry.spec);
   }
 
   #stopSignal(spec: ContainerSpec): string {
@@ -259,39 +287,6 @@ export class Containers {
     const entry = this.#context.inventory.get(id);
     if (entry?.exit === exit) this.#context.inventory.put({ ...entry, isExitTold: true });
   }
-
-  #status(entry: InventoryEntry, publishedPorts: readonly PortBinding[]): ContainerStatus {
-    const { spec } = entry;
-    const path = cgroupPathOf(this.#context, spec.id);
-    const isRunning = this.isRunning(spec.id);
-    const { addresses, hostInterfaces } = this.#context.networks.leases(spec.id);
-    return {
-      spec,
-      state: stateOf(entry, isRunning, () => isFrozen(this.#context.cgroups, path)),
-      createdAtMs: entry.createdAtMs,
-      addresses,
-      publishedPorts,
-      cgroupPath: path,
-      hostInterfaces,
-      logPath: pathsOf(this.#context, spec.id).log,
-      oomKillsBefore: entry.oomKillsBefore ?? 0,
-      ...(this.#context.heldBack.has(spec.id) ? { isHeldBack: true } : {}),
-      ...(isRunning && entry.process !== undefined ? { pid: entry.process.pid } : {}),
-      ...(entry.startedAtMs === undefined ? {} : { startedAtMs: entry.startedAtMs }),
-      ...(entry.exit === undefined || isRunning ? {} : { exit: entry.exit }),
-    };
-  }
-}
-
-function stateOf(
-  entry: InventoryEntry,
-  isRunning: boolean,
-  frozen: () => boolean,
-): ContainerStatus["state"] {
-  if (isRunning) return frozen() ? "paused" : "running";
-  // Its removal is under way, or failed and is to be tried again.
-  if (entry.phase === "removing") return "dead";
-  return entry.phase === "exited" ? "exited" : "created";
 }
 
 function messageOf(error: unknown): string {

@@ -17,18 +17,28 @@ export type InventoryEntry = {
   readonly startedAtMs?: number;
   readonly process?: ProcessIdentity;
   readonly supervisor?: ProcessIdentity;
+  /** Version of the protocol that the supervisor of the run that goes on speaks; absent: that of who started it. */
+  readonly protocol?: number;
   /** Of the run that goes on; absent in what an earlier version wrote. */
   readonly runAs?: RunAs;
   readonly exit?: ExitRecord;
   /** False until somebody who listens for ends has heard of this one. */
   readonly isExitTold?: boolean;
+  /** Files of the run that goes on are being replaced, or could not be: it may see those of an earlier spec. */
+  readonly reload?: "pending" | "failed";
+  /** When they last were. */
+  readonly reloadedAtMs?: number;
   /** Count of the cgroup before this run: a cgroup may serve several. */
   readonly oomKillsBefore?: number;
 };
 
 /** What is known of a container apart from any run of it. */
-export function withoutRun(entry: InventoryEntry): Pick<InventoryEntry, "spec" | "createdAtMs"> {
-  return { spec: entry.spec, createdAtMs: entry.createdAtMs };
+export function withoutRun({
+  spec,
+  createdAtMs,
+  reloadedAtMs,
+}: InventoryEntry): Pick<InventoryEntry, "spec" | "createdAtMs" | "reloadedAtMs"> {
+  return { spec, createdAtMs, ...(reloadedAtMs === undefined ? {} : { reloadedAtMs }) };
 }
 
 /** The kernel-side inventory of containers, in `run/live.db`: it ends with the boot, as what it lists does. */

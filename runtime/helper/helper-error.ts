@@ -35,6 +35,12 @@ export class HelperError extends Error {
   get isExecFailure(): boolean {
     return this.stage === stage.exec;
   }
+
+  /** What a shell ends with for it (POSIX, 2.8.2): 127 for a program that is not there, 126 for one that cannot run. */
+  get commandExitCode(): number | undefined {
+    if (!this.isExecFailure) return undefined;
+    return this.code === "ENOENT" || this.code === "ENOTDIR" ? 127 : 126;
+  }
 }
 
 /** Decodes the body of an ERROR message. */
@@ -69,6 +75,8 @@ const reasons: Readonly<Record<string, string>> = {
   ENOSPC: "no space left on device",
   EINVAL: "invalid argument",
   ENODEV: "this kernel does not have it",
+  EPROTONOSUPPORT: "this kernel does not have the protocol",
+  EBADMSG: "the archive is not sound",
   EEXIST: "it exists already",
   ENOTDIR: "a part of the path is not a directory",
   ELOOP: "too many symbolic links",
@@ -92,7 +100,15 @@ function describe(failure: {
   if (failure.stage === stage.exec) {
     return `cannot execute ${failure.object}: ${reason}: a program that is in the image is expected`;
   }
-  const what = `${opNames.get(failure.op) ?? `operation ${failure.op}`} ${failure.object}`.trim();
+  // Callers look for the words "error running hook".
+  if (failure.op === op.hook && failure.detail !== "") {
+    return `cannot run the hook ${failure.object}: error running hook: ${failure.detail}`;
+  }
   const detail = failure.detail === "" ? "" : `: ${failure.detail}`;
+  // A layer is unpacked without operations: the object is a path of it.
+  if (failure.stage === stage.unpack) return `cannot unpack ${failure.object}: ${reason}${detail}`;
+  const operation = opNames.get(failure.op) ?? `operation ${failure.op}`;
+  const what =
+    failure.object === operation ? operation : `${operation} ${failure.object}`.trimEnd();
   return `${stageNames.get(failure.stage) ?? "helper"} cannot ${what}: ${reason}${detail}`;
 }

@@ -2,8 +2,10 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { createConnection } from "node:net";
 import type { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
+import { type Digest, parseDigest } from "../images/digest.ts";
+import type { UnpackOrder, UnpackOutcome } from "../images/unpacker.ts";
 import { Program } from "../program/program.ts";
-import { message } from "../protocol.ts";
+import { encoding, message } from "../protocol.ts";
 import type { Log } from "../runtime.ts";
 import { readHelperError } from "./helper-error.ts";
 import { type Message, receiveMessages, sendMessage } from "./message-stream.ts";
@@ -30,20 +32,7 @@ export type ProcessIdentity = {
 
 export type Started = { readonly process: ProcessIdentity; readonly supervisor: ProcessIdentity };
 
-export type UnpackRequest = {
-  readonly socketPath: string;
-  readonly destination: string;
-  readonly idBase: number;
-  readonly bytesMax: number;
-  readonly entriesMax: number;
-};
-
-export type Unpacked = {
-  readonly contentBytes: number;
-  readonly entries: number;
-  readonly tarBytes: number;
-  readonly impliedDirectories: readonly string[];
-};
+export type UnpackRequest = Omit<UnpackOrder, "abort"> & { readonly socketPath: string };
 
 /** The launcher ended before it answered: what it was asked for may have been done, or be done still. */
 export class LauncherLostError extends Error {}
@@ -132,14 +121,18 @@ export class Launcher {
     await this.#ask(message.notify, new WireWriter().string(socketPath).string(datagram).finish());
   }
 
-  /** Streams a tar archive into a child that unpacks it below `destination`. */
-  async unpack(request: UnpackRequest, tar: Readable, abort: AbortSignal): Promise<Unpacked> {
+  /** Streams an archive into a child that unpacks it below `destination`, as `Unpacker` describes. */
+  async unpack(request: UnpackRequest, tar: Readable, abort: AbortSignal): Promise<UnpackOutcome> {
     const writer = new WireWriter()
       .string(request.socketPath)
       .string(request.destination)
       .u32(request.idBase)
       .u64(request.bytesMax)
-      .u32(request.entriesMax);
+      .u32(request.entriesMax)
+      .u32(encoding[request.encoding])
+      .string(request.keepAs ?? "")
+      .u64(request.expansionCheckedFromBytes)
+      .u32(request.expansionRatioMax);
     await this.#ask(message.unpack, writer.finish());
     const socket = createConnection({ path: request.socketPath, allowHalfOpen: true });
     const answer = new Promise<Message>((resolve, reject) => {
@@ -240,15 +233,25 @@ async function failWith(answer: Promise<Message>, error: unknown): Promise<void>
   if (told === undefined || told.type !== message.error) throw error;
 }
 
-function readUnpacked(body: Buffer): Unpacked {
+function digestOfSha256(bytes: Buffer): Digest {
+  return parseDigest(`sha256:${bytes.toString("hex")}`);
+}
+
+function readUnpacked(body: Buffer): UnpackOutcome {
   const reader = new WireReader(body);
   const contentBytes = Number(reader.u64());
   const entries = reader.u32();
   const tarBytes = Number(reader.u64());
+  const archiveDigest = digestOfSha256(reader.bytes());
+  const sentBytes = Number(reader.u64());
+  const sentDigest = digestOfSha256(reader.bytes());
   return {
     contentBytes,
     entries,
     tarBytes,
+    archiveDigest,
+    sentBytes,
+    sentDigest,
     impliedDirectories: reader.list(() => reader.string()),
   };
 }

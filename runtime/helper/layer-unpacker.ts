@@ -20,13 +20,9 @@ export class LayerUnpacker implements Unpacker {
 
   unpack(order: UnpackOrder, tar: AsyncIterable<Uint8Array> | Readable): Promise<UnpackOutcome> {
     const source = tar instanceof Readable ? tar : Readable.from(tar, { objectMode: false });
-    const { destination, idBase, bytesMax, entriesMax, abort } = order;
+    const { abort, ...what } = order;
     const socketPath = join(this.#socketDir, `${randomBytes(8).toString("hex")}.sock`);
-    return this.#launcher.unpack(
-      { socketPath, destination, idBase, bytesMax, entriesMax },
-      source,
-      abort,
-    );
+    return this.#launcher.unpack({ ...what, socketPath }, source, abort);
   }
 
   async dressLike(pairs: readonly DressedDirectory[]): Promise<void> {

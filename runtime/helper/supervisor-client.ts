@@ -1,35 +1,40 @@
-import { createConnection, type Socket } from "node:net";
-import { PassThrough, Writable } from "node:stream";
-import { attachFlag, message } from "../protocol.ts";
-import type { ProcessSession } from "../runtime.ts";
+import type { Socket } from "node:net";
+import { message, PROTOCOL_VERSION, PROTOCOL_VERSION_OLDEST } from "../protocol.ts";
 import { readHelperError } from "./helper-error.ts";
 import type { ProcessIdentity } from "./launcher.ts";
-import { type Message, receiveMessages, sendMessage } from "./message-stream.ts";
+import {
+  type Message,
+  ProtocolVersionError,
+  receiveMessages,
+  sendMessage,
+} from "./message-stream.ts";
+import { connected, type ProcessExit, readExited } from "./supervisor-socket.ts";
 import { WireReader, WireWriter } from "./wire.ts";
-
-/** What a supervisor knows of an end: whether the kernel was the one to kill is for the cgroup to say. */
-export type ProcessExit = {
-  readonly code?: number;
-  readonly signal?: number;
-  readonly finishedAtMs: number;
-};
 
 export type SupervisorState = {
   readonly phase: "held" | "running" | "ended";
   readonly process: ProcessIdentity;
   readonly supervisorPid: number;
+  /** Version of the protocol that it speaks. */
+  readonly protocol: number;
+  /** Absent: older than protocol version 3. */
+  readonly helperVersion?: string;
 };
 
-/** Decodes the body of an EXITED message. */
-function readExited(body: Buffer): ProcessExit {
-  const reader = new WireReader(body);
-  const known = reader.u32() === 1;
-  const code = reader.u32();
-  const signal = reader.u32();
-  const finishedAtMs = Number(reader.u64());
-  if (!known) return { finishedAtMs };
-  return signal === 0 ? { code, finishedAtMs } : { signal, finishedAtMs };
+/** A supervisor with which nothing but its version can be exchanged: its container goes on, and is nobody's to touch. */
+export class UnknownSupervisorError extends Error {
+  override readonly name = "UnknownSupervisorError";
+
+  constructor(protocol: number) {
+    const isNewer = protocol > PROTOCOL_VERSION;
+    super(
+      `its supervisor was started by ${isNewer ? "a newer" : "a too old"} berth and speaks protocol version ${protocol}: ` +
+        `${PROTOCOL_VERSION_OLDEST} to ${PROTOCOL_VERSION} are understood`,
+    );
+  }
 }
+
+type Connected = { readonly client: SupervisorClient; readonly state: SupervisorState };
 
 /**
  * The connection through which the runtime watches one container. `ended` resolves with the exit, or with undefined
@@ -38,33 +43,51 @@ function readExited(body: Buffer): ProcessExit {
 export class SupervisorClient {
   readonly ended: Promise<ProcessExit | undefined>;
   readonly #socket: Socket;
+  readonly #protocol: number;
   readonly #waiting = new Map<number, { resolve(m: Message): void; reject(e: Error): void }>();
   #nextId = 2;
 
-  private constructor(socket: Socket, ended: Promise<ProcessExit | undefined>) {
+  private constructor(socket: Socket, protocol: number, ended: Promise<ProcessExit | undefined>) {
     this.#socket = socket;
+    this.#protocol = protocol;
     this.ended = ended;
   }
 
-  /** Rejects with ENOENT or ECONNREFUSED when no supervisor listens there. */
-  static async connect(
-    socketPath: string,
-  ): Promise<{ readonly client: SupervisorClient; readonly state: SupervisorState }> {
+  /**
+   * Speaks the version of the protocol that the supervisor does. Rejects with ENOENT or ECONNREFUSED when no supervisor
+   * listens there, and with an UnknownSupervisorError when it speaks none that is known here.
+   */
+  static async connect(socketPath: string): Promise<Connected> {
+    try {
+      return await SupervisorClient.#connect(socketPath, PROTOCOL_VERSION);
+    } catch (error) {
+      if (!(error instanceof ProtocolVersionError)) throw error;
+      const { version } = error;
+      if (version >= PROTOCOL_VERSION || version < PROTOCOL_VERSION_OLDEST)
+        throw new UnknownSupervisorError(version);
+      return SupervisorClient.#connect(socketPath, version);
+    }
+  }
+
+  static async #connect(socketPath: string, protocol: number): Promise<Connected> {
     const socket = await connected(socketPath);
     const { promise: ended, resolve: resolveEnded } = Promise.withResolvers<
       ProcessExit | undefined
     >();
-    const client = new SupervisorClient(socket, ended);
-    receiveMessages(socket, (received) => {
+    const client = new SupervisorClient(socket, protocol, ended);
+    const onMessage = (received: Message) => {
       if (received.type === message.exited) resolveEnded(readExited(received.body));
       else client.#receive(received);
+    };
+    receiveMessages(socket, onMessage, protocol);
+    socket.on("error", (error) => {
+      if (error instanceof ProtocolVersionError) client.#fail(error);
     });
-    socket.on("error", () => {});
     socket.once("close", () => {
       resolveEnded(undefined);
       client.#fail(new Error("cannot ask the supervisor: its connection was closed"));
     });
-    const state = readState((await client.#ask(message.status, Buffer.alloc(0), 1)).body);
+    const state = readState((await client.#ask(message.status, Buffer.alloc(0), 1)).body, protocol);
     return { client, state };
   }
 
@@ -94,7 +117,7 @@ export class SupervisorClient {
         return;
       }
       this.#waiting.set(id, { resolve, reject });
-      sendMessage(this.#socket, { id, type, body });
+      sendMessage(this.#socket, { id, type, body }, this.#protocol);
     });
   }
 
@@ -113,150 +136,10 @@ export class SupervisorClient {
   }
 }
 
-/**
- * Starts a process in a container; resolves once its program was executed. `flags`: `execFlag` bits. A process that did
- * not get so far when `startMs` are over or `abort` comes is killed.
- */
-export function execInContainer(
-  socketPath: string,
-  request: { readonly flags: number; readonly program: Uint8Array },
-  options: { readonly startMs?: number; readonly abort?: AbortSignal | undefined } = {},
-): Promise<ProcessSession> {
-  const body = new WireWriter().u32(request.flags).raw(request.program).finish();
-  return openSession(socketPath, message.exec, body, options);
-}
-
-/** Streams of the container's first process. */
-export function attachToContainer(
-  socketPath: string,
-  options: { readonly stdin: boolean },
-): Promise<ProcessSession> {
-  const flags = attachFlag.output | (options.stdin ? attachFlag.stdin : 0);
-  return openSession(socketPath, message.attach, new WireWriter().u32(flags).finish());
-}
-
-const sessionId = 1;
-const inputChunkBytes = 65_536;
-const startMsDefault = 10_000;
-
-async function openSession(
-  socketPath: string,
-  type: number,
-  body: Buffer,
-  options: { readonly startMs?: number; readonly abort?: AbortSignal | undefined } = {},
-): Promise<ProcessSession> {
-  options.abort?.throwIfAborted();
-  const socket = await connected(socketPath);
-  const stdout = new PassThrough();
-  const stderr = new PassThrough();
-  const { promise: exit, resolve: exited } = Promise.withResolvers<ProcessExit>();
-  const { promise: started, resolve, reject } = Promise.withResolvers<number>();
-  socket.on("error", reject);
-  socket.once("close", () => {
-    reject(new Error("cannot run the process: the supervisor closed the connection"));
-    exited({ finishedAtMs: Date.now() });
-    stdout.end();
-    stderr.end();
-  });
-  receiveMessages(socket, (received) => {
-    if (received.type === message.error) reject(readHelperError(received.body));
-    else if (received.type === message.started) resolve(new WireReader(received.body).u32());
-    else if (received.type === message.output) deliver(socket, received.body, stdout, stderr);
-    else if (received.type === message.exited) {
-      exited(readExited(received.body));
-      socket.end();
-    }
-  });
-  sendMessage(socket, { id: sessionId, type, body });
-  const pid = await startedInTime(started, options).catch((error: unknown) => {
-    // The supervisor kills a process that is not started yet when its client goes.
-    socket.destroy();
-    throw error;
-  });
-  return {
-    pid,
-    stdin: inputStream(socket),
-    stdout,
-    stderr,
-    exit: exit.then((ended) => ({ ...ended, oomKilled: false })),
-    resize: (size) => {
-      if (!socket.writable) return;
-      const resize = new WireWriter().u32(size.rows).u32(size.columns).finish();
-      sendMessage(socket, { id: sessionId, type: message.resize, body: resize });
-    },
-    signal: (signal) => {
-      if (!socket.writable) return;
-      const body = new WireWriter().u32(signal).finish();
-      sendMessage(socket, { id: sessionId, type: message.execSignal, body });
-    },
-    close: () => socket.destroy(),
-  };
-}
-
-/** The new process is in the container before it runs its program, where others may stop it or keep it from running. */
-async function startedInTime(
-  started: Promise<number>,
-  options: { readonly startMs?: number; readonly abort?: AbortSignal | undefined },
-): Promise<number> {
-  const { startMs = startMsDefault, abort } = options;
-  const late = Promise.withResolvers<never>();
-  const onAbort = () => late.reject(abort?.reason);
-  const timer = setTimeout(() => {
-    late.reject(
-      new Error(
-        `cannot run the process because it was not started within ${startMs} ms: the container is paused, overloaded or stops it; the process was given up`,
-      ),
-    );
-  }, startMs);
-  abort?.addEventListener("abort", onAbort, { once: true });
-  if (abort?.aborted) onAbort();
-  try {
-    return await Promise.race([started, late.promise]);
-  } finally {
-    clearTimeout(timer);
-    abort?.removeEventListener("abort", onAbort);
-  }
-}
-
-function deliver(socket: Socket, body: Buffer, stdout: PassThrough, stderr: PassThrough): void {
-  const reader = new WireReader(body);
-  const stream = reader.u32() === 2 ? stderr : stdout;
-  if (stream.write(reader.bytes())) return;
-  socket.pause();
-  stream.once("drain", () => socket.resume());
-}
-
-function inputStream(socket: Socket): Writable {
-  const send = (bytes: Buffer, done: (error?: Error | null) => void) => {
-    if (!socket.writable) {
-      done();
-      return;
-    }
-    const body = new WireWriter().bytes(bytes).finish();
-    if (sendMessage(socket, { id: sessionId, type: message.input, body })) done();
-    else socket.once("drain", () => done());
-  };
-  return new Writable({
-    highWaterMark: inputChunkBytes,
-    write: (chunk: Buffer, _encoding, done) => send(chunk, done),
-    final: (done) => send(Buffer.alloc(0), done),
-  });
-}
-
-function connected(socketPath: string): Promise<Socket> {
-  return new Promise((resolve, reject) => {
-    const socket = createConnection({ path: socketPath });
-    socket.once("error", reject);
-    socket.once("connect", () => {
-      socket.off("error", reject);
-      resolve(socket);
-    });
-  });
-}
-
-function readState(body: Buffer): SupervisorState {
+function readState(body: Buffer, protocol: number): SupervisorState {
   const reader = new WireReader(body);
   const phase = (["held", "running", "ended"] as const)[reader.u32()] ?? "ended";
   const process = { pid: reader.u32(), startTime: reader.u64() };
-  return { phase, process, supervisorPid: reader.u32() };
+  const state = { phase, process, supervisorPid: reader.u32(), protocol };
+  return protocol < 3 ? state : { ...state, helperVersion: reader.string() };
 }

@@ -42,6 +42,10 @@ export class WireWriter extends GrowingBuffer {
     return this;
   }
 
+  strings(values: readonly string[]): this {
+    return this.list(values, (value) => this.string(value));
+  }
+
   /** Leaves room for a u32 and returns its place for `patchU32`. */
   placeU32(): number {
     return this.reserve(4);

@@ -7,7 +7,13 @@ import { DurableFile, syncDirectory } from "./durable-files.ts";
 import { ImageError } from "./image-error.ts";
 import { readBody } from "./read-body.ts";
 import type { StoreLayout } from "./store-layout.ts";
-import { StreamMeter, verified } from "./verified-stream.ts";
+import {
+  checkDigest,
+  type ExpectedContent,
+  StreamMeter,
+  sized,
+  verified,
+} from "./verified-stream.ts";
 
 const READ_BYTES = 1024 * 1024;
 
@@ -34,18 +40,38 @@ export class BlobStore {
   }
 
   /** The stored bytes, verified again on the way: disks lie too. A damaged blob is removed. */
-  async *read(digest: Digest, size: number): AsyncGenerator<Buffer> {
+  read(digest: Digest, size: number): AsyncGenerator<Buffer> {
+    const expected = { digest, size, name: `stored blob ${digest}` };
+    return this.#verifyStored(this.raw(digest), expected);
+  }
+
+  /** The stored bytes, as many as are expected; the caller hashes them and calls `recheck`. */
+  async *readSized(expected: ExpectedContent): AsyncGenerator<Buffer> {
     try {
-      yield* verified(this.raw(digest), { digest, size, name: `stored blob ${digest}` });
+      yield* sized(this.raw(expected.digest), expected);
     } catch (error) {
-      if (!(error instanceof ImageError)) throw error;
-      await rm(this.path(digest), { force: true });
-      throw new ImageError({
-        because: `the stored blob ${digest} was damaged and has been removed`,
-        fix: "pull or load the image again, and check the disk",
-        kind: "retryable",
-        cause: error,
-      });
+      throw await this.#removedIfDamaged(expected.digest, error);
+    }
+  }
+
+  /** Passes a stored blob's own bytes through; the blob is removed when they turn out to be damaged. */
+  async *#verifyStored(
+    source: AsyncIterable<Buffer>,
+    expected: ExpectedContent,
+  ): AsyncGenerator<Buffer> {
+    try {
+      yield* verified(source, expected);
+    } catch (error) {
+      throw await this.#removedIfDamaged(expected.digest, error);
+    }
+  }
+
+  /** The same for bytes that were hashed elsewhere. */
+  async recheck(expected: ExpectedContent, actual: Digest): Promise<void> {
+    try {
+      checkDigest(expected, actual);
+    } catch (error) {
+      throw await this.#removedIfDamaged(expected.digest, error);
     }
   }
 
@@ -111,20 +137,46 @@ export class BlobStore {
     }
   }
 
+  /** For a blob that others write; `place` or `discard` comes next. */
+  incomingPath(): string {
+    return join(this.#layout.incoming, `blob-${randomUUID()}`);
+  }
+
+  /** Gives an incoming file its name. It must be what the digest says, and on stable storage. */
+  async place(path: string, digest: Digest): Promise<void> {
+    await rename(path, this.path(digest));
+    await syncDirectory(this.#layout.blobs);
+  }
+
+  /** Removes an incoming file, if it has not been placed. */
+  discard(path: string): Promise<void> {
+    return rm(path, { force: true });
+  }
+
+  async #removedIfDamaged(digest: Digest, cause: unknown): Promise<unknown> {
+    if (!(cause instanceof ImageError)) return cause;
+    await rm(this.path(digest), { force: true });
+    return new ImageError({
+      because: `the stored blob ${digest} was damaged and has been removed`,
+      fix: "pull or load the image again, and check the disk",
+      kind: "retryable",
+      cause,
+    });
+  }
+
   async #begin(): Promise<{ readonly path: string; readonly file: DurableFile }> {
-    const path = join(this.#layout.incoming, `blob-${randomUUID()}`);
+    const path = this.incomingPath();
     return { path, file: await DurableFile.create(path) };
   }
 
   async #complete(incoming: { path: string; file: DurableFile }, digest: Digest): Promise<void> {
     await incoming.file.finish();
-    await rename(incoming.path, this.path(digest));
-    await syncDirectory(this.#layout.blobs);
+    await this.place(incoming.path, digest);
   }
 
   /** After a completed write the path is gone already. */
   async #discard(incoming: { path: string; file: DurableFile }): Promise<void> {
     await incoming.file.close();
-    await rm(incoming.path, { force: true });
+    await this.discard(incoming.path);
   }
 }

@@ -28,9 +28,8 @@ export async function* decompressed(
 ): AsyncGenerator<Buffer> {
   let bytesIn = 0;
   let bytesOut = 0;
-  const peeked = await peek(source, MAGIC_BYTES);
-  const compression = sniffCompression(peeked.head);
-  const counted = tap(peeked.all, (chunk) => {
+  const { compression, all } = await peekCompression(source);
+  const counted = tap(all, (chunk) => {
     bytesIn += chunk.length;
   });
   const plain =
@@ -74,6 +73,14 @@ function createDecoder(compression: "gzip" | "zstd"): Transform {
   if (compression === "gzip") return createGunzip({ chunkSize: CHUNK_BYTES });
   const params = { [constants.ZSTD_d_windowLogMax]: ZSTD_WINDOW_LOG_MAX };
   return createZstdDecompress({ chunkSize: CHUNK_BYTES, params });
+}
+
+/** How a stream is compressed, and the stream itself, from its first byte on. */
+export async function peekCompression(
+  source: AsyncIterable<Buffer>,
+): Promise<{ readonly compression: Compression; readonly all: AsyncGenerator<Buffer> }> {
+  const { head, all } = await peek(source, MAGIC_BYTES);
+  return { compression: sniffCompression(head), all };
 }
 
 /** Reads at least `bytes` bytes, if there are as many, and gives them back in front of the rest. */

@@ -61,7 +61,7 @@ export function imageFailure(
   context: { readonly abort?: AbortSignal; readonly directory: string },
 ): unknown {
   if (context.abort?.aborted === true) return context.abort.reason;
-  const full = findCode(error, ["ENOSPC", "EDQUOT"]);
+  const full = fullDiskCode(error);
   if (full !== undefined) {
     return new ImageError(
       {
@@ -86,6 +86,11 @@ export function imageFailure(
 }
 
 /** The first of `codes` that the error or one of its causes carries. */
+/** The errno where a disk without room, or a quota, is the cause of it. */
+export function fullDiskCode(error: unknown): string | undefined {
+  return findCode(error, ["ENOSPC", "EDQUOT"]);
+}
+
 function findCode(error: unknown, codes: readonly string[]): string | undefined {
   let current = error;
   for (let depth = 0; depth < 8 && current instanceof Error; depth += 1) {

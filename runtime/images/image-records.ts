@@ -138,8 +138,18 @@ export class ImageRecords {
     this.#images.delete(digest);
   }
 
+  /**
+   * Waits for no disk, which would hold up everything while the next layers are written to it: a record that a power cut
+   * takes away leaves a directory that nobody knows. That of an image is on the disk with all before it.
+   */
   addLayer(chainId: Digest, contentBytes: number): void {
-    this.#run("INSERT OR REPLACE INTO runtime_image_layer VALUES (?, ?)", chainId, contentBytes);
+    const { synchronous } = this.#state.prepare("PRAGMA synchronous").get() ?? {};
+    this.#state.exec("PRAGMA synchronous = NORMAL");
+    try {
+      this.#run("INSERT OR REPLACE INTO runtime_image_layer VALUES (?, ?)", chainId, contentBytes);
+    } finally {
+      this.#state.exec(`PRAGMA synchronous = ${synchronous}`);
+    }
     this.#layers.set(chainId, contentBytes);
   }
 

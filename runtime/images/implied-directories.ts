@@ -13,47 +13,50 @@ export async function restoreImpliedDirectories(
   layer: { readonly directory: string; readonly implied: readonly string[] },
   lowerDirs: readonly string[],
 ): Promise<void> {
-  const nearestFirst = lowerDirs.toReversed();
+  const lower: SameDirectories = new Map([["", lowerDirs.toReversed()]]);
+  const own: SameDirectories = new Map([["", [layer.directory]]]);
   const pairs: DressedDirectory[] = [];
   for (const implied of layer.implied) {
     const components = implied.split("/").filter((part) => part !== "" && part !== ".");
     if (components.includes("..")) continue;
-    if ((await findDirectory(layer.directory, components)) !== "found") continue;
-    const model = await nearestDirectory(nearestFirst, components);
-    if (model !== undefined) {
-      pairs.push({ directory: join(layer.directory, ...components), model });
-    }
+    const [model] = await sameDirectories(lower, components);
+    if (model === undefined) continue;
+    const [directory] = await sameDirectories(own, components);
+    if (directory !== undefined) pairs.push({ directory, model });
   }
   await unpacker.dressLike(pairs);
   for (const { directory } of pairs) await syncDirectory(directory);
 }
 
-async function nearestDirectory(
-  nearestFirst: readonly string[],
+/** By path, what has been found: the directories of that path in several trees, the one that counts first. */
+type SameDirectories = Map<string, readonly string[]>;
+
+async function sameDirectories(
+  found: SameDirectories,
   components: readonly string[],
-): Promise<string | undefined> {
-  for (const lower of nearestFirst) {
-    const found = await findDirectory(lower, components);
-    if (found === "hidden") return undefined;
-    if (found === "found") return join(lower, ...components);
+): Promise<readonly string[]> {
+  let path = "";
+  let directories = found.get(path) ?? [];
+  for (const component of components) {
+    path = `${path}/${component}`;
+    directories = found.get(path) ?? (await childrenOf(directories, component));
+    found.set(path, directories);
   }
-  return undefined;
+  return directories;
 }
 
-/** Follows no link: a whiteout, file or link on the way hides whatever the layers below have there. */
-async function findDirectory(
-  root: string,
-  components: readonly string[],
-): Promise<"found" | "absent" | "hidden"> {
-  let path = root;
-  for (const component of components) {
-    path = join(path, component);
-    const next = await lstat(path).catch((error: NodeJS.ErrnoException) => {
+/** Follows no link: a whiteout, file or link hides whatever the trees behind it have there. */
+async function childrenOf(parents: readonly string[], name: string): Promise<readonly string[]> {
+  const children: string[] = [];
+  for (const parent of parents) {
+    const path = join(parent, name);
+    const status = await lstat(path).catch((error: NodeJS.ErrnoException) => {
       if (error.code === "ENOENT") return undefined;
       throw error;
     });
-    if (next === undefined) return "absent";
-    if (!next.isDirectory()) return "hidden";
+    if (status === undefined) continue;
+    if (!status.isDirectory()) break;
+    children.push(path);
   }
-  return "found";
+  return children;
 }

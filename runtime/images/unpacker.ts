@@ -1,4 +1,5 @@
 import type { Readable } from "node:stream";
+import type { Digest } from "./digest.ts";
 
 export type UnpackOrder = {
   /** An existing, empty directory. */
@@ -8,6 +9,13 @@ export type UnpackOrder = {
   /** Bytes of file content. */
   readonly bytesMax: number;
   readonly entriesMax: number;
+  /** What is sent: the archive itself, or gzip or zstd of it. */
+  readonly encoding: "none" | "gzip" | "zstd";
+  /** Where it is encoded: beyond so many decoded bytes there must be no more than `expansionRatioMax` for each one sent. */
+  readonly expansionCheckedFromBytes: number;
+  readonly expansionRatioMax: number;
+  /** A new file for what is sent, as it is sent; on stable storage when the unpacking resolves. The caller's afterwards. */
+  readonly keepAs?: string;
   readonly abort: AbortSignal;
 };
 
@@ -15,6 +23,10 @@ export type UnpackOutcome = {
   readonly contentBytes: number;
   readonly entries: number;
   readonly tarBytes: number;
+  /** Of the plain archive: the DiffID. */
+  readonly archiveDigest: Digest;
+  readonly sentBytes: number;
+  readonly sentDigest: Digest;
   /** Relative to the layer; directories that hold entries but have none of their own (`.`: the layer's root). */
   readonly impliedDirectories: readonly string[];
 };
@@ -24,7 +36,7 @@ export type DressedDirectory = { readonly directory: string; readonly model: str
 /** What the image store needs of the helper: it writes and removes trees whose content it does not trust. */
 export type Unpacker = {
   /**
-   * Unpacks an uncompressed tar stream. Reads the stream to its end, also past the archive's end marker. When it
+   * Unpacks a tar stream. Reads the stream to its end, also past the archive's end marker. When it
    * resolves the tree is complete and on stable storage. Rejects when the stream throws, and with an error whose
    * `code` is the errno's name (`ENOSPC`) when the kernel refused. What it leaves after a failure, the caller removes.
    */

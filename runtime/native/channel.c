@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 union control {
   struct cmsghdr header;
@@ -38,6 +39,22 @@ int channel_send_kind(int channel, enum channel_kind kind) {
     if (errno != EINTR) return -errno;
   }
   return 0;
+}
+
+/* write(2) and read(2) are what a filter can be asked to let through; messages with descriptors would take more. */
+int channel_offer_listener(int channel, int listener) {
+  int32_t offer[2] = {CHANNEL_LISTENER, listener};
+  uint32_t answer = 0;
+  ssize_t moved;
+  do {
+    moved = write(channel, offer, sizeof offer);
+  } while (moved < 0 && errno == EINTR);
+  if (moved != sizeof offer) return moved < 0 ? -errno : -EIO;
+  do {
+    moved = read(channel, &answer, sizeof answer);
+  } while (moved < 0 && errno == EINTR);
+  if (moved < 0) return -errno;
+  return moved == sizeof answer && answer == CHANNEL_NOTIFY ? 0 : -ECONNABORTED;
 }
 
 static void take_descriptors(struct msghdr *header, struct channel_message *message) {

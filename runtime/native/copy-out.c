@@ -41,9 +41,11 @@ struct sender {
 };
 
 static int fail(struct sender *sender, int error, const char *detail) {
+  /* The archive may call what was asked for by another name. */
+  bool is_source = sender->request->name != NULL && strcmp(sender->path, sender->request->name) == 0;
   sender->failure->error = error;
   snprintf(sender->failure->object, sizeof sender->failure->object, "%.*s", (int)sizeof sender->failure->object - 1,
-           sender->path);
+           is_source ? sender->request->path : sender->path);
   snprintf(sender->failure->detail, sizeof sender->failure->detail, "%s", detail);
   return -1;
 }
@@ -142,7 +144,7 @@ static int send_file(struct sender *sender, int fd) {
   if (fstat(fd, &status) < 0) return fail(sender, errno, "it cannot be looked at");
   /* Another thing has taken its name. */
   if (!S_ISREG(status.st_mode)) return 0;
-  if (is_made_up(fd)) return fail(sender, EINVAL, "it is a file of the kernel's, without a size");
+  if (is_made_up(fd)) return fail(sender, EINVAL, "the kernel makes it up while it is read: `berth exec NAME cat PATH` shows it");
   int sent = send_further_name(sender, &status);
   if (sent != 0) return sent < 0 ? -1 : 0;
   if (__builtin_add_overflow(sender->bytes, (uint64_t)status.st_size, &sender->bytes) ||

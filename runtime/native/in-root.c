@@ -93,6 +93,31 @@ int in_root_open_or_make(int root, const char *path, enum in_root_kind kind, mod
   return open_or_make(&making, path, kind, mode);
 }
 
+/* One name at a time, so that what was made is what the next name is looked up in. */
+int beneath_open_or_make_dirs(int directory, const char *path, mode_t mode) {
+  OWNED_FD current = fcntl(directory, F_DUPFD_CLOEXEC, 3);
+  if (current < 0) return -errno;
+  for (const char *at = path; *at != '\0';) {
+    char name[NAME_MAX + 1];
+    size_t length = strcspn(at, "/");
+    if (length > NAME_MAX) return -ENAMETOOLONG;
+    memcpy(name, at, length);
+    name[length] = '\0';
+    at += length + strspn(at + length, "/");
+    if (length == 0 || strcmp(name, ".") == 0) continue;
+    if (strcmp(name, "..") == 0) return -EINVAL;
+    int next = openat(current, name, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    if (next < 0 && errno == ENOENT) {
+      if (mkdirat(current, name, mode) < 0 && errno != EEXIST) return -errno;
+      next = openat(current, name, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    }
+    if (next < 0) return -errno;
+    close(current);
+    current = next;
+  }
+  return steal_fd(&current);
+}
+
 int in_root_make_symlink(int root, const char *target, const char *path) {
   char parent[PATH_MAX];
   char name[NAME_MAX + 1];

@@ -20,6 +20,10 @@ int in_root_open_or_make(int root, const char *path, enum in_root_kind kind, mod
 /* A symbolic link at this path, unless something is there already. 0 or -errno. */
 int in_root_make_symlink(int root, const char *target, const char *path);
 
+/* A directory beneath another; those that are missing are made with this mode. No link is followed (-ENOTDIR), ".." is
+ * refused. A descriptor that the caller owns (O_PATH), or -errno. */
+int beneath_open_or_make_dirs(int directory, const char *path, mode_t mode);
+
 /* A device node or FIFO that belongs to these ids; the same device in its place is no error. 0 or -errno. */
 int in_root_make_node(int root, const char *path, mode_t mode, dev_t rdev, uid_t uid, gid_t gid);
 

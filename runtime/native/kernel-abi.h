@@ -42,6 +42,9 @@
 #ifndef SYS_openat2
 #define SYS_openat2 437
 #endif
+#ifndef SYS_pidfd_getfd
+#define SYS_pidfd_getfd 438
+#endif
 #ifndef SYS_mount_setattr
 #define SYS_mount_setattr 442
 #endif
@@ -67,6 +70,12 @@
 #ifndef CLOSE_RANGE_CLOEXEC
 #define CLOSE_RANGE_CLOEXEC 4U
 #endif
+#ifndef MOVE_MOUNT_BENEATH
+#define MOVE_MOUNT_BENEATH 0x00000200
+#endif
+#ifndef STATX_ATTR_MOUNT_ROOT
+#define STATX_ATTR_MOUNT_ROOT 0x00002000
+#endif
 #ifndef MNT_DETACH
 #define MNT_DETACH 2
 #endif
@@ -88,6 +97,12 @@ static inline int sys_open_tree(int dir, const char *path, unsigned flags) {
 static inline int sys_move_mount_fd(int from, int to) {
   return (int)syscall(SYS_move_mount, from, "", to, "",
                       MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH);
+}
+
+/* The same, under the mount whose root `to` is: since 6.5, EINVAL before. */
+static inline int sys_move_mount_beneath(int from, int to) {
+  return (int)syscall(SYS_move_mount, from, "", to, "",
+                      MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH | MOVE_MOUNT_BENEATH);
 }
 
 static inline int sys_fsopen(const char *name) {
@@ -124,6 +139,8 @@ static inline int sys_close_range(unsigned first, unsigned last, unsigned flags)
 }
 
 static inline int sys_pidfd_open(pid_t pid) { return (int)syscall(SYS_pidfd_open, pid, 0); }
+
+static inline int sys_pidfd_getfd(int pidfd, int fd) { return (int)syscall(SYS_pidfd_getfd, pidfd, fd, 0); }
 
 static inline int sys_pidfd_send_signal(int pidfd, int signal) {
   return (int)syscall(SYS_pidfd_send_signal, pidfd, signal, NULL, 0);

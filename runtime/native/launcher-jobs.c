@@ -128,7 +128,12 @@ static int unpack(const struct wire_inbox *request, int *report_fd, struct failu
   unpack.id_base = wire_u32(&body);
   unpack.bytes_max = wire_u64(&body);
   unpack.entries_max = wire_u32(&body);
-  if (!wire_is_done(&body)) return malformed(failure, "fields of UNPACK");
+  unpack.encoding = wire_u32(&body);
+  unpack.kept_path = wire_string(&body);
+  unpack.dense_from = wire_u64(&body);
+  unpack.ratio_max = wire_u32(&body);
+  if (!wire_is_done(&body) || unpack.ratio_max == 0 || unpack.encoding > BERTH_ENCODING_ZSTD)
+    return malformed(failure, "fields of UNPACK");
   int error = fork_with_pipe(report_fd, &child_end);
   if (error != 1) return error;
   begin_child(child_end);

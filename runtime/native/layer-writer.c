@@ -262,8 +262,11 @@ int layer_write(struct layer_tree *tree, int source, const struct layer_limits *
                 struct layer_result *result) {
   struct writer writer = {.tree = tree, .limits = limits, .result = result};
   struct tar_entry entry;
+  struct sha256 hash;
   *result = (struct layer_result){0};
   if (tar_open(&writer.reader, source, archive_bytes_max(limits), tree->failure) < 0) return -1;
+  sha256_begin(&hash);
+  writer.reader.hash = &hash;
   int got;
   while ((got = tar_next(&writer.reader, &entry)) > 0)
     if (take_entry(&writer, &entry) < 0) break;
@@ -271,6 +274,7 @@ int layer_write(struct layer_tree *tree, int source, const struct layer_limits *
   result->entries += tree->made;
   tar_close(&writer.reader);
   if (got != 0) return -1;
+  sha256_end(&hash, result->digest);
   tree->failure->object[0] = 0;
   return layer_tree_finish(tree);
 }

@@ -15,6 +15,7 @@ struct layer_result {
   uint64_t content_bytes;
   uint32_t entries;
   uint64_t archive_bytes;
+  uint8_t digest[SHA256_BYTES]; /* of the archive: the DiffID */
 };
 
 /* Unpacks the archive that `source` gives into the tree, which is open and empty. Needs a umask of 0. Entries of

@@ -89,7 +89,7 @@ static int send_request(const struct conversation *talk) {
 /* With NETLINK_CAP_ACK only the header of the failed request is repeated before the attributes. */
 static void note_extended_error(struct conversation *talk, const uint8_t *message, const struct nlmsghdr *header) {
   size_t at = NLMSG_HDRLEN + sizeof(struct nlmsgerr);
-  if ((header->nlmsg_flags & NLM_F_ACK_TLVS) == 0) return;
+  if ((header->nlmsg_flags & NLM_F_ACK_TLVS) == 0 || header->nlmsg_len < at) return;
   if ((header->nlmsg_flags & NLM_F_CAPPED) == 0) {
     struct nlmsghdr repeated = header_at(message + NLMSG_HDRLEN + sizeof(int));
     if (repeated.nlmsg_len < sizeof repeated) return;

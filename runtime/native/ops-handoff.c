@@ -75,37 +75,78 @@ int op_hold_until(struct program *program, struct wire_reader *payload) {
   }
 }
 
-int op_console_socket(struct program *program, struct wire_reader *payload) {
-  const char *path = wire_string(payload);
+/* A stream socket to whoever listens at this path, or -errno. */
+static int connect_to(const char *path) {
   struct sockaddr_un address;
   struct place place = NO_PLACE;
   int error = address_of(path, &address, &place);
   OWNED_FD fd = error < 0 ? -1 : socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
   if (error == 0 && (fd < 0 || connect(fd, (struct sockaddr *)&address, sizeof address) < 0)) error = -errno;
   place_close(&place);
-  if (error < 0) return program_fails(program, error, path);
-  program->console_socket = steal_fd(&fd);
+  return error < 0 ? error : steal_fd(&fd);
+}
+
+int op_console_socket(struct program *program, struct wire_reader *payload) {
+  const char *path = wire_string(payload);
+  int fd = connect_to(path);
+  if (fd < 0) return program_fails(program, fd, path);
+  drop_fd(&program->console_socket);
+  program->console_socket = fd;
   return 0;
 }
 
-/* Receivers want some bytes along with the descriptor, by custom its name. */
-int handoff_terminal(int console_socket, int master) {
-  static char name[] = "/dev/ptmx";
+int op_seccomp_agent(struct program *program, struct wire_reader *payload) {
+  const char *path = wire_string(payload);
+  int fd = connect_to(path);
+  if (fd < 0) {
+    program_detail(program, "failed to connect with seccomp agent");
+    return program_fails(program, fd, path);
+  }
+  drop_fd(&program->seccomp_agent);
+  program->seccomp_agent = fd;
+  program->agent_state = *payload;
+  return 0;
+}
+
+static int send_descriptor(int socket, const void *text, size_t length, int fd) {
   union {
     struct cmsghdr header;
     char bytes[CMSG_SPACE(sizeof(int))];
   } control = {.bytes = {0}};
-  struct iovec part = {.iov_base = name, .iov_len = sizeof name - 1};
+  struct iovec part = {.iov_base = (void *)(uintptr_t)text, .iov_len = length};
   struct msghdr header = {
       .msg_iov = &part, .msg_iovlen = 1, .msg_control = control.bytes, .msg_controllen = sizeof control.bytes};
   control.header.cmsg_level = SOL_SOCKET;
   control.header.cmsg_type = SCM_RIGHTS;
-  control.header.cmsg_len = CMSG_LEN(sizeof master);
-  memcpy(CMSG_DATA(&control.header), &master, sizeof master);
-  while (sendmsg(console_socket, &header, MSG_NOSIGNAL) < 0) {
-    if (errno != EINTR) return -errno;
+  control.header.cmsg_len = CMSG_LEN(sizeof fd);
+  memcpy(CMSG_DATA(&control.header), &fd, sizeof fd);
+  ssize_t sent;
+  do {
+    sent = sendmsg(socket, &header, MSG_NOSIGNAL);
+  } while (sent < 0 && errno == EINTR);
+  if (sent < 0) return -errno;
+  return wire_write_all(socket, (const char *)text + sent, length - (size_t)sent);
+}
+
+/* Receivers want some bytes along with the descriptor, by custom its name. */
+int handoff_terminal(int console_socket, int master) {
+  static const char name[] = "/dev/ptmx";
+  return send_descriptor(console_socket, name, sizeof name - 1, master);
+}
+
+/* The connection is for this one state, and ends with it (runtime-spec, "The Container Process State"). */
+int handoff_listener(int agent, struct wire_reader state, pid_t pid, int listener) {
+  static char text[HANDOFF_STATE_BYTES_MAX];
+  size_t length = 0;
+  uint32_t count = wire_u32(&state);
+  for (uint32_t i = 0; i < count; i++) {
+    const char *part = wire_string(&state);
+    int added = i == 0 ? snprintf(text + length, sizeof text - length, "%s", part)
+                       : snprintf(text + length, sizeof text - length, "%d%s", pid, part);
+    if (added < 0 || (size_t)added >= sizeof text - length) return -EMSGSIZE;
+    length += (size_t)added;
   }
-  return 0;
+  return length == 0 ? -EINVAL : send_descriptor(agent, text, length, listener);
 }
 
 /* The start time tells the container's process from a later one with its number. */

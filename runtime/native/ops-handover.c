@@ -24,10 +24,11 @@ int op_pass_fds(struct program *program, struct wire_reader *payload) {
 }
 
 int op_notify(struct program *program, struct wire_reader *payload) {
+  const char *other = program->is_init ? "the supervisor" : "the init";
   (void)payload;
-  if (program->child == 0) return program_fails(program, -ESRCH, "the init");
+  if (!program->is_init && program->child == 0) return program_fails(program, -ESRCH, other);
   int error = channel_send_kind(program->channel, CHANNEL_NOTIFY);
-  return error < 0 ? program_fails(program, error, "the init") : 0;
+  return error < 0 ? program_fails(program, error, other) : 0;
 }
 
 /* Without its supervisor, set-up has no sense and nobody to report to. */
@@ -48,10 +49,22 @@ int op_take_fds(struct program *program, struct wire_reader *payload) {
   return error;
 }
 
+/* The init may fail instead: its reason is then the program's. */
+static int await_init(struct program *program) {
+  struct channel_message message;
+  if (program->child == 0) return program_fails(program, -ESRCH, "the init");
+  int got = channel_receive(program->channel, &message, 0);
+  if (got == 1 && message.kind == CHANNEL_NOTIFY) return 0;
+  if (got != 1 || message.kind != CHANNEL_FAILED) return program_fails(program, -ECHILD, "the init");
+  program->failure = message.body.failure;
+  return message.body.failure.error > 0 ? -message.body.failure.error : -ECHILD;
+}
+
 /* What the supervisor does before NOTIFY is mostly the id map: from then on the init can be its root. */
 int op_await(struct program *program, struct wire_reader *payload) {
   struct channel_message message;
   (void)payload;
+  if (!program->is_init) return await_init(program);
   int error = receive_kind(program, CHANNEL_NOTIFY, &message);
   if (error < 0) return error;
   error = become_namespace_root();

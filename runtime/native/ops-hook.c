@@ -1,4 +1,5 @@
 /* Programs that the caller wants run while a container is made (runtime-spec, "POSIX-platform Hooks"). */
+#include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -64,7 +65,9 @@ static int wait_for_hook(struct program *program, const struct hook *hook, pid_t
   }
   if (WIFEXITED(status) && WEXITSTATUS(status) == 0) return 0;
   if (WIFEXITED(status)) snprintf(text, sizeof text, "exit status %d", WEXITSTATUS(status));
-  else snprintf(text, sizeof text, "signal %d", WTERMSIG(status));
+  else snprintf(text, sizeof text, "%s (signal %d)", strsignal(WTERMSIG(status)), WTERMSIG(status));
+  /* In the middle of a sentence. */
+  text[0] = (char)tolower((unsigned char)text[0]);
   program_detail(program, text);
   return program_fails(program, -ECANCELED, hook->path);
 }

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "cleanup.h"
+#include "in-root.h"
 #include "kernel-abi.h"
 #include "program.h"
 
@@ -55,6 +56,17 @@ int op_open(struct program *program, struct wire_reader *payload) {
   }
   int fd = sys_openat2(base, path, flags, mode, resolve);
   return fd < 0 ? program_fails(program, -errno, path) : program_fill_slot(program, slot, fd);
+}
+
+int op_open_or_make_dirs(struct program *program, struct wire_reader *payload) {
+  uint32_t slot = wire_u32(payload);
+  mode_t mode = wire_u32(payload) & 0777;
+  const char *path = wire_string(payload);
+  if (*path != '/') return program_fails(program, -EINVAL, path);
+  OWNED_FD root = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+  if (root < 0) return program_fails(program, -errno, "/");
+  int made = beneath_open_or_make_dirs(root, path, mode);
+  return made < 0 ? program_fails(program, made, path) : program_fill_slot(program, slot, made);
 }
 
 int op_unlink(struct program *program, struct wire_reader *payload) {

@@ -51,6 +51,8 @@ static pid_t own_host_pid(void) {
 /* In the child: ids and capabilities are those of the new user namespace where there is one, else the host's. */
 static int begin_init(struct program *program, int child_end) {
   drop_fd(&program->channel);
+  /* Its end is what tells the agent that the message is whole. */
+  drop_fd(&program->seccomp_agent);
   program->channel = child_end;
   program->is_init = true;
   /* Nobody in the container may look into this process before it has become the payload. */

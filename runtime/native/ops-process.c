@@ -13,6 +13,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "channel.h"
 #include "cleanup.h"
 #include "in-root.h"
 #include "kernel-abi.h"
@@ -112,6 +113,14 @@ int process_seal_descriptors(struct program *program) {
   return 0;
 }
 
+/* Who reads it is the agent alone: with a copy here, a call would wait for ever when that has gone. */
+static int give_listener(struct program *program, int listener) {
+  if (program->answers_asker) return -EPROTO;
+  int error = channel_offer_listener(program->channel, listener);
+  close(listener);
+  return error;
+}
+
 /* The filter may forbid close_range, so descriptors are sealed before it is loaded. */
 int op_seccomp(struct program *program, struct wire_reader *payload) {
   uint32_t flags = wire_u32(payload);
@@ -124,8 +133,11 @@ int op_seccomp(struct program *program, struct wire_reader *payload) {
   }
   int error = process_seal_descriptors(program);
   if (error < 0) return error;
-  if (syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, flags, &filter) == 0) return 0;
-  return program_fails(program, -errno, "seccomp filter");
+  int made = (int)syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, flags, &filter);
+  if (made < 0) return program_fails(program, -errno, "seccomp filter");
+  if ((flags & SECCOMP_FILTER_FLAG_NEW_LISTENER) == 0) return 0;
+  error = give_listener(program, made);
+  return error < 0 ? program_fails(program, error, "listener of the seccomp filter") : 0;
 }
 
 /* A directory outside the root has no path: the kernel then puts "(unreachable)" in front. */

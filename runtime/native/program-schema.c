@@ -20,7 +20,7 @@ static const struct operation_schema schemas[] = {
     [BERTH_OP_ID_MAP] = {"ss", IN_HOST, op_id_map},
     [BERTH_OP_CHILD_NAMESPACE] = {"ls", IN_HOST, op_child_namespace},
     [BERTH_OP_PASS_FDS] = {"", IN_HOST, op_pass_fds},
-    [BERTH_OP_NOTIFY] = {"", IN_HOST, op_notify},
+    [BERTH_OP_NOTIFY] = {"", IN_HOST | IN_INIT, op_notify},
     [BERTH_OP_INIT_BEGIN] = {"", IN_HOST, NULL},
     [BERTH_OP_JOIN] = {"wn", IN_HOST, op_join},
     [BERTH_OP_CHILD_OOM_SCORE] = {"w", IN_HOST, op_child_oom_score},
@@ -33,12 +33,14 @@ static const struct operation_schema schemas[] = {
     [BERTH_OP_TREE_CHANGES] = {"llqw", IN_HOST, op_tree_changes},
     [BERTH_OP_CHILD_LABEL] = {"lw", IN_HOST, op_child_label},
     [BERTH_OP_PUT_FILE] = {"lwwwsb", IN_HOST, op_put_file},
+    [BERTH_OP_SECCOMP_AGENT] = {"s(s)", IN_HOST, op_seccomp_agent},
+    [BERTH_OP_OPEN_OR_MAKE_DIRS] = {"lws", IN_HOST, op_open_or_make_dirs},
     [BERTH_OP_CONSOLE_SOCKET] = {"s", IN_HOST, op_console_socket},
     [BERTH_OP_LISTEN] = {"ls", IN_HOST, op_listen},
     [BERTH_OP_CONTAINER] = {"wq", IN_HOST, op_container},
     [BERTH_OP_HOOK] = {"ws(s)(s)ss", IN_HOST | IN_INIT, op_hook},
     [BERTH_OP_TAKE_FDS] = {"", IN_INIT, op_take_fds},
-    [BERTH_OP_AWAIT] = {"", IN_INIT, op_await},
+    [BERTH_OP_AWAIT] = {"", IN_HOST | IN_INIT, op_await},
     [BERTH_OP_ATTACH_ROOT] = {"ls", IN_INIT, op_attach_root},
     [BERTH_OP_MOUNT] = {"lwws", IN_INIT, op_mount},
     [BERTH_OP_MAKE_DIR] = {"ws", IN_INIT, op_make_dir},
@@ -67,6 +69,9 @@ static const struct operation_schema schemas[] = {
     [BERTH_OP_CGROUP_ENTER] = {"l", IN_INIT, op_cgroup_enter},
     [BERTH_OP_PROC] = {"l", IN_INIT, op_proc},
     [BERTH_OP_BIND_FROM_ROOT] = {"lws", IN_INIT, op_bind_from_root},
+    [BERTH_OP_SCHEDULER] = {"wqwwqqq", IN_INIT, op_scheduler},
+    [BERTH_OP_IO_PRIORITY] = {"ww", IN_INIT, op_io_priority},
+    [BERTH_OP_PERSONALITY] = {"w", IN_INIT, op_personality},
     [BERTH_OP_HOLD_UNTIL] = {"l", IN_INIT, op_hold_until},
     [BERTH_OP_DRESS] = {"ll", IN_HOST, op_dress},
     [BERTH_OP_PACK] = {"lwwqws", IN_HOST, op_pack},
@@ -74,6 +79,9 @@ static const struct operation_schema schemas[] = {
     [BERTH_OP_FIND] = {"(s)(s)", IN_INIT, op_find},
     [BERTH_OP_COPY_OUT] = {"wqwss", IN_INIT, op_copy_out},
     [BERTH_OP_COPY_IN] = {"wqwss", IN_INIT, op_copy_in},
+    [BERTH_OP_DIAL] = {"wws", IN_INIT, op_dial},
+    [BERTH_OP_REPLACE_MOUNT] = {"lls", IN_INIT, op_replace_mount},
+    [BERTH_OP_END] = {"", IN_INIT, op_end},
 };
 
 const struct operation_schema *operation_schema_of(uint16_t op) {
@@ -142,7 +150,9 @@ bool program_next(struct wire_reader *program, struct operation *operation) {
 /* How often each operation that shapes a program occurs in it. */
 struct shape {
   unsigned clones, joins, containers, begins;
-  unsigned notifies, awaits, passes, takes;
+  unsigned notifies, awaits, passes, takes; /* the supervisor's NOTIFY, the init's AWAIT */
+  unsigned agents;
+  unsigned calls, hears;                    /* the init's NOTIFY, the supervisor's AWAIT */
   uint16_t last;
 };
 
@@ -151,28 +161,37 @@ static void add_to_shape(struct shape *shape, uint16_t op) {
   shape->joins += op == BERTH_OP_JOIN;
   shape->containers += op == BERTH_OP_CONTAINER;
   shape->begins += op == BERTH_OP_INIT_BEGIN;
-  shape->notifies += op == BERTH_OP_NOTIFY;
-  shape->awaits += op == BERTH_OP_AWAIT;
+  bool begun = shape->begins > 0;
+  shape->notifies += op == BERTH_OP_NOTIFY && !begun;
+  shape->awaits += op == BERTH_OP_AWAIT && begun;
+  shape->calls += op == BERTH_OP_NOTIFY && begun;
+  shape->hears += op == BERTH_OP_AWAIT && !begun;
+  shape->agents += op == BERTH_OP_SECCOMP_AGENT;
   shape->passes += op == BERTH_OP_PASS_FDS;
   shape->takes += op == BERTH_OP_TAKE_FDS;
   shape->last = op;
 }
 
-static bool is_copy(uint16_t op) { return op == BERTH_OP_COPY_OUT || op == BERTH_OP_COPY_IN; }
+/* What a process does that joins a container and becomes no program. */
+static bool is_own_work(uint16_t op) {
+  return op == BERTH_OP_COPY_OUT || op == BERTH_OP_COPY_IN || op == BERTH_OP_DIAL || op == BERTH_OP_END;
+}
 
 /* An AWAIT that nobody answers would leave supervisor and init waiting for each other. */
 static const char *shape_error(enum program_kind kind, const struct shape *shape) {
   if (kind == PROGRAM_RUN) {
-    return shape->clones + shape->joins + shape->begins > 0 ? "a RUN program starts no process" : NULL;
+    unsigned others = shape->clones + shape->joins + shape->begins + shape->hears + shape->agents;
+    return others > 0 ? "a RUN program starts no process" : NULL;
   }
+  if (kind == PROGRAM_EXEC && shape->agents > 0) return "SECCOMP_AGENT belongs into a START";
   if (shape->begins != 1) return "INIT_BEGIN is missing";
   if (kind == PROGRAM_START && (shape->clones + shape->joins != 1 || shape->joins != shape->containers)) {
     return "a START program has one CLONE, or CONTAINER and JOIN";
   }
   if (kind == PROGRAM_EXEC && (shape->clones != 0 || shape->joins != 1)) return "an EXEC program has one JOIN";
-  if (shape->notifies != shape->awaits) return "as many NOTIFY as AWAIT are needed";
+  if (shape->notifies != shape->awaits || shape->calls != shape->hears) return "as many NOTIFY as AWAIT are needed";
   if (shape->passes != shape->takes) return "as many PASS_FDS as TAKE_FDS are needed";
-  if (kind == PROGRAM_EXEC && is_copy(shape->last)) return NULL;
+  if (kind == PROGRAM_EXEC && is_own_work(shape->last)) return NULL;
   return shape->last == BERTH_OP_EXEC ? NULL : "the last operation is not EXEC";
 }
 
@@ -190,7 +209,7 @@ int program_check(enum program_kind kind, const uint8_t *bytes, size_t length, s
   struct shape shape = {0};
   while (program_next(&program, &operation)) {
     const char *wrong = operation_error(&operation, shape.begins > 0);
-    bool is_last = operation.op == BERTH_OP_EXEC || is_copy(operation.op);
+    bool is_last = operation.op == BERTH_OP_EXEC || is_own_work(operation.op);
     if (wrong == NULL && is_last && program.at != program.end) wrong = "EXEC is not the last operation";
     if (wrong != NULL) return malformed(failure, operation.op, wrong);
     add_to_shape(&shape, operation.op);

@@ -27,6 +27,7 @@ void program_init(struct program *program, uint32_t id, const uint8_t *bytes, si
   program->attach_fd = -1;
   program->proc_fd = -1;
   program->console_socket = -1;
+  program->seccomp_agent = -1;
   program->umask = 0022;
 }
 

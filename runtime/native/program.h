@@ -57,6 +57,8 @@ struct program {
 
   size_t preserved;         /* descriptors from 3 on that the payload keeps */
   int console_socket;       /* who gets the terminal; -1: the supervisor */
+  int seccomp_agent;        /* who gets the listener of the filter; -1: nobody */
+  struct wire_reader agent_state; /* the list of strings that it gets with it */
 
   /* The init's side. */
   pid_t host_pid;           /* this process, as the host sees it */
@@ -121,7 +123,8 @@ operation_function op_mask, op_pivot, op_root_read_only, op_bind_from_root, op_s
 operation_function op_hostname, op_rlimit, op_keyring, op_umask, op_ids, op_capabilities;
 operation_function op_no_new_privs, op_seccomp, op_chdir, op_exec;
 operation_function op_tty, op_session, op_reap;
-operation_function op_console_socket, op_listen, op_container, op_hook, op_hold_until, op_find;
-operation_function op_copy_out, op_copy_in, op_label;
+operation_function op_open_or_make_dirs, op_console_socket, op_seccomp_agent, op_listen, op_container, op_hook, op_hold_until, op_find;
+operation_function op_scheduler, op_io_priority, op_personality;
+operation_function op_copy_out, op_copy_in, op_dial, op_label, op_replace_mount, op_end;
 
 #endif

@@ -25,7 +25,16 @@
 #ifndef BERTH_PROTOCOL_H
 #define BERTH_PROTOCOL_H
 
-#define BERTH_PROTOCOL_VERSION 1
+/* A supervisor speaks the version that it was started with for as long as its container lives, and the agent speaks to it
+ * in that one. In every version the header is as above, and a message of another version is answered by an ERROR with the
+ * answerer's own version byte: so the asker learns it. What each version brought:
+ *
+ *     1   the first
+ *     2   EXEC takes DIAL, REPLACE_MOUNT and END
+ *     3   STATE names the helper's version
+ */
+#define BERTH_PROTOCOL_VERSION 3
+#define BERTH_PROTOCOL_VERSION_OLDEST 1
 #define BERTH_HEADER_BYTES 12
 #define BERTH_MESSAGE_BYTES_MAX 4194304
 #define BERTH_SLOTS 192
@@ -36,8 +45,10 @@
 #define BERTH_MSG_START 2      /* str container id, str socket path, str exit path, str log path,
                                   u64 log bytes max (0: no log), u32 log files max, u32 start flags, program */
 #define BERTH_MSG_UNPACK 3     /* str socket path, str destination dir, u32 id base, u64 bytes max,
-                                  u32 entries max; answered by DONE once the socket listens.
-                                  One client connects, sends the raw tar stream and shuts its sending side;
+                                  u32 entries max, u32 encoding BERTH_ENCODING_*, str path of a new file for
+                                  what is sent ("": none), u64 decoded bytes from which on the ratio counts,
+                                  u32 decoded bytes for one encoded at most; answered by DONE once the socket
+                                  listens. One client connects, sends the archive and shuts its sending side;
                                   it receives one UNPACKED or ERROR message and the end of the stream */
 #define BERTH_MSG_RUN 4        /* program of host operations, carried out in a child: answered by DONE or
                                   ERROR (NETLINK replies travel in NETLINK_REPLY before that) */
@@ -65,16 +76,22 @@
                                   boot, field 22 of /proc/PID/stat), u32 supervisor pid,
                                   u64 supervisor start time */
 #define BERTH_MSG_STATE 68     /* u32 running (0 held, 1 running, 2 ended), u32 pid, u64 start time,
-                                  u32 supervisor pid */
+                                  u32 supervisor pid, since version 3: str helper version */
 #define BERTH_MSG_EXITED 69    /* u32 known (0: the status was lost), u32 code, u32 signal (0: none),
                                   u64 finished at (ms since the epoch) */
 #define BERTH_MSG_OUTPUT 70    /* u32 stream (1 stdout, 2 stderr), bytes; for an attached reader that is too
                                   slow, stream 0 carries the u64 count of bytes that were dropped */
 #define BERTH_MSG_NETLINK_REPLY 71 /* bytes: the netlink messages that answered, headers included */
-#define BERTH_MSG_UNPACKED 72  /* u64 bytes of file content, u32 entries, u64 tar bytes read,
+#define BERTH_MSG_UNPACKED 72  /* u64 bytes of file content, u32 entries, u64 tar bytes read, bytes: their SHA-256,
+                                  u64 bytes sent, bytes: their SHA-256,
                                   list of str: directories that the layer implies but does not carry */
 
 #define BERTH_MSG_CHANGES 73   /* bytes: for each change a letter (A, C, D), its path and a NUL; before the DONE of a RUN */
+
+/* How an archive is sent to UNPACK. */
+#define BERTH_ENCODING_NONE 0
+#define BERTH_ENCODING_GZIP 1
+#define BERTH_ENCODING_ZSTD 2
 
 /* Flags of START. */
 #define BERTH_START_HOLD 1     /* answer STARTED before exec and wait for RELEASE */
@@ -121,7 +138,7 @@
 #define BERTH_OP_ID_MAP 12     /* str uid_map, str gid_map of the child */
 #define BERTH_OP_CHILD_NAMESPACE 13 /* u32 slot, str name ("user", "net", ...) of the child's namespace */
 #define BERTH_OP_PASS_FDS 14   /* - ; sends every slot to the init and closes them here */
-#define BERTH_OP_NOTIFY 15     /* - ; wakes the init out of one AWAIT */
+#define BERTH_OP_NOTIFY 15     /* - ; wakes the init out of one AWAIT; the init wakes the supervisor with it out of one of its */
 #define BERTH_OP_INIT_BEGIN 16 /* - ; end of the supervisor's part */
 #define BERTH_OP_JOIN 17       /* u32 clone flags, u32 cgroup slot or NONE: EXEC only, in place of CLONE: a child that joins these
                                   namespaces of the container's first process by its pidfd (NEWPID included) */
@@ -145,6 +162,11 @@
 #define BERTH_OP_CHILD_LABEL 26 /* u32 slot, u32 module (1 AppArmor, 2 SELinux): the file that says what the child's next
                                   exec is confined by; before PASS_FDS */
 
+#define BERTH_OP_SECCOMP_AGENT 63 /* str path, list of str: whoever listens there gets the descriptor of the notifications of
+                                  the SECCOMP that makes one, by SCM_RIGHTS, and these strings with the new process's pid
+                                  on the host between each two. Before CLONE or JOIN */
+#define BERTH_OP_OPEN_OR_MAKE_DIRS 64 /* u32 slot, u32 mode, str absolute path: a directory of the host; those that are missing
+                                  on the way are made, and no link is followed */
 #define BERTH_OP_CONSOLE_SOCKET 28 /* str path: whoever listens there gets the master of TTY, by SCM_RIGHTS */
 #define BERTH_OP_LISTEN 29     /* u32 slot, str path: a stream socket of root's */
 #define BERTH_OP_CONTAINER 30  /* u32 pid, u64 start time: whose namespaces JOIN enters, in a START */
@@ -156,7 +178,8 @@
  * resolved with RESOLVE_IN_ROOT from the root's descriptor. FSOPEN, MOUNT_SETATTR, MAKE_NODE and NETLINK (without
  * patch or reply) are the init's operations too: there they act with the container's own rights. */
 #define BERTH_OP_TAKE_FDS 32   /* - ; receives the slots */
-#define BERTH_OP_AWAIT 33      /* - ; waits for one NOTIFY; the supervisor's death ends the init */
+#define BERTH_OP_AWAIT 33      /* - ; waits for one NOTIFY; the supervisor's death ends the init. A host operation too, for
+                                  one NOTIFY of the init */
 #define BERTH_OP_ATTACH_ROOT 34 /* u32 slot, str host directory to mount it on (in the private namespace) */
 #define BERTH_OP_MOUNT 35      /* u32 slot, u32 create (0 no, 1 directory, 2 file), u32 mode of what is
                                   created, str path: move_mount onto the descriptor of the path */
@@ -179,7 +202,8 @@
 #define BERTH_OP_IDS 50        /* u32 uid, u32 gid, list of u32 supplementary groups; keeps capabilities */
 #define BERTH_OP_CAPABILITIES 51 /* u64 bounding, u64 permitted, u64 effective, u64 inheritable, u64 ambient */
 #define BERTH_OP_NO_NEW_PRIVS 52 /* - */
-#define BERTH_OP_SECCOMP 53    /* u32 seccomp flags, bytes: struct sock_filter[] */
+#define BERTH_OP_SECCOMP 53    /* u32 seccomp flags, bytes: struct sock_filter[]. With NEW_LISTENER it waits until
+                                  SECCOMP_AGENT's listener has the descriptor: by write(2) and read(2), and no other call */
 #define BERTH_OP_CHDIR 54      /* u32 create (1: made with mode 0755 where it is missing), str path; the
                                   result is checked to lie inside the root */
 #define BERTH_OP_REAP 55       /* - ; a tiny PID 1 stays, forwards signals and reaps; the rest goes on in its child */
@@ -193,6 +217,10 @@
 #define BERTH_OP_PROC 61       /* u32 slot of a detached procfs: where SYSCTL writes, in place of one of the init's own */
 #define BERTH_OP_LABEL 62      /* u32 slot of a CHILD_LABEL, str text: written there. The host's file, because /proc may be
                                   anything in a container */
+#define BERTH_OP_SCHEDULER 65  /* u32 policy, u64 flags, i32 nice as u32, u32 priority, u64 runtime, u64 deadline, u64 period:
+                                  sched_setattr(2) */
+#define BERTH_OP_IO_PRIORITY 66 /* u32 class, u32 priority: ioprio_set(2) */
+#define BERTH_OP_PERSONALITY 67 /* u32: personality(2) */
 #define BERTH_OP_HOLD_UNTIL 72 /* u32 slot of a LISTEN: where START_HOLD waits for a RELEASE; the connection then
                                   gets an ERROR, or its end by exec */
 #define BERTH_OP_COPY_OUT 74   /* u32 copy flags, u64 bytes max, u32 entries max, str path, str name: last, in place of EXEC
@@ -200,11 +228,18 @@
                                   what it leads to; a line on stderr and exit code 1 say what failed */
 #define BERTH_OP_COPY_IN 75    /* the fields of COPY_OUT: the archive of stdin is put to the path, under `name` where that
                                   is a directory */
+#define BERTH_OP_DIAL 78       /* u32 relay (0: ends with code 0 once it is connected), u32 port, str IPv4 address: last, in place
+                                  of EXEC in a program that joins. What stdin brings goes to a TCP connection, and what
+                                  that answers to stdout; a line on stderr and exit code 1 say what failed */
 #define BERTH_OP_FIND 73       /* the fields of EXEC: fails as EXEC would where the program is missing */
 
 #define BERTH_OP_PACK 76       /* u32 slot of a directory, u32 pack flags, u32 first id, u64 bytes max, u32 entries max, str path of
                                   a stream socket that somebody listens on: the tree goes there as a tar archive. Its
                                   owners are counted from the first id. In a RUN */
+
+#define BERTH_OP_REPLACE_MOUNT 79 /* u32 slot, u32 slot of the host's /proc, str path: takes the place of the mount that the path leads
+                                  to, in one step. Kernels before 6.5 leave the other one under it */
+#define BERTH_OP_END 80        /* - ; last, in place of EXEC in a program that joins: exit code 0 */
 
 #define BERTH_OP_DRESS 77      /* u32 slot of a directory, u32 slot of another, which gets its owner, mode, times and attributes */
 

@@ -5,6 +5,7 @@
 
 #include "channel.h"
 #include "kernel-abi.h"
+#include "launcher.h"
 #include "supervisor-state.h"
 
 static bool subscribe(struct supervisor *supervisor, struct client *client, bool is_attach, uint32_t flags) {
@@ -24,12 +25,13 @@ static void answer(struct supervisor *supervisor, struct client *client, int err
 }
 
 static void serve_status(struct supervisor *supervisor, struct client *client) {
-  uint8_t bytes[32];
+  uint8_t bytes[64];
   struct wire_writer body = wire_writer_of(bytes, sizeof bytes);
   wire_put_u32(&body, supervisor->state);
   wire_put_u32(&body, (uint32_t)supervisor->pid);
   wire_put_u64(&body, supervisor->start_time);
   wire_put_u32(&body, (uint32_t)getpid());
+  wire_put_string(&body, BERTH_HELPER_VERSION);
   client_send(supervisor, client, client->inbox.header.id, BERTH_MSG_STATE, &body);
   if (supervisor->state == CONTAINER_ENDED) {
     client_send_exit(supervisor, client, client->inbox.header.id, &supervisor->exit);

@@ -92,6 +92,8 @@ struct supervisor {
   uint32_t release_id;
 
   int console_socket;      /* who gets the terminal; -1: nobody else */
+  int seccomp_agent;       /* who gets the listener of the filter; -1: nobody */
+  struct wire_reader agent_state;
   int stdin_fd;
   int terminal;
   struct stream streams[2];

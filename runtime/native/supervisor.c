@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/keyctl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -25,6 +26,9 @@
 static int detach(struct program *program, uint32_t flags, int report_fd) {
   static const int ignored[] = {SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGPIPE, SIGUSR1, SIGUSR2};
   setsid();
+  /* What was started by somebody's session could use the keys of that: each supervisor has a session without any, and
+   * so has its container where that gets no keyring of its own. */
+  syscall(SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, NULL);
   umask(0);
   prctl(PR_SET_NAME, "berth-super");
   signal(SIGCHLD, SIG_DFL);
@@ -72,6 +76,12 @@ static int open_stdio(struct supervisor *supervisor, struct program *program, ui
   return error;
 }
 
+static int fails(struct failure *failure, int error, const char *object) {
+  *failure = (struct failure){.stage = BERTH_STAGE_SUPERVISOR, .error = -error};
+  snprintf(failure->object, sizeof failure->object, "%s", object);
+  return error;
+}
+
 /* Done while the init is busy with its mounts. */
 static int open_files(struct supervisor *supervisor, const struct start_request *request, struct failure *failure) {
   const char *path = request->exit_path;
@@ -85,9 +95,7 @@ static int open_files(struct supervisor *supervisor, const struct start_request 
     error = open_socket(supervisor, path);
   }
   if (error == 0) return 0;
-  *failure = (struct failure){.stage = BERTH_STAGE_SUPERVISOR, .error = -error};
-  snprintf(failure->object, sizeof failure->object, "%s", path);
-  return error;
+  return fails(failure, error, path);
 }
 
 static int ended_early(struct failure *failure) {
@@ -95,6 +103,33 @@ static int ended_early(struct failure *failure) {
   snprintf(failure->object, sizeof failure->object, "container");
   snprintf(failure->detail, sizeof failure->detail, "its first process ended while it was set up");
   return -ECHILD;
+}
+
+/* Whoever asked for the terminal gets it, else it is the supervisor's. */
+static int take_terminal(struct supervisor *supervisor, int master) {
+  if (supervisor->console_socket >= 0) {
+    int error = handoff_terminal(supervisor->console_socket, master);
+    close(master);
+    drop_fd(&supervisor->console_socket);
+    return error;
+  }
+  if (supervisor->terminal >= 0) {
+    close(master);
+    return 0;
+  }
+  set_nonblocking(master);
+  supervisor->terminal = supervisor->streams[0].fd = master;
+  return 0;
+}
+
+/* The child is under its filter already: what it calls from now on is the agent's to answer. */
+static int give_listener(struct supervisor *supervisor, int number) {
+  OWNED_FD listener = sys_pidfd_getfd(supervisor->pidfd, number);
+  if (listener < 0) return -errno;
+  if (supervisor->seccomp_agent < 0) return -EDESTADDRREQ;
+  int error = handoff_listener(supervisor->seccomp_agent, supervisor->agent_state, supervisor->pid, listener);
+  drop_fd(&supervisor->seccomp_agent);
+  return error < 0 ? error : channel_send_kind(supervisor->channel, CHANNEL_NOTIFY);
 }
 
 /* Until the child has become the payload, is held, or has failed. */
@@ -112,18 +147,13 @@ static int wait_for_child(struct supervisor *supervisor, struct failure *failure
       set_nonblocking(supervisor->channel);
       return 0;
     }
-    if (message.kind == CHANNEL_TERMINAL && message.fd_count == 1 && supervisor->console_socket >= 0) {
-      int error = handoff_terminal(supervisor->console_socket, message.fds[0]);
-      close(message.fds[0]);
-      drop_fd(&supervisor->console_socket);
-      if (error == 0) continue;
-      *failure = (struct failure){.stage = BERTH_STAGE_SUPERVISOR, .error = -error, .object = "console socket"};
-      return error;
+    if (message.kind == CHANNEL_TERMINAL && message.fd_count == 1) {
+      int error = take_terminal(supervisor, message.fds[0]);
+      if (error < 0) return fails(failure, error, "console socket");
     }
-    if (message.kind == CHANNEL_TERMINAL && message.fd_count == 1 && supervisor->terminal < 0) {
-      set_nonblocking(message.fds[0]);
-      supervisor->terminal = message.fds[0];
-      supervisor->streams[0].fd = message.fds[0];
+    if (message.kind == CHANNEL_LISTENER) {
+      int error = give_listener(supervisor, message.body.number);
+      if (error < 0) return fails(failure, error, "seccomp agent");
     }
   }
   if (!supervisor->is_ready) return ended_early(failure);
@@ -142,6 +172,8 @@ static int place_container(struct supervisor *supervisor, struct start_request *
   program_release(program);
   inherit_drop(program);
   supervisor->console_socket = program->console_socket;
+  supervisor->seccomp_agent = program->seccomp_agent;
+  supervisor->agent_state = program->agent_state;
   supervisor->pid = program->child;
   supervisor->pidfd = program->child_pidfd;
   supervisor->channel = program->channel;
@@ -176,7 +208,7 @@ static void report_started(const struct supervisor *supervisor, uint32_t id, int
 
 static void initialize(struct supervisor *supervisor) {
   supervisor->pidfd = supervisor->channel = supervisor->stdin_fd = supervisor->terminal = -1;
-  supervisor->listener = supervisor->log.fd = supervisor->console_socket = -1;
+  supervisor->listener = supervisor->log.fd = supervisor->console_socket = supervisor->seccomp_agent = -1;
   supervisor->exit_place = supervisor->socket_place = supervisor->log.place = NO_PLACE;
   supervisor->streams[0] = (struct stream){.fd = -1, .number = 1};
   supervisor->streams[1] = (struct stream){.fd = -1, .number = 2};

@@ -52,6 +52,7 @@ static ssize_t fill(struct tar_reader *reader) {
   do got = read(reader->fd, reader->buffer + reader->end, BUFFER_BYTES - reader->end);
   while (got < 0 && errno == EINTR);
   if (got < 0) return fail(reader, errno, "cannot read the archive");
+  if (reader->hash != NULL) sha256_add(reader->hash, reader->buffer + reader->end, (size_t)got);
   reader->end += (size_t)got;
   reader->bytes_taken += (uint64_t)got;
   if (reader->bytes_taken > reader->bytes_max)

@@ -6,6 +6,7 @@
 
 #include <limits.h>
 
+#include "sha256.h"
 #include "tar-pax.h"
 
 #define TAR_BLOCK_BYTES 512
@@ -62,6 +63,7 @@ struct tar_reader {
   uint64_t span_done;
   uint64_t stored_left; /* bytes of the current entry still in the stream */
   size_t padding;
+  struct sha256 *hash; /* of all that is read; may be NULL */
   struct failure *failure;
 };
 

@@ -17,13 +17,14 @@
 #include <unistd.h>
 
 #include "cleanup.h"
+#include "layer-stream.h"
 #include "layer-writer.h"
 #include "protocol.h"
 #include "wire.h"
 
 #define CONNECT_TIMEOUT_MS 60000
 #define LINGER_TIMEOUT_MS 5000
-#define UNPACKED_FIXED_BYTES 64
+#define UNPACKED_FIXED_BYTES 160
 
 static int fail(struct failure *failure, const char *object, const char *detail) {
   failure->error = errno;
@@ -96,19 +97,22 @@ static int drop_capabilities(void) {
 }
 
 /* The launcher's descriptors are no business of this process; stderr stays. */
-static int close_all_but(int one, int other) {
+static int close_all_but(const int kept[], size_t count) {
   OWNED_FD nothing = open("/dev/null", O_RDWR | O_CLOEXEC);
-  unsigned int low = (unsigned int)(one < other ? one : other);
-  unsigned int high = (unsigned int)(one < other ? other : one);
   if (nothing < 0 || dup2(nothing, STDIN_FILENO) < 0 || dup2(nothing, STDOUT_FILENO) < 0) return -1;
-  steal_fd(&nothing);
-  if (low > 3 && close_range(3, low - 1, 0) < 0) return -1;
-  if (high > low + 1 && close_range(low + 1, high - 1, 0) < 0) return -1;
-  return close_range(high + 1, ~0u, 0);
+  drop_fd(&nothing);
+  for (unsigned from = STDERR_FILENO + 1;;) {
+    unsigned next = ~0u;
+    for (size_t i = 0; i < count; i++)
+      if (kept[i] >= (int)from && (unsigned)kept[i] < next) next = (unsigned)kept[i];
+    if (next == ~0u) return close_range(from, ~0u, 0);
+    if (next > from && close_range(from, next - 1, 0) < 0) return -1;
+    from = next + 1;
+  }
 }
 
 static int send_unpacked(int client, uint32_t id, const struct layer_result *result,
-                         const struct name_set *implied) {
+                         const struct layer_origin *origin, const struct name_set *implied) {
   size_t capacity = UNPACKED_FIXED_BYTES + implied->bytes;
   uint8_t *body = malloc(capacity);
   if (body == NULL) return -ENOMEM;
@@ -116,6 +120,9 @@ static int send_unpacked(int client, uint32_t id, const struct layer_result *res
   wire_put_u64(&writer, result->content_bytes);
   wire_put_u32(&writer, result->entries);
   wire_put_u64(&writer, result->archive_bytes);
+  wire_put_bytes(&writer, result->digest, sizeof result->digest);
+  wire_put_u64(&writer, origin->bytes);
+  wire_put_bytes(&writer, origin->digest, sizeof origin->digest);
   wire_put_u32(&writer, (uint32_t)implied->count);
   for (size_t i = 0; i < implied->capacity; i++)
     if (implied->slots[i] != NULL) wire_put_string(&writer, implied->slots[i]);
@@ -124,19 +131,51 @@ static int send_unpacked(int client, uint32_t id, const struct layer_result *res
   return error;
 }
 
-static int unpack(int client, int *root, const struct unpack_request *request, struct failure *failure) {
+/* What is open while a layer is made. */
+struct work {
+  int root;
+  int kept; /* -1: nothing is kept */
+  int listener;
+};
+
+/* An archive that ends too early did so because of who brings it, who knows more. */
+static int write_layer(struct layer_tree *tree, const struct layer_limits *limits, const struct layer_source *source,
+                       struct layer_result *result, struct layer_origin *origin) {
+  struct layer_stream stream;
+  if (layer_stream_open(&stream, source, tree->failure) < 0) return -1;
+  int done = layer_write(tree, stream.archive, limits, result);
+  if (done == 0) {
+    done = layer_stream_end(&stream, origin, tree->failure);
+  } else if (tree->failure->error == ENODATA) {
+    struct failure earlier = {0};
+    if (layer_stream_end(&stream, origin, &earlier) < 0) {
+      tree->failure->error = earlier.error;
+      memcpy(tree->failure->detail, earlier.detail, sizeof earlier.detail);
+    }
+  }
+  layer_stream_close(&stream);
+  return done;
+}
+
+static int unpack(int client, struct work *work, const struct unpack_request *request, struct failure *failure) {
   static struct layer_tree tree;
   struct layer_limits limits = {.id_base = request->id_base,
                                 .bytes_max = request->bytes_max,
                                 .entries_max = request->entries_max};
+  struct layer_source source = {.sender = client,
+                                .kept = work->kept,
+                                .encoding = request->encoding,
+                                .dense_from = request->dense_from,
+                                .ratio_max = request->ratio_max};
   struct layer_result result;
+  struct layer_origin origin;
   size_t implied_bytes_max = BERTH_MESSAGE_BYTES_MAX - UNPACKED_FIXED_BYTES;
-  int done = layer_tree_open(&tree, steal_fd(root), request->id_base, implied_bytes_max, failure);
-  if (done == 0) done = layer_write(&tree, client, &limits, &result);
+  int done = layer_tree_open(&tree, steal_fd(&work->root), request->id_base, implied_bytes_max, failure);
+  if (done == 0) done = write_layer(&tree, &limits, &source, &result, &origin);
   /* The store renames the layer into place next: its content has to be on the disk before its name is. */
   if (done == 0 && syncfs(tree.levels[0].fd) < 0)
     done = fail(failure, request->destination, "cannot write the layer to the disk");
-  if (done == 0 && send_unpacked(client, request->request_id, &result, &tree.implied) < 0)
+  if (done == 0 && send_unpacked(client, request->request_id, &result, &origin, &tree.implied) < 0)
     done = fail(failure, request->destination, "cannot answer");
   layer_tree_close(&tree);
   return done;
@@ -150,45 +189,51 @@ static void linger(int client) {
   while (wait_until(client, deadline) > 0 && read(client, nowhere, sizeof nowhere) > 0) continue;
 }
 
-static int prepare(const struct unpack_request *request, int *root, struct failure *failure) {
-  int flags = O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC;
-  *root = open(request->destination, flags);
-  if (*root < 0) return fail(failure, request->destination, "cannot open the destination");
-  int listener = listen_at(request->socket_path, failure);
-  if (listener < 0) return -1;
-  if (drop_capabilities() == 0) return listener;
+static int prepare(const struct unpack_request *request, struct work *work, struct failure *failure) {
+  work->root = open(request->destination, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+  if (work->root < 0) return fail(failure, request->destination, "cannot open the destination");
+  if (request->kept_path[0] != 0) {
+    work->kept = open(request->kept_path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+    if (work->kept < 0) return fail(failure, request->kept_path, "cannot make the file");
+  }
+  work->listener = listen_at(request->socket_path, failure);
+  if (work->listener < 0) return -1;
+  if (drop_capabilities() == 0) return 0;
   fail(failure, request->destination, "cannot give up capabilities");
   unlink(request->socket_path);
-  close(listener);
   return -1;
 }
 
-int unpack_serve(const struct unpack_request *request, int report_fd) {
+static int serve(struct work *work, const struct unpack_request *request, int report_fd) {
   struct failure failure = {.stage = BERTH_STAGE_UNPACK};
-  OWNED_FD root = -1;
-  signal(SIGPIPE, SIG_IGN);
-  umask(0);
-  OWNED_FD listener = prepare(request, &root, &failure);
-  if (listener < 0) {
+  if (prepare(request, work, &failure) < 0) {
     wire_send_failure(report_fd, request->request_id, &failure);
     close(report_fd);
     return 1;
   }
   wire_send(report_fd, request->request_id, BERTH_MSG_DONE, NULL, 0);
-  if (close_all_but(root, listener) < 0) {
+  if (close_all_but((const int[]){work->root, work->kept, work->listener}, 3) < 0) {
     unlink(request->socket_path);
     return 1;
   }
-  OWNED_FD client = accept_client(listener);
+  OWNED_FD client = accept_client(work->listener);
   unlink(request->socket_path);
-  drop_fd(&listener);
+  drop_fd(&work->listener);
   if (client < 0) return 1;
-  if (unpack(client, &root, request, &failure) == 0) {
-    linger(client);
-    return 0;
-  }
+  int done = unpack(client, work, request, &failure);
   failure.stage = BERTH_STAGE_UNPACK;
-  wire_send_failure(client, request->request_id, &failure);
+  if (done < 0) wire_send_failure(client, request->request_id, &failure);
   linger(client);
-  return 1;
+  return done == 0 ? 0 : 1;
+}
+
+int unpack_serve(const struct unpack_request *request, int report_fd) {
+  struct work work = {.root = -1, .kept = -1, .listener = -1};
+  signal(SIGPIPE, SIG_IGN);
+  umask(0);
+  int status = serve(&work, request, report_fd);
+  drop_fd(&work.root);
+  drop_fd(&work.kept);
+  drop_fd(&work.listener);
+  return status;
 }

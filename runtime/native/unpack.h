@@ -2,6 +2,7 @@
 #ifndef BERTH_UNPACK_H
 #define BERTH_UNPACK_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 struct unpack_request {
@@ -11,6 +12,10 @@ struct unpack_request {
   uint64_t bytes_max;      /* of file content, holes included */
   uint32_t entries_max;    /* inodes, implied directories included */
   uint32_t request_id;     /* echoed in every message */
+  uint32_t encoding;       /* BERTH_ENCODING_*: how the client sends the archive */
+  const char *kept_path;   /* what the client sends is also written there, into a new file; "": it is not kept */
+  uint64_t dense_from;     /* decoded bytes beyond which there must be no more than `ratio_max` for one encoded */
+  uint32_t ratio_max;
 };
 
 /* Runs in a child of the launcher, as host root. Gives up every privilege that unpacking does not need, listens

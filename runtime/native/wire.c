@@ -9,7 +9,8 @@
 
 struct wire_reader wire_reader_of(const void *bytes, size_t length) {
   const uint8_t *start = bytes;
-  return (struct wire_reader){.at = start, .end = start + length, .broken = false};
+  /* Where there is nothing, there may be no address to add to. */
+  return (struct wire_reader){.at = start, .end = length == 0 ? start : start + length, .broken = false};
 }
 
 /* NULL once a field does not fit. */

@@ -1,3 +1,4 @@
+import { randomInt } from "node:crypto";
 import type { NetworkAttachment } from "../container-spec.ts";
 import { type ContainerInterface, containerInterface } from "./attachment.ts";
 import { gatewayOf } from "./bridges.ts";
@@ -7,6 +8,8 @@ import { formatAddress, formatSubnet, lastAddress, parseAddress, parseSubnet } f
 import { hostInterfaceIndex, hostInterfaceName } from "./network-names.ts";
 import type { NetworkStore, StoredLease, StoredNetwork } from "./network-store.ts";
 import type { NamedElement } from "./published-ports.ts";
+
+const attemptsMax = 2 ** 32;
 
 /** The container's part in its networks, by the network's name. */
 export type ContainerLeases = {
@@ -57,6 +60,24 @@ export class AddressLeases {
     this.#store.putLease(lease);
     this.#pending.add.push(pinElement(lease));
     return lease.address;
+  }
+
+  /**
+   * Gives the container's next run other interfaces on the host: those of its last one are there until the kernel has
+   * taken down the network namespace. Returns the leases as they were.
+   */
+  moveInterfaces(containerId: string): readonly StoredLease[] {
+    const before = this.#store.leasesOf(containerId);
+    for (const lease of before) {
+      // By chance: what is left of earlier runs is written down nowhere.
+      const attempt = randomInt(attemptsMax);
+      const all = this.#store.leases();
+      const moved = { ...lease, hostInterface: freeName(this.#instance, lease, all, attempt) };
+      this.#store.moveLease(moved);
+      this.#pending.remove.push(pinElement(lease));
+      this.#pending.add.push(pinElement(moved));
+    }
+    return before;
   }
 
   release(containerId: string): void {
@@ -159,10 +180,11 @@ function freeName(
   instance: string,
   container: { readonly containerId: string; readonly network: string },
   leases: readonly StoredLease[],
+  firstAttempt = 0,
 ): string {
   const names = new Set(leases.map((lease) => lease.hostInterface));
   const indexes = new Set(leases.map((lease) => hostInterfaceIndex(lease.hostInterface)));
-  for (let attempt = 0; ; attempt += 1) {
+  for (let attempt = firstAttempt; ; attempt += 1) {
     const name = hostInterfaceName(instance, container, attempt);
     if (!names.has(name) && !indexes.has(hostInterfaceIndex(name))) return name;
   }

@@ -8,6 +8,7 @@ import {
   attachToBridge,
   createBridge,
   deleteLink,
+  deleteStation,
   dumpAddresses,
   dumpLinks,
   setLinkUp,
@@ -30,6 +31,8 @@ export type BridgesOptions = {
 type Setting = { readonly path: string; readonly value: string };
 
 const enodev = 19;
+/** The bridge had not learnt it; the port is gone, or was taken from its bridge. */
+const stationUnknown: ReadonlySet<number | undefined> = new Set([2, enodev, 22, 95]);
 const forwardingPath = "/proc/sys/net/ipv4/ip_forward";
 const forwardingFact = "ip_forward";
 
@@ -105,6 +108,15 @@ export class Bridges {
     }
   }
 
+  /** Frames to this hardware address go to all ports, until one is heard of again. Idempotent. */
+  async forgetStation(portIndex: number, mac: string): Promise<void> {
+    try {
+      await this.#send((writer) => deleteStation(writer, { portIndex, mac }));
+    } catch (error) {
+      if (!stationUnknown.has(errnoOf(error))) throw error;
+    }
+  }
+
   /**
    * Removes the instance's bridges that are not among these; with none to keep, all of its links. A container's
    * port whose bridge is gone is kept for `ensure` to take back. Idempotent.
@@ -175,9 +187,9 @@ export class Bridges {
     const links = readLinks(await this.#ask(dumpLinks("veth")));
     await this.#send((writer) => {
       for (const link of links) {
-        if (!wanted.has(link.name) || link.master === bridgeIndex) continue;
-        attachToBridge(writer, { name: link.name, bridgeIndex });
-        setLinkUp(writer, link.index);
+        if (!wanted.has(link.name)) continue;
+        if (link.master !== bridgeIndex) attachToBridge(writer, { name: link.name, bridgeIndex });
+        if (link.master !== bridgeIndex || !link.up) setLinkUp(writer, link.index);
       }
     });
   }

@@ -5,14 +5,18 @@ import { bindingName, type PortRoute, readPortElement } from "./published-ports.
 import type { SetName } from "./ruleset.ts";
 
 /** Says what `FirewallState` found in the words of the runtime's face. */
-export function firewallDrift(instance: string, state: FirewallState): KernelDrift[] {
+export function firewallDrift(
+  instance: string,
+  state: FirewallState,
+  published: ReadonlyMap<string, { readonly containerId: string }>,
+): KernelDrift[] {
   if (!state.intact) {
     const [from, to] = ["absent or changed", "as made"];
     return [{ kind: "table-missing", target: instance, field: "rules", from, to }];
   }
   return state.differences.flatMap((difference) =>
     difference.set === "published" || difference.set === "published_any"
-      ? portDrift(difference)
+      ? portDrift(difference, published)
       : setDrift(instance, difference),
   );
 }
@@ -23,11 +27,15 @@ function setDrift(instance: string, { set, missing, foreign }: SetDifference): K
 }
 
 /** An element with another destination is foreign, not missing. */
-function portDrift({ set, missing, foreign }: SetDifference): KernelDrift[] {
+function portDrift(
+  { set, missing, foreign }: SetDifference,
+  published: ReadonlyMap<string, { readonly containerId: string }>,
+): KernelDrift[] {
   const found = destinations(set, foreign);
   const wanted = destinations(set, missing);
   return [...new Set([...found.keys(), ...wanted.keys()])].map((target) => ({
     kind: found.has(target) ? "port-foreign" : "port-missing",
+    ...containerOf(published.get(target)),
     target,
     field: "destination",
     from: found.get(target) ?? "",
@@ -47,4 +55,8 @@ function destinations(set: SetName, elements: readonly SetElement[]): ReadonlyMa
 
 function destination(route: PortRoute): string {
   return `${route.address}:${route.containerPort}`;
+}
+
+function containerOf(port: { readonly containerId: string } | undefined) {
+  return port === undefined ? {} : { container: port.containerId };
 }

@@ -2,17 +2,19 @@
 export type HostNames = { readonly address: string; readonly names: readonly string[] };
 
 /**
- * The text of a container's /etc/hosts (hosts(5)): loopback, its own names, then its peers. A name that several
- * replicas share stands on the line of each, so that resolvers return all of their addresses.
+ * The text of a container's /etc/hosts (hosts(5)): loopback, its own names, then the lines of its peers in order. A
+ * name that several replicas share stands on the line of each, so that resolvers return all of their addresses.
  */
 export function hostsFile(options: {
   readonly hostname: string;
   readonly own: readonly HostNames[];
-  readonly peers: readonly HostNames[];
+  /** Each made by `hostsLine`: hundreds of containers share them. */
+  readonly peers: readonly string[];
 }): string {
-  const own = options.own.map(({ address, names }) => line(address, [options.hostname, ...names]));
-  const peers = options.peers.map(({ address, names }) => line(address, names));
-  return `${[...loopback, ...own, ...peers.sort()].filter((text) => text !== "").join("\n")}\n`;
+  const own = options.own.map(({ address, names }) =>
+    hostsLine(address, [options.hostname, ...names]),
+  );
+  return `${[...loopback, ...own, ...options.peers].filter((text) => text !== "").join("\n")}\n`;
 }
 
 const loopback = [
@@ -24,8 +26,8 @@ const loopback = [
   "ff02::2\tip6-allrouters",
 ];
 
-/** What is not a name is left out: a space or a newline would make other names of it. */
-function line(address: string, names: readonly string[]): string {
+/** One line, empty without a name. What is not a name is left out: a space or a newline would make other names of it. */
+export function hostsLine(address: string, names: readonly string[]): string {
   const usable = [...new Set(names)].filter((name) => /^[A-Za-z0-9_][A-Za-z0-9._-]*$/.test(name));
   return usable.length === 0 ? "" : `${address}\t${usable.join(" ")}`;
 }

@@ -95,6 +95,16 @@ export class NetworkStore {
     this.#keepLease(lease);
   }
 
+  /** Another interface on the host for a lease. */
+  moveLease(lease: StoredLease): void {
+    this.#state
+      .prepare(
+        "UPDATE runtime_network_lease SET host_interface = ? WHERE container_id = ? AND network = ?",
+      )
+      .run(lease.hostInterface, lease.containerId, lease.network);
+    this.#keepLease(lease);
+  }
+
   deleteLeases(containerId: string): void {
     this.#state
       .prepare("DELETE FROM runtime_network_lease WHERE container_id = ?")

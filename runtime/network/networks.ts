@@ -5,6 +5,7 @@ import { type Attachment, composeAttachment } from "./attachment.ts";
 import type { Bridges } from "./bridges.ts";
 import { type Firewall, isClean } from "./firewall.ts";
 import { firewallDrift } from "./firewall-drift.ts";
+import { LeftInterfaces } from "./left-interfaces.ts";
 import { linkGroup } from "./network-names.ts";
 import {
   type NetworksOptions,
@@ -45,6 +46,7 @@ export class Networks {
   readonly #bridges: Bridges;
   readonly #firewall: Firewall;
   readonly #leases: AddressLeases;
+  readonly #left: LeftInterfaces;
   readonly #ports: PortPublisher;
   #last: Promise<unknown> = Promise.resolve();
   /** Containers that may have left an interface behind: those with a lease when this process began, or attached. */
@@ -59,6 +61,7 @@ export class Networks {
     this.#bridges = parts.bridges;
     this.#firewall = parts.firewall;
     this.#leases = parts.leases;
+    this.#left = new LeftInterfaces({ bridges: parts.bridges, log: options.log });
     this.#ports = parts.ports;
     this.#attachedBefore = new Set(parts.store.leases().map(({ containerId }) => containerId));
   }
@@ -137,7 +140,7 @@ export class Networks {
 
   /**
    * What gives the container its interfaces at start; it must hold a lease in each of the networks, and `conflicts`
-   * must have resolved since its last run.
+   * must have been called since its last run.
    */
   attachment(containerId: string, attachments: readonly NetworkAttachment[]): Attachment {
     const interfaces = this.#leases.interfaces(
@@ -173,8 +176,8 @@ export class Networks {
   }
 
   /**
-   * Makes the way free for a start: the container's pins are in the kernel, and an interface that its last run left
-   * behind is gone. Throws when another container or a process of the host has one of the bindings, and names it;
+   * Makes the way free for a start: what the last run left behind is out of the way at once, so that `attachment` can be
+   * asked meanwhile, and then the container's pins are in the kernel. Throws when another container or a process of the host has one of the bindings, and names it;
    * the bindings of the containers in `takeOver` do not count.
    */
   async conflicts(
@@ -182,7 +185,9 @@ export class Networks {
     bindings: readonly PortBinding[],
     options: { readonly takeOver?: readonly string[] } = {},
   ): Promise<void> {
+    // A namespace dies some time after its last process: after a quick restart the old pair is still there.
     const wasAttached = this.#attachedBefore.delete(containerId);
+    const left = wasAttached ? this.#leases.moveInterfaces(containerId) : [];
     const [[conflict]] = await Promise.all([
       findConflicts({
         bindings,
@@ -192,13 +197,9 @@ export class Networks {
         proc: this.#proc,
       }),
       this.#alone(() => this.#leases.flush()),
+      this.#left.leave(left),
     ]);
     if (conflict !== undefined) throw new Error(conflict.message);
-    // A namespace dies some time after its last process: after a quick restart the old pair may still be there.
-    if (!wasAttached) return;
-    for (const { hostInterface } of this.#store.leasesOf(containerId)) {
-      await this.#bridges.remove(hostInterface);
-    }
   }
 
   /** Compares inventory and kernel. Costs three messages when no nft ruleset of the host changed since. */
@@ -213,9 +214,9 @@ export class Networks {
         this.#bridges.observe(networks),
         this.#firewall.observe(),
       ]);
-      const drift = [...bridges, ...firewallDrift(this.#options.instance, state)];
+      const rules = firewallDrift(this.#options.instance, state, this.#store.ports());
       const publishedPorts = this.#ports.read(state.elements);
-      return { networks: networks.map(statusOf), publishedPorts, drift };
+      return { networks: networks.map(statusOf), publishedPorts, drift: [...bridges, ...rules] };
     });
   }
 

@@ -10,6 +10,7 @@ export const routeMessage = {
   getAddress: 22,
   newRoute: 24,
   getRoute: 26,
+  deleteNeighbour: 29,
 } as const;
 
 /** Attributes of links, linux/if_link.h. */
@@ -21,6 +22,7 @@ export const linkAttribute = {
   netNsPid: 19,
   afSpec: 26,
   group: 27,
+  extMask: 29,
   numTxQueues: 31,
   numRxQueues: 32,
 } as const;
@@ -29,7 +31,13 @@ export const linkInfoAttribute = { kind: 1, data: 2, slaveKind: 4, slaveData: 5 
 /** IFF_UP of linux/if.h. */
 export const linkUp = 1;
 
-const family = { unspecified: 0, ipv4: 2, ipv6: 10 } as const;
+/** RTEXT_FILTER_SKIP_STATS of linux/rtnetlink.h: they are half of what a link's answer has. */
+const skipStatistics = 1 << 3;
+
+const family = { unspecified: 0, ipv4: 2, bridge: 7, ipv6: 10 } as const;
+/** NDA_LLADDR and NTF_MASTER of linux/neighbour.h. */
+const neighbourAddress = 2;
+const neighbourOfMaster = 4;
 const bridgeStpState = 5;
 const bridgePortHairpin = 4;
 const vethPeer = 1;
@@ -140,6 +148,23 @@ export function deleteLink(writer: NetlinkWriter, name: string): void {
   );
 }
 
+/** Lets a bridge forget that a hardware address is behind this port of its. */
+export function deleteStation(
+  writer: NetlinkWriter,
+  options: { readonly portIndex: number; readonly mac: string },
+): void {
+  writer
+    .begin(routeMessage.deleteNeighbour, change)
+    .u8(family.bridge)
+    .u8(0)
+    .u16(0)
+    .u32(options.portIndex)
+    .u16(0)
+    .u8(neighbourOfMaster)
+    .u8(0)
+    .attributeBytes(neighbourAddress, macBytes(options.mac));
+}
+
 export function addAddress(
   writer: NetlinkWriter,
   options: { readonly index: number; readonly address: string; readonly prefixLength: number },
@@ -182,6 +207,7 @@ export function addDefaultRoute(
 export function dumpLinks(kind?: string): Buffer {
   const writer = new NetlinkWriter();
   linkHeader(writer.begin(routeMessage.getLink, messageFlag.request | messageFlag.dump));
+  writer.attributeU32(linkAttribute.extMask, skipStatistics);
   if (kind !== undefined) {
     writer.nested(linkAttribute.linkInfo, () =>
       writer.attributeString(linkInfoAttribute.kind, kind),

@@ -34,6 +34,9 @@ export function requireStatus(
 ): OciState["status"] {
   const status = statusOf(record, directory);
   if (expected.includes(status)) return status;
+  if (status === "paused") {
+    throw new Error(`cannot ${verb} a paused container: resume ${record.id} first`);
+  }
   const words = expected.includes("running") && status === "stopped" ? "not running" : status;
   throw new Error(
     `cannot ${verb} ${record.id}: the container is ${words}${status === "stopped" ? " (stopped)" : ""}, ${expected.join(" or ")} is expected`,

@@ -4,13 +4,14 @@ import { type CgroupHost, detectCgroups } from "../cgroups/cgroup-host.ts";
 import { isFrozen } from "../cgroups/container-cgroup.ts";
 import { helperPath } from "../helper/helper-path.ts";
 import { cgroupPath, cgroupPids, dirsOf, makeCgroup, removeCgroup } from "./cgroup-path.ts";
-import { type HookPlans, planHooks } from "./hooks.ts";
+import { type HookPlans, type OciState, planHooks } from "./hooks.ts";
 import { launch } from "./launch.ts";
 import { OciConfig, type OciProcess } from "./oci-config.ts";
 import { writeDeviceRules } from "./oci-devices.ts";
 import { type OciPlan, planOci } from "./oci-plan.ts";
 import { compileOciContainer } from "./oci-program.ts";
 import { resourceWrites } from "./oci-resources.ts";
+import { planSeccompAgent, type SeccompAgent } from "./oci-seccomp.ts";
 import { countPreserved, listenEnvironment } from "./preserved-descriptors.ts";
 import { readJson } from "./read-json.ts";
 import { type OciRecord, StateDirectory } from "./state-directory.ts";
@@ -68,19 +69,23 @@ export async function createContainer(
     path,
     sharesCgroup,
   });
+  const state: OciState = {
+    ociVersion: record.ociVersion,
+    id: record.id,
+    status: "creating",
+    pid: 0,
+    bundle,
+    ...(config.annotations == null ? {} : { annotations: config.annotations }),
+  };
+  const { seccomp } = config.linux;
+  const agent = seccomp == null ? undefined : planSeccompAgent(seccomp, state);
   directory.make(configFile);
   const supervisorDir = stays ? mkdtempSync("/run/berth-oci-") : undefined;
   try {
     directory.write(record);
     prepareCgroup(config, host, path);
-    const hooks = planHooks(config, {
-      ociVersion: record.ociVersion,
-      id: record.id,
-      status: "creating",
-      bundle,
-      ...(config.annotations == null ? {} : { annotations: config.annotations }),
-    });
-    const started = await launchInit(request, directory, { made, hooks, supervisorDir });
+    const hooks = planHooks(config, state);
+    const started = await launchInit(request, directory, { made, hooks, agent, supervisorDir });
     const full: OciRecord = { ...record, process: started };
     directory.write(full);
     if (request.pidFile !== undefined) writeFileSync(request.pidFile, `${started.pid}`);
@@ -190,10 +195,11 @@ function launchInit(
   parts: {
     readonly made: OciPlan;
     readonly hooks: HookPlans;
+    readonly agent: SeccompAgent | undefined;
     readonly supervisorDir: string | undefined;
   },
 ) {
-  const { made, hooks, supervisorDir } = parts;
+  const { made, hooks, agent, supervisorDir } = parts;
   const stays = supervisorDir !== undefined;
   // Who joins the terminal must be there before anything is written to it.
   const joins =
@@ -203,6 +209,7 @@ function launchInit(
     ...(request.consoleSocket === undefined
       ? {}
       : { consoleSocket: resolve(request.consoleSocket) }),
+    seccompAgent: agent,
     holds: joins,
   });
   return launch({

@@ -3,12 +3,13 @@ import { resolve } from "node:path";
 import { helperPath } from "../helper/helper-path.ts";
 import type { ProcessIdentity } from "../helper/launcher.ts";
 import { namespaceFlag } from "../program/kernel-flags.ts";
-import { requireStatus } from "./container-status.ts";
+import { requireStatus, stateOf } from "./container-status.ts";
 import { execCgroup } from "./exec-cgroup.ts";
 import { launch } from "./launch.ts";
 import { OciConfig, type OciProcess } from "./oci-config.ts";
 import { planProcess } from "./oci-process.ts";
 import { compileOciExec } from "./oci-program.ts";
+import { planSeccompAgent } from "./oci-seccomp.ts";
 import { countPreserved } from "./preserved-descriptors.ts";
 import { readJson } from "./read-json.ts";
 import type { StateDirectory } from "./state-directory.ts";
@@ -41,15 +42,17 @@ export async function execInOciContainer(
 ): Promise<Executed> {
   const record = directory.read();
   const paused = request.ignorePaused ? (["paused"] as const) : [];
-  requireStatus(record, directory, ["running", "created", ...paused], "exec in");
+  const status = requireStatus(record, directory, ["running", "created", ...paused], "exec in");
   const config = readJson(directory.configFile, OciConfig, "the configuration");
   if (config.process == null || record.process === undefined) {
     throw new Error(`cannot exec in ${record.id}: the container has no process`);
   }
   const joins = namespacesOf(record.process.pid);
-  const plan = planProcess(request.process(config.process), config.linux.seccomp, {
+  const plan = planProcess(request.process(config.process), config.linux, {
     ownUserNamespace: (joins & namespaceFlag.user) !== 0,
   });
+  const { seccomp } = config.linux;
+  const agent = seccomp == null ? undefined : planSeccompAgent(seccomp, stateOf(record, status));
   const staysHere = !request.detach && request.consoleSocket === undefined;
   if (plan.terminal !== undefined && !staysHere && request.consoleSocket === undefined) {
     throw new Error(
@@ -71,6 +74,7 @@ export async function execInOciContainer(
         },
         {
           holds,
+          seccompAgent: agent,
           ...(request.consoleSocket === undefined
             ? {}
             : { consoleSocket: resolve(request.consoleSocket) }),

@@ -2,7 +2,8 @@ import { readFileSync, rmSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { ProcessIdentity } from "../helper/launcher.ts";
 import { isAlive } from "../helper/process-identity.ts";
-import { attachToContainer, SupervisorClient } from "../helper/supervisor-client.ts";
+import { SupervisorClient } from "../helper/supervisor-client.ts";
+import { attachToContainer } from "../helper/supervisor-session.ts";
 
 /** Signals that somebody sends to this process and means for the one in the container. */
 const forwarded = ["SIGHUP", "SIGINT", "SIGQUIT", "SIGTERM", "SIGUSR1", "SIGUSR2"] as const;
@@ -37,7 +38,7 @@ export async function joinTerminal(
   onRunning: () => void = () => {},
 ): Promise<number> {
   const { stdin, stdout } = globalThis.process;
-  const session = await attachToContainer(`${supervisorDir}/s`, { stdin: true });
+  const session = await attachToContainer({ socketPath: `${supervisorDir}/s` }, { stdin: true });
   const resize = () => session.resize({ rows: stdout.rows ?? 24, columns: stdout.columns ?? 80 });
   if (stdin.isTTY) stdin.setRawMode(true);
   stdin.pipe(session.stdin);

@@ -33,16 +33,17 @@ export type HookPlans = {
 
 /** Hooks that are run while a container is made. `prestart` is the old name of `createRuntime`. */
 export function planHooks(config: OciConfig, state: OciState): HookPlans {
-  const plan = (hooks: readonly OciHook[] | null | undefined, status: OciState["status"]) =>
+  const plan = (
+    hooks: readonly OciHook[] | null | undefined,
+    status: OciState["status"],
+    environment = inherited(),
+  ) =>
     (hooks ?? []).map((hook): HookPlan => {
-      const [beforePid = "", afterPid = ""] = JSON.stringify({ ...state, status, pid: 0 }).split(
-        /(?<="pid":)0(?=[,}])/,
-        2,
-      );
+      const [beforePid = "", afterPid = ""] = around({ ...state, status, pid: 0 });
       return {
         path: hook.path,
         argv: argumentsOf(hook),
-        environment: hook.env ?? inherited(),
+        environment: hook.env ?? environment,
         timeoutMs: (hook.timeout ?? 0) * 1000,
         beforePid,
         afterPid,
@@ -55,8 +56,14 @@ export function planHooks(config: OciConfig, state: OciState): HookPlans {
       ...plan(hooks?.createRuntime, "creating"),
     ],
     createContainer: plan(hooks?.createContainer, "creating"),
-    startContainer: plan(hooks?.startContainer, "created"),
+    // In the container nothing of the caller's is known.
+    startContainer: plan(hooks?.startContainer, "created", config.process?.env ?? []),
   };
+}
+
+/** A JSON text, cut wherever a field `pid` is 0, and without that 0. */
+export function around(value: unknown): readonly string[] {
+  return JSON.stringify(value).split(/(?<="pid":)0(?=[,}])/);
 }
 
 /** Runs a hook of the runtime's namespaces. Throws when it fails. */
@@ -83,7 +90,7 @@ function argumentsOf(hook: OciHook): readonly string[] {
   return hook.args == null || hook.args.length === 0 ? [hook.path] : hook.args;
 }
 
-/** A hook that names no environment gets the caller's, as other runtimes have it. */
+/** A hook of the host's that names no environment gets the caller's, as other runtimes have it. */
 function inherited(): readonly string[] {
   return Object.entries(process.env).map(([name, value]) => `${name}=${value}`);
 }

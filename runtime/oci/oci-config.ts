@@ -31,6 +31,36 @@ const Capabilities = z.object({
   ambient: Strings.nullish(),
 });
 
+const Scheduler = z.object({
+  policy: z.enum([
+    "SCHED_OTHER",
+    "SCHED_FIFO",
+    "SCHED_RR",
+    "SCHED_BATCH",
+    "SCHED_ISO",
+    "SCHED_IDLE",
+    "SCHED_DEADLINE",
+  ]),
+  nice: z.int().min(-20).max(19).nullish(),
+  priority: z.int().min(0).max(99).nullish(),
+  flags: z
+    .array(
+      z.enum([
+        "SCHED_FLAG_RESET_ON_FORK",
+        "SCHED_FLAG_RECLAIM",
+        "SCHED_FLAG_DL_OVERRUN",
+        "SCHED_FLAG_KEEP_POLICY",
+        "SCHED_FLAG_KEEP_PARAMS",
+        "SCHED_FLAG_UTIL_CLAMP_MIN",
+        "SCHED_FLAG_UTIL_CLAMP_MAX",
+      ]),
+    )
+    .nullish(),
+  runtime: Word.nullish(),
+  deadline: Word.nullish(),
+  period: Word.nullish(),
+});
+
 /** `process`, which `exec --process` reads, too. */
 export const OciProcess = z.object({
   terminal: z.boolean().nullish(),
@@ -51,6 +81,13 @@ export const OciProcess = z.object({
   noNewPrivileges: z.boolean().nullish(),
   apparmorProfile: z.string().nullish(),
   selinuxLabel: z.string().nullish(),
+  scheduler: Scheduler.nullish(),
+  ioPriority: z
+    .object({
+      class: z.enum(["IOPRIO_CLASS_RT", "IOPRIO_CLASS_BE", "IOPRIO_CLASS_IDLE"]),
+      priority: z.int().min(0).max(7).nullish(),
+    })
+    .nullish(),
   oomScoreAdj: z.int().min(-1000).max(1000).nullish(),
 });
 export type OciProcess = z.infer<typeof OciProcess>;

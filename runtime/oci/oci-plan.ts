@@ -1,4 +1,4 @@
-import { statSync } from "node:fs";
+import { realpathSync, statSync } from "node:fs";
 import { resolve } from "node:path";
 import type { CgroupHost } from "../cgroups/cgroup-host.ts";
 import { deviceProgram } from "../cgroups/device-program.ts";
@@ -45,7 +45,7 @@ export function planOci(config: OciConfig, process: OciProcess, place: OciPlace)
   return {
     copyUps,
     plan: {
-      process: planProcess(process, linux.seccomp, {
+      process: planProcess(process, linux, {
         ownUserNamespace: namespaces.user.kind !== "host",
       }),
       namespaces,
@@ -55,7 +55,7 @@ export function planOci(config: OciConfig, process: OciProcess, place: OciPlace)
       root: { kind: "directory", path: rootPath(config, place.bundle), ids: "none" },
       readOnlyRoot: config.root.readonly === true,
       rootPropagation: rootPropagation(linux.rootfsPropagation),
-      stagingDir: place.stagingDir,
+      stagingDir: attachPath(rootPath(config, place.bundle), place),
       mounts: bound ? [...mounts, ...devices.map(bindDevice)] : mounts,
       devices: bound ? [] : devices,
       symlinks: ownDev ? defaultSymlinks : [],
@@ -102,6 +102,11 @@ function rootPath(config: OciConfig, bundle: string): string {
   return path;
 }
 
+/** Hooks mount below the root's own path, and that has to be below the container's root. Nothing is put on `/`. */
+function attachPath(root: string, { stagingDir }: OciPlace): string {
+  return realpathSync(root) === "/" ? stagingDir : root;
+}
+
 /** Where nothing is asked for, mounts of the host arrive and none of the container's leave. */
 function rootPropagation(word: string | null | undefined): number {
   if (word == null || word === "") return propagationFlag.slave | propagationFlag.recursive;
@@ -117,9 +122,6 @@ function rootPropagation(word: string | null | undefined): number {
 function refuseUnsupported({ linux }: OciConfig): void {
   if (linux.intelRdt != null) {
     throw new Error("cannot use linux.intelRdt because it is not supported: leave it out");
-  }
-  if (linux.personality != null && linux.personality.domain !== "LINUX") {
-    throw new Error("cannot use linux.personality because only the domain LINUX is supported");
   }
   if (linux.mountLabel != null && linux.mountLabel !== "") {
     throw new Error("cannot use linux.mountLabel because SELinux is not supported: leave it out");

@@ -1,16 +1,15 @@
 import { readFileSync } from "node:fs";
-import { arch, release } from "node:os";
 import { capabilityBits } from "../plan/capabilities.ts";
 import { hasSelinux, planLabel } from "../plan/plan-label.ts";
 import type { CapabilitySets, LabelPlan, ProcessPlan, RlimitPlan } from "../plan/start-plan.ts";
-import { compileSeccomp } from "../seccomp/compile-seccomp.ts";
-import { SeccompProfile } from "../seccomp/profile.ts";
 import type { OciConfig, OciProcess } from "./oci-config.ts";
+import { planSchedule } from "./oci-schedule.ts";
+import { compileFilter } from "./oci-seccomp.ts";
 
-/** `process` of a configuration, with the filter that goes with every process of its container. */
+/** `process` of a configuration, with what goes with every process of its container: filter and personality. */
 export function planProcess(
   process: OciProcess,
-  seccomp: OciConfig["linux"]["seccomp"],
+  { seccomp, personality }: OciConfig["linux"],
   { ownUserNamespace }: { readonly ownUserNamespace: boolean },
 ): ProcessPlan {
   const { user } = process;
@@ -28,6 +27,7 @@ export function planProcess(
       ownUserNamespace ? everyCapability : ownBoundingSet(),
     ),
     seccomp: seccomp == null ? undefined : compileFilter(seccomp),
+    ...planSchedule(process, personality),
     noNewPrivileges: process.noNewPrivileges === true,
     label: planOciLabel(process),
     umask: user.umask ?? 0o022,
@@ -133,69 +133,4 @@ function planOciLabel({ apparmorProfile, selinuxLabel }: OciProcess): LabelPlan 
   }
   if (apparmorProfile == null || apparmorProfile === "") return undefined;
   return planLabel({ apparmor: apparmorProfile });
-}
-
-/** SECCOMP_FILTER_FLAG_* of seccomp(2). A new thread group needs no TSYNC. */
-const filterFlags: Readonly<Record<string, number>> = {
-  SECCOMP_FILTER_FLAG_TSYNC: 0,
-  SECCOMP_FILTER_FLAG_LOG: 2,
-  SECCOMP_FILTER_FLAG_SPEC_ALLOW: 4,
-  SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV: 0,
-};
-
-function compileFilter(seccomp: Readonly<Record<string, unknown>>): {
-  readonly program: Uint8Array;
-  readonly flags: number;
-} {
-  // Of use with SCMP_ACT_NOTIFY only.
-  const { listenerPath: _path, listenerMetadata: _metadata, ...rest } = seccomp;
-  if (JSON.stringify(seccomp, textOfBigint).includes("SCMP_ACT_NOTIFY")) {
-    throw new Error(
-      "cannot filter system calls by linux.seccomp because SCMP_ACT_NOTIFY is not supported: use another action",
-    );
-  }
-  const parsed = SeccompProfile.safeParse(splitRules(rest));
-  if (!parsed.success) {
-    const problems = parsed.error.issues.map(
-      (issue) => `linux.seccomp.${issue.path.map(String).join(".")}: ${issue.message}`,
-    );
-    throw new Error(`cannot filter system calls because ${problems.join("; ")}`);
-  }
-  const flags = (parsed.data.flags ?? []).map((name) => {
-    const flag = filterFlags[name];
-    if (flag === undefined) throw new Error(`cannot use linux.seccomp.flags: ${name} is unknown`);
-    return flag;
-  });
-  const program = compileSeccomp({
-    profile: parsed.data,
-    architecture: arch() === "arm64" ? "aarch64" : "x86_64",
-    capabilities: [],
-    kernel: release(),
-    refusesYounger: true,
-  });
-  return { program, flags: flags.reduce((all, flag) => all | flag, 0) };
-}
-
-/**
- * Several conditions on one argument are alternatives, as libseccomp has them for every runtime that hands them over;
- * conditions on different arguments hold together.
- */
-function splitRules(seccomp: Readonly<Record<string, unknown>>): Readonly<Record<string, unknown>> {
-  const { syscalls } = seccomp;
-  if (!Array.isArray(syscalls)) return seccomp;
-  return {
-    ...seccomp,
-    syscalls: syscalls.flatMap((rule: unknown) => {
-      if (typeof rule !== "object" || rule === null || !("args" in rule)) return [rule];
-      const { args } = rule;
-      if (!Array.isArray(args)) return [rule];
-      const indexes = args.map((condition: { readonly index?: unknown }) => condition.index);
-      if (new Set(indexes).size === indexes.length) return [rule];
-      return args.map((condition: unknown) => ({ ...rule, args: [condition] }));
-    }),
-  };
-}
-
-function textOfBigint(_key: string, value: unknown): unknown {
-  return typeof value === "bigint" ? value.toString() : value;
 }

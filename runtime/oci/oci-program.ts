@@ -13,11 +13,12 @@ import {
 } from "../program/mounts-program.ts";
 import { cloneFlags, enterNamespaces } from "../program/namespaces-program.ts";
 import type { Slot } from "../program/operation-list.ts";
-import { finishProcess, openLabel } from "../program/process-program.ts";
+import { asksAgent, finishProcess, openLabel } from "../program/process-program.ts";
 import { Program } from "../program/program.ts";
 import type { CgroupDirs } from "./cgroup-path.ts";
 import type { HookPlan, HookPlans } from "./hooks.ts";
 import type { OciPlan } from "./oci-plan.ts";
+import type { SeccompAgent } from "./oci-seccomp.ts";
 
 /** Where a process of a container waits, and who gets its terminal. */
 export type Handoff = {
@@ -25,6 +26,8 @@ export type Handoff = {
   readonly startSocket?: string;
   /** Where somebody listens for the terminal's master. Undefined: the supervisor keeps it. */
   readonly consoleSocket?: string;
+  /** Who is asked by a filter that asks. */
+  readonly seccompAgent: SeccompAgent | undefined;
   /** The process waits until its supervisor is told to release it. */
   readonly holds: boolean;
 };
@@ -51,6 +54,9 @@ export function compileOciContainer(
   if (plan.process.oomScoreAdj !== undefined) program.childOomScore(plan.process.oomScoreAdj);
   const label = openLabel(program, plan.process);
   program.passFds();
+  // What these hooks mount below the root has to find it in its place.
+  const waitsForMounts = hooks.createRuntime.length > 0;
+  if (waitsForMounts) program.await();
   runHooks(program, hooks.createRuntime);
   program.notify().initBegin();
 
@@ -62,7 +68,10 @@ export function compileOciContainer(
   for (const { target, path } of plan.symlinks) program.makeSymlink(target, path);
   makeConsole(program, plan);
   sealMounts(program, mounts, plan);
+  if (waitsForMounts) program.notify();
   program.await();
+  // Hooks name what lies below the root by it.
+  if (hooks.createContainer.length > 0) program.chdir("/", false);
   runHooks(program, hooks.createContainer);
   if (plan.readOnlyRoot) {
     program.makeDir(plan.process.workingDir, 0o755, { optional: true }).rootReadOnly();
@@ -74,17 +83,21 @@ export function compileOciContainer(
   if (plan.namespaces.cgroup.kind === "new") program.unshare(namespaceFlag.cgroup);
   const process = showTerminal(program, plan.process);
   program.chdir(process.workingDir, true).find(process.argv, process.environment);
-  if (start !== undefined) program.holdUntil(start);
+  // A listener goes to its agent as long as there is a supervisor: such a filter comes before the wait.
+  const asks = asksAgent(plan.process);
+  if (start !== undefined && !asks) program.holdUntil(start);
   const { holds: hold } = handoff;
-  // A hook of this kind is a program of the root: it may do no more than the container.
-  const beforeExec = () => runHooks(program, hooks.startContainer);
   finishProcess(program, process, {
     first: true,
     init: false,
     hold,
     label,
     entered: true,
-    beforeExec,
+    // A startContainer hook is a program of the root: it may do no more than the container.
+    beforeExec: () => {
+      if (start !== undefined && asks) program.holdUntil(start);
+      runHooks(program, hooks.startContainer);
+    },
   });
   return program.finish();
 }
@@ -130,6 +143,8 @@ function openRoot(program: Program, { root }: StartPlan): Slot {
 
 function openHandoff(program: Program, handoff: Handoff): Slot | undefined {
   if (handoff.consoleSocket !== undefined) program.consoleSocket(handoff.consoleSocket);
+  const { seccompAgent: agent } = handoff;
+  if (agent !== undefined) program.seccompAgent(agent.path, agent.parts);
   if (handoff.startSocket === undefined) return undefined;
   const slot = program.slot();
   program.listen(slot, handoff.startSocket);

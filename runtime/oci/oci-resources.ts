@@ -53,8 +53,12 @@ function mountPointOf(host: CgroupHost, { controller, file, optional }: Resource
   const found = isThere ? host.unified : undefined;
   if (found === undefined && optional === true) return host.unified ?? "";
   if (found === undefined) {
+    const reason =
+      controller === "unified"
+        ? "no cgroup2 for linux.resources.unified"
+        : `no ${controller} controller`;
     throw new Error(
-      `cannot set ${file} because this host has no ${controller} controller: leave the limit out`,
+      `cannot set ${file} because this host has ${reason} (invalid configuration): leave the limit out`,
     );
   }
   return found;

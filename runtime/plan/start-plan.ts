@@ -54,6 +54,17 @@ export type RlimitPlan = {
 export type LabelPlan = { readonly module: "apparmor" | "selinux"; readonly text: string };
 
 /** What the payload is and may do, for the first process and for every further one. */
+/** Fields of sched_setattr(2). */
+export type SchedulerPlan = {
+  readonly policy: number;
+  readonly flags: bigint;
+  readonly nice: number;
+  readonly priority: number;
+  readonly runtime: bigint;
+  readonly deadline: bigint;
+  readonly period: bigint;
+};
+
 export type ProcessPlan = {
   readonly argv: readonly string[];
   /** `NAME=value`. */
@@ -65,6 +76,12 @@ export type ProcessPlan = {
     readonly supplementaryGids: readonly number[];
   };
   readonly capabilities: CapabilitySets;
+  /** As it is inherited where undefined. */
+  readonly scheduler?: SchedulerPlan;
+  /** Of ioprio_set(2). */
+  readonly ioPriority?: { readonly class: number; readonly priority: number };
+  /** Of personality(2). */
+  readonly personality?: number;
   /** Undefined: no filter. `flags` are those of seccomp(2). */
   readonly seccomp: { readonly program: Uint8Array; readonly flags: number } | undefined;
   readonly noNewPrivileges: boolean;
@@ -103,6 +120,8 @@ export type PlannedMount = {
       readonly device?: { readonly major: number; readonly minor: number };
       /** The source is a path without links: one that has become one by now is not followed. */
       readonly noLinks?: boolean;
+      /** The source is a directory that is made where it is missing, through no link. */
+      readonly makesSource?: boolean;
       /** The target must be there. */
       readonly mustExist?: boolean;
     }

@@ -1,5 +1,3 @@
-import { idsPerContainer } from "../containers/id-leases.ts";
-import { LAYER_ID_BASE } from "../images/layer-ids.ts";
 import type { CgroupPlan, NamespacePlans, ProcessPlan, StartPlan } from "../plan/start-plan.ts";
 import { openCgroup, prepareCgroup } from "./cgroup-program.ts";
 import { namespaceFlag, propagationFlag } from "./kernel-flags.ts";
@@ -7,12 +5,12 @@ import {
   idsNamespace,
   makeOwnNodes,
   mapHostIds,
-  mapNamespace,
   mapText,
   type PreparedMounts,
   placeMounts,
   prepareMounts,
   sealMounts,
+  storeNamespace,
 } from "./mounts-program.ts";
 import { cloneFlags, enterNamespaces, joinFlags } from "./namespaces-program.ts";
 import type { Slot } from "./operation-list.ts";
@@ -24,7 +22,7 @@ import { prepareOverlay } from "./rootfs-program.ts";
 export function compileContainer(plan: StartPlan): Buffer {
   const program = new Program();
   const cgroup = prepareCgroup(program, plan.cgroup);
-  const storeIds = once(() => mapNamespace(program, storeMaps(plan.idBase)));
+  const storeIds = once(() => storeNamespace(program, plan.idBase));
   const root = prepareRoot(program, plan, storeIds);
   const mounts = prepareMounts(program, plan, storeIds);
   const proc = prepareSysctls(program, plan);
@@ -81,11 +79,6 @@ export function compileExec(plan: {
 }
 
 const netlinkRoute = 0;
-
-function storeMaps(idBase: number) {
-  const range = [{ inside: LAYER_ID_BASE, outside: idBase, count: idsPerContainer }];
-  return { uids: range, gids: range };
-}
 
 function prepareRoot(program: Program, plan: StartPlan, storeIds: () => Slot): Slot {
   const { root, idBase } = plan;

@@ -1,7 +1,8 @@
 import type { WireWriter } from "../helper/wire.ts";
 import { op, packFlag, SLOT_NONE } from "../protocol.ts";
+import { HandoffOperations } from "./handoff-operations.ts";
 import { mountAttribute } from "./kernel-flags.ts";
-import { OperationList, type OpOptions, type Slot } from "./operation-list.ts";
+import type { OpOptions, Slot } from "./operation-list.ts";
 
 export type FsParameter =
   | { readonly kind: "flag"; readonly key: string }
@@ -9,7 +10,7 @@ export type FsParameter =
   | { readonly kind: "fd"; readonly key: string; readonly slot: Slot };
 
 /** Operations of the supervisor, or of the child that RUN makes: with the host's rights. */
-export class HostOperations extends OperationList {
+export class HostOperations extends HandoffOperations {
   makeHostDir(path: string, mode: number): this {
     return this.op(op.mkdir, {}, (w) => w.u32(mode).u32(1).string(path));
   }
@@ -34,6 +35,11 @@ export class HostOperations extends OperationList {
         .u32(openFlags)
         .string(path),
     );
+  }
+
+  /** A directory of the host by its absolute path; what is missing of it is made, and no link is followed. */
+  openOrMakeDirs(slot: Slot, path: string, mode: number): this {
+    return this.op(op.openOrMakeDirs, {}, (w) => w.u32(slot).u32(mode).string(path));
   }
 
   openTree(
@@ -203,40 +209,6 @@ export class HostOperations extends OperationList {
         .u32(node.uid)
         .u32(node.gid)
         .string(node.path),
-    );
-  }
-
-  /** Whoever listens there gets the master of the process's terminal. */
-  consoleSocket(path: string): this {
-    return this.op(op.consoleSocket, {}, (w) => w.string(path));
-  }
-
-  listen(slot: Slot, path: string): this {
-    return this.op(op.listen, {}, (w) => w.u32(slot).string(path));
-  }
-
-  /** The process whose namespaces `join` enters, in a START. */
-  container(pid: number, startTime: bigint): this {
-    return this.op(op.container, {}, (w) => w.u32(pid).u64(startTime));
-  }
-
-  /** Runs a program of the caller's, which reads the container's state with its pid in the middle. */
-  hook(hook: {
-    readonly path: string;
-    readonly argv: readonly string[];
-    readonly environment: readonly string[];
-    readonly timeoutMs: number;
-    readonly beforePid: string;
-    readonly afterPid: string;
-  }): this {
-    return this.op(op.hook, {}, (w) =>
-      w
-        .u32(hook.timeoutMs)
-        .string(hook.path)
-        .list(hook.argv, (word) => w.string(word))
-        .list(hook.environment, (entry) => w.string(entry))
-        .string(hook.beforePid)
-        .string(hook.afterPid),
     );
   }
 

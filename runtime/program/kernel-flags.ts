@@ -30,3 +30,11 @@ export const propagationFlag = {
   slave: 1 << 19,
   shared: 1 << 20,
 } as const;
+
+/** SECCOMP_FILTER_FLAG_* of seccomp(2). */
+export const seccompFlag = {
+  log: 2,
+  specAllow: 4,
+  newListener: 8,
+  waitKillable: 32,
+} as const;

@@ -1,3 +1,5 @@
+import { idsPerContainer } from "../containers/id-leases.ts";
+import { LAYER_ID_BASE } from "../images/layer-ids.ts";
 import type { IdMaps, IdRange, MountIds, PlannedMount, StartPlan } from "../plan/start-plan.ts";
 import { mountAttribute, propagationFlag } from "./kernel-flags.ts";
 import type { Slot } from "./operation-list.ts";
@@ -83,10 +85,16 @@ export function sealMounts(
 }
 
 /** Host part: a user namespace of no process that carries these maps, for an idmapped mount. */
-export function mapNamespace(program: Program, maps: IdMaps): Slot {
+function mapNamespace(program: Program, maps: IdMaps): Slot {
   const slot = program.slot();
   program.userNamespace(slot, mapText(maps.uids), mapText(maps.gids));
   return slot;
+}
+
+/** Host part: what gives files of the store to the container whose root is this id of the host. */
+export function storeNamespace(program: Program, idBase: number): Slot {
+  const range = [{ inside: LAYER_ID_BASE, outside: idBase, count: idsPerContainer }];
+  return mapNamespace(program, { uids: range, gids: range });
 }
 
 /** Host part: the namespace slot that turns these ids into the container's; undefined where none is needed yet. */
@@ -132,7 +140,10 @@ function prepareBind(
           fileType: characterDevice,
         }),
   };
-  if (mount.noLinks === true) {
+  if (mount.makesSource === true) {
+    const directory = program.slot();
+    program.openOrMakeDirs(directory, mount.source, 0o755).openTree(slot, "", expected, directory);
+  } else if (mount.noLinks === true) {
     const root = program.slot();
     program
       .open(root, null, openPathDirectory, "/")

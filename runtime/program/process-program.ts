@@ -1,4 +1,5 @@
 import type { ProcessPlan } from "../plan/start-plan.ts";
+import { seccompFlag } from "./kernel-flags.ts";
 import type { Slot } from "./operation-list.ts";
 import type { Program } from "./program.ts";
 
@@ -28,6 +29,7 @@ export function finishProcess(
   if (life.label !== undefined && process.label !== undefined)
     program.label(life.label, process.label.text);
   setLimits(program, process, (resource) => !lateLimits.has(resource));
+  schedule(program, process);
   program.umask(process.umask);
   // Without no_new_privs a filter needs CAP_SYS_ADMIN, so it comes before the ids and capabilities go. With it the
   // filter comes last: a strict one need not allow what is still to be done here.
@@ -37,10 +39,18 @@ export function finishProcess(
   if (life.entered !== true) program.chdir(process.workingDir, life.first);
   if (life.init) program.reap();
   setLimits(program, process, (resource) => lateLimits.has(resource));
+  // One that asks an agent is loaded while there still is a supervisor to hand its listener over.
+  const isEarly = asksAgent(process);
+  if (process.noNewPrivileges && isEarly) loadFilter(program, process);
   if (life.hold) program.hold();
-  if (process.noNewPrivileges) loadFilter(program, process);
+  if (process.noNewPrivileges && !isEarly) loadFilter(program, process);
   life.beforeExec?.(program);
   program.exec(process.argv, process.environment);
+}
+
+/** Whether the filter of a process asks about some calls. */
+export function asksAgent({ seccomp }: ProcessPlan): boolean {
+  return seccomp !== undefined && (seccomp.flags & seccompFlag.newListener) !== 0;
 }
 
 /** Host part, after the child was made and before it gets its descriptors. */
@@ -49,6 +59,13 @@ export function openLabel(program: Program, { label }: ProcessPlan): Slot | unde
   const slot = program.slot();
   program.childLabel(slot, label.module === "apparmor" ? 1 : 2);
   return slot;
+}
+
+/** Some of it takes CAP_SYS_NICE: while that is there. */
+function schedule(program: Program, process: ProcessPlan): void {
+  if (process.scheduler !== undefined) program.scheduler(process.scheduler);
+  if (process.ioPriority !== undefined) program.ioPriority(process.ioPriority);
+  if (process.personality !== undefined) program.personality(process.personality);
 }
 
 /** RLIMIT_NPROC and RLIMIT_NOFILE of getrlimit(2): what is done here takes processes and descriptors, too. */

@@ -1,6 +1,7 @@
 import type { WireWriter } from "../helper/wire.ts";
-import type { PlannedFile } from "../plan/start-plan.ts";
+import type { PlannedFile, SchedulerPlan } from "../plan/start-plan.ts";
 import { op } from "../protocol.ts";
+import type { DialSpec } from "./dial-spec.ts";
 import { HostOperations } from "./host-operations.ts";
 import type { OpOptions, Slot } from "./operation-list.ts";
 
@@ -97,6 +98,27 @@ export class Program extends HostOperations {
     return this.op(op.unshare, {}, (w) => w.u64(cloneFlags));
   }
 
+  scheduler(plan: SchedulerPlan): this {
+    return this.op(op.scheduler, {}, (w) =>
+      w
+        .u32(plan.policy)
+        .u64(plan.flags)
+        .u32(plan.nice >>> 0)
+        .u32(plan.priority)
+        .u64(plan.runtime)
+        .u64(plan.deadline)
+        .u64(plan.period),
+    );
+  }
+
+  ioPriority(value: { readonly class: number; readonly priority: number }): this {
+    return this.op(op.ioPriority, {}, (w) => w.u32(value.class).u32(value.priority));
+  }
+
+  personality(value: number): this {
+    return this.op(op.personality, {}, (w) => w.u32(value));
+  }
+
   session(): this {
     return this.op(op.session);
   }
@@ -171,9 +193,7 @@ export class Program extends HostOperations {
 
   /** Fails as `exec` would where the program is missing. */
   find(argv: readonly string[], environment: readonly string[]): this {
-    return this.op(op.find, {}, (w) =>
-      w.list(argv, (word) => w.string(word)).list(environment, (entry) => w.string(entry)),
-    );
+    return this.op(op.find, {}, (w) => w.strings(argv).strings(environment));
   }
 
   /** Last, in place of `exec`. `flags`: `copyFlag` bits. */
@@ -184,6 +204,26 @@ export class Program extends HostOperations {
   /** Last, in place of `exec`. `flags`: `copyFlag` bits. */
   copyIn(flags: number, copy: CopyLimits & { readonly sourceName: string }): this {
     return this.op(op.copyIn, {}, (w) => putCopy(w, flags, copy).string(copy.sourceName));
+  }
+
+  /** `proc`: the host's procfs. */
+  replaceMount(slot: Slot, proc: Slot, path: string): this {
+    return this.op(op.replaceMount, {}, (w) => w.u32(slot).u32(proc).string(path));
+  }
+
+  /** Last, in place of `exec`: the process has done its work. */
+  end(): this {
+    return this.op(op.end);
+  }
+
+  /** Last, in place of `exec`. `relay`: standard streams are joined to the connection; else it ends once there is one. */
+  dial({ address, port, relay }: DialSpec): this {
+    return this.op(op.dial, {}, (w) =>
+      w
+        .u32(relay ? 1 : 0)
+        .u32(port)
+        .string(address),
+    );
   }
 
   /** `clone`: a mount of its own of what lies there, ready to be put elsewhere. */
@@ -197,9 +237,7 @@ export class Program extends HostOperations {
   }
 
   exec(argv: readonly string[], environment: readonly string[]): this {
-    return this.op(op.exec, {}, (w) =>
-      w.list(argv, (word) => w.string(word)).list(environment, (entry) => w.string(entry)),
-    );
+    return this.op(op.exec, {}, (w) => w.strings(argv).strings(environment));
   }
 }
 

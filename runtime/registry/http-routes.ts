@@ -1,5 +1,6 @@
 import type { SecureContext } from "node:tls";
 import type { Dispatcher } from "undici";
+import { loadAgent, loadProxyAgent } from "./load-undici.ts";
 import { chooseProxy } from "./proxy-choice.ts";
 import { hostSettings, type RegistrySettings, readTlsContext } from "./registry-settings.ts";
 
@@ -17,16 +18,13 @@ export type HttpRoute = {
   readonly via: string;
 };
 
-type Undici = typeof import("undici");
-
 /**
- * Connections by host, with its certificates, and through its proxy. The library takes 15 MiB: an agent that pulls
+ * Connections by host, with its certificates, and through its proxy. The library takes memory: an agent that pulls
  * nothing does without it.
  */
 export class HttpRoutes {
   readonly #settings: RegistrySettings;
   readonly #dispatchers = new Map<string, Promise<Dispatcher>>();
-  #undici: Promise<Undici> | undefined;
 
   constructor(settings: RegistrySettings) {
     this.#settings = settings;
@@ -38,7 +36,7 @@ export class HttpRoutes {
     // A plain request is handed to the proxy as it is (RFC 9112, 3.2.2); only TLS needs a tunnel.
     if (proxy !== undefined && url.protocol === "http:") {
       return {
-        dispatcher: await this.#dispatcher("any direct", (undici) => direct(undici)),
+        dispatcher: await this.#dispatcher("any direct", () => direct()),
         origin: new URL(proxy).origin,
         path: `${url.origin}${url.pathname}${url.search}`,
         headers: { host: url.host, ...proxyAuthorization(proxy) },
@@ -46,8 +44,8 @@ export class HttpRoutes {
       };
     }
     return {
-      dispatcher: await this.#dispatcher(this.#keyOf(url.host, proxy), (undici) =>
-        this.#secured(undici, url.host, proxy),
+      dispatcher: await this.#dispatcher(this.#keyOf(url.host, proxy), () =>
+        this.#secured(url.host, proxy),
       ),
       origin: url.origin,
       path: `${url.pathname}${url.search}`,
@@ -63,7 +61,7 @@ export class HttpRoutes {
     return `${isSpecial ? host : "any"} ${proxy ?? "direct"}`;
   }
 
-  async #secured(undici: Undici, host: string, proxy: string | undefined): Promise<Dispatcher> {
+  async #secured(host: string, proxy: string | undefined): Promise<Dispatcher> {
     const settings = hostSettings(this.#settings, host);
     const secureContext = await readTlsContext(host, settings);
     const tls = {
@@ -71,8 +69,9 @@ export class HttpRoutes {
       ...(secureContext === undefined ? {} : { secureContext }),
       ...(settings.skipTlsVerify === true ? { rejectUnauthorized: false } : {}),
     };
-    if (proxy === undefined) return direct(undici, tls);
-    return new undici.ProxyAgent({
+    if (proxy === undefined) return direct(tls);
+    const ProxyAgent = await loadProxyAgent();
+    return new ProxyAgent({
       ...limits,
       uri: proxy,
       requestTls: tls,
@@ -80,14 +79,10 @@ export class HttpRoutes {
     });
   }
 
-  #dispatcher(
-    key: string,
-    create: (undici: Undici) => Dispatcher | Promise<Dispatcher>,
-  ): Promise<Dispatcher> {
+  #dispatcher(key: string, create: () => Promise<Dispatcher>): Promise<Dispatcher> {
     const known = this.#dispatchers.get(key);
     if (known !== undefined) return known;
-    this.#undici ??= import("undici");
-    const made = this.#undici.then(create);
+    const made = create();
     this.#dispatchers.set(key, made);
     // A file that cannot be read now may be there at the next attempt.
     made.catch(() => this.#dispatchers.delete(key));
@@ -97,11 +92,11 @@ export class HttpRoutes {
 
 const limits = { headersTimeout: IDLE_TIMEOUT_MS, bodyTimeout: IDLE_TIMEOUT_MS, connections: 8 };
 
-function direct(
-  undici: Undici,
+async function direct(
   tls: { timeout: number; secureContext?: SecureContext } = { timeout: CONNECT_TIMEOUT_MS },
-): Dispatcher {
-  return new undici.Agent({ ...limits, connect: tls });
+): Promise<Dispatcher> {
+  const Agent = await loadAgent();
+  return new Agent({ ...limits, connect: tls });
 }
 
 function proxyAuthorization(proxy: string): Readonly<Record<string, string>> {

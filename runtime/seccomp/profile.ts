@@ -11,6 +11,7 @@ const Action = z.enum([
   "SCMP_ACT_TRAP",
   "SCMP_ACT_TRACE",
   "SCMP_ACT_LOG",
+  "SCMP_ACT_NOTIFY",
 ]);
 
 const Operator = z.enum([
@@ -104,7 +105,10 @@ export type SeccompRule = z.infer<typeof Rule>;
 export type SeccompCondition = z.infer<typeof Condition>;
 export type SeccompFilter = z.infer<typeof Filter>;
 
-/** Reads a profile from JSON without losing bits of large numbers. Throws naming every field that is wrong. */
+/**
+ * Reads a profile from JSON without losing bits of large numbers. Throws naming every field that is wrong, and where a
+ * call is to be asked about: nobody listens.
+ */
 export function parseSeccompProfile(text: string): SeccompProfile {
   let value: unknown;
   try {
@@ -113,11 +117,19 @@ export function parseSeccompProfile(text: string): SeccompProfile {
     throw new Error("cannot read the seccomp profile because it is not JSON", { cause });
   }
   const parsed = SeccompProfile.safeParse(value);
-  if (parsed.success) return parsed.data;
+  if (parsed.success) return refuseNotify(parsed.data);
   const problems = parsed.error.issues.map(
     (issue) => `${issue.path.map(String).join(".") || "profile"}: ${issue.message}`,
   );
   throw new Error(`cannot use the seccomp profile because ${problems.join("; ")}`);
+}
+
+function refuseNotify(profile: SeccompProfile): SeccompProfile {
+  const actions = [profile.defaultAction, ...(profile.syscalls ?? []).map(({ action }) => action)];
+  if (!actions.includes("SCMP_ACT_NOTIFY")) return profile;
+  throw new Error(
+    "cannot use the seccomp profile because nobody listens for SCMP_ACT_NOTIFY: use another action",
+  );
 }
 
 function exactInteger(

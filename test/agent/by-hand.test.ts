@@ -7,7 +7,7 @@ import {
   stopByHand,
 } from "../../agent/control/control-operate.ts";
 import { listContainers, planNow } from "../../agent/control/control-status.ts";
-import { app, desired, service } from "../builders/desired-state.ts";
+import { app, desired, service, someCommit } from "../builders/desired-state.ts";
 import { type SimulatedHost, withHost } from "../simulation/simulated-host.ts";
 
 const always = { condition: "always" } as const;
@@ -35,6 +35,39 @@ test("a container stopped by hand stays stopped, over restarts of the agent and 
     const stopped = (await listContainers(context(host), { all: true })).at(-1);
     t.like(stopped, { name: "shop-web-1", byHand: true, exitCode: 143 });
   }));
+
+test("published ports are listed in order, whatever the kernel's", (t) =>
+  withHost(async (host) => {
+    const port = (containerPort: number, protocol: "tcp" | "udp" = "tcp") => ({
+      hostIp: "0.0.0.0",
+      hostPort: containerPort + 1_000,
+      containerPort,
+      protocol,
+    });
+    const ports = [port(81), port(53, "udp"), port(443), port(80)];
+    await host.commit(desired("a", [app("shop", [service("web", { ports })])]));
+    const [entry] = await listContainers(context(host), { all: true });
+    t.deepEqual(entry?.ports, [port(80), port(81), port(443), port(53, "udp")]);
+  }));
+
+for (const [condition, state] of [
+  ["unless-stopped", "exited"],
+  ["always", "running"],
+] as const) {
+  test(`after a reboot a container stopped by hand is ${state} with restart: ${condition}`, (t) =>
+    withHost(async (host) => {
+      const web = service("web", { restart: { condition } });
+      await host.commit(desired("a", [app("shop", [web])]));
+      await stopByHand(context(host), "shop-web-1", {});
+      await host.killAgent();
+      await host.startAgent();
+      await host.clock.advance(30_000);
+      t.is(host.state("shop-web-1"), "exited");
+      await host.reboot();
+      await host.clock.advance(30_000);
+      t.is(host.state("shop-web-1"), state);
+    }));
+}
 
 test("a change of the service ends what was done by hand", (t) =>
   withHost(async (host) => {
@@ -107,6 +140,7 @@ test("a plan says what would be done, images to pull first, and does nothing", (
     host.takeCalls();
     host.core.enforcement.accept(
       desired("b", [app("shop", [service("web", { image: "web:9" })])]),
+      someCommit,
       host.clock.now(),
     );
     const { steps } = await planNow(context(host));

@@ -155,6 +155,37 @@ test("a port of a container that its policy restarts is free only once that was 
   t.true(steps.indexOf("stop-container old-web-1") < steps.indexOf("start-container new-web-1"));
 });
 
+test("a replica that is stopped first starts once all of its name have ended", (t) => {
+  const before = runningHost(wantedOf(app("shop", [service("web")])));
+  const other = runningHost(wantedOf(app("shop", [service("web", { user: "2" })])));
+  const beside = other.containers.map((one) => ({ ...one, id: "e".repeat(64) }));
+  const after = wantedOf(app("shop", [service("web", { user: "1" })]));
+  const actual = { ...before, containers: [...before.containers, ...beside] };
+  const steps = plan(after, actual);
+  const start = steps.find(({ key }) => key === "start-container shop-web-1");
+  const stops = steps.filter(({ step }) => step.kind === "stop-container");
+  t.is(stops.length, 2);
+  for (const { key } of stops) t.true(start?.needs.includes(key), key);
+});
+
+test("a container that is found from its start on waits until a port is let go of and its like have ended", (t) => {
+  const before = runningHost(
+    wantedOf(app("old", [service("web", { ports: [tcpPort(80)] })]), app("new", [service("web")])),
+  );
+  const after = wantedOf(app("new", [service("web", { user: "1", ports: [tcpPort(80)] })]));
+  const made = runningHost(after, { state: "created", publishedPorts: [], createdAtMs: 3 });
+  const containers = made.containers.map((one) => ({ ...one, id: "f".repeat(64) }));
+  const steps = shown(
+    plan(after, { ...before, containers: [...before.containers, ...containers] }),
+  );
+  const start = steps.indexOf("start-container new-web-1");
+  t.true(start >= 0);
+  for (const name of ["old-web-1", "new-web-1"]) {
+    const stop = steps.indexOf(`stop-container ${name}`);
+    t.true(stop >= 0 && stop < start, `${name}: ${steps.join(", ")}`);
+  }
+});
+
 test("a network that changes is made anew under the containers on it", (t) => {
   const before = wantedOf(app("shop", [service("web")], internalNetwork(false)));
   const after = wantedOf(app("shop", [service("web")], internalNetwork(true)));

@@ -1,6 +1,7 @@
 import { mkdirSync, readFileSync, statSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import test from "ava";
+import { describeError } from "../../agent/log.ts";
 import { checkRefName, parseSourceUrl } from "../../agent/source/source-url.ts";
 import { watchRepository } from "../../agent/source/watch-repository.ts";
 import { mirrorOf, never, withRepository } from "./mirror-place.ts";
@@ -87,6 +88,15 @@ test("a ref that is not there is named in the error", (t) =>
     await t.throwsAsync(mirrorOf(place, { ref: "nope" }).fetch(never), {
       message: /cannot fetch nope from .*couldn't find remote ref nope/,
     });
+  }));
+
+test("what git says of a repository that is gone is told once", (t) =>
+  withRepository(async (place) => {
+    const gone = mirrorOf(place, { repo: join(place.root, "gone") });
+    const error = await t.throwsAsync(gone.fetch(never));
+    const text = describeError(error);
+    t.is(text.split("does not appear to be a git repository").length, 2, text);
+    t.notRegex(text, /\n|fatal:|\.;/);
   }));
 
 test("hooks and filters of neither side run", (t) =>

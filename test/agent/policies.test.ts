@@ -2,7 +2,7 @@ import test from "ava";
 import { backoffMs } from "../../agent/backoff.ts";
 import { healthStarting, nextHealth, nextProbeInMs } from "../../agent/health/health-state.ts";
 import { isTaken, parseListeners } from "../../agent/host-listeners.ts";
-import { decideRestart } from "../../agent/restart/restart-policy.ts";
+import { decideRestart, restartWaitMs } from "../../agent/restart/restart-policy.ts";
 import {
   isWindowOpen,
   nextPollInMs,
@@ -44,6 +44,15 @@ test("the delay before a restart doubles up to a minute and is gone after ten go
   t.deepEqual(delays.slice(0, 4), [100, 200, 400, 800]);
   t.is(delays.at(-1), 60_000);
   t.like(decideRestart({ policy, exit: failure, restarts, ranForMs: 10_000 }), { delayMs: 0 });
+});
+
+test("a restart waits for less than its delay by up to half at random, a delay of the policy is kept to", (t) => {
+  const policy = { condition: "always" } as const;
+  t.is(restartWaitMs({ policy, backoffMs: 800, random: 0 }), 800);
+  t.is(restartWaitMs({ policy, backoffMs: 800, random: 0.5 }), 600);
+  t.true(restartWaitMs({ policy, backoffMs: 800, random: 0.999 }) > 400);
+  const fixed = { condition: "always", delayMs: 800 } as const;
+  t.is(restartWaitMs({ policy: fixed, backoffMs: 800, random: 0.5 }), 800);
 });
 
 test("a delay of the policy holds before every restart, and attempts have an end", (t) => {

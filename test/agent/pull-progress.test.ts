@@ -87,3 +87,38 @@ test("a pause is told once, and shown with the pulls under way", async (t) => {
   t.like(puller.progress()[0], { reference: "app:1", phase: "wait", waiting });
   puller.close();
 });
+
+test("a failed pull that need not wait is tried at once, and waits longer when it fails again", async (t) => {
+  const clock = new SimulatedClock();
+  const failures: number[] = [];
+  const news: boolean[] = [];
+  const puller = new ImagePuller({
+    images: {
+      pull: async () => {
+        throw new Error(failures.length < 2 ? "no space" : "no network");
+      },
+    },
+    clock,
+    random: () => 0.5,
+    onResult: (result) => {
+      failures.push(result.failures);
+      news.push(result.isNews);
+    },
+    onWait: () => {},
+  });
+  const fail = async (): Promise<number> => {
+    puller.beginRound();
+    puller.request("app:1");
+    await turn();
+    t.is(puller.request("app:1").kind, "failed");
+    return (puller.nextRetryAtMs() ?? 0) - clock.now();
+  };
+  const first = await fail();
+  puller.retryNow("app:1");
+  const second = await fail();
+  t.true(second > first, `${first} and then ${second}`);
+  puller.retryNow("app:1");
+  await fail();
+  t.deepEqual(failures, [1, 2, 3]);
+  t.deepEqual(news, [true, false, true]);
+});

@@ -1,6 +1,15 @@
 import test from "ava";
-import { app, desired, service, started } from "../builders/desired-state.ts";
+import { app, desired, healthy, service, started } from "../builders/desired-state.ts";
 import { withHost } from "../simulation/simulated-host.ts";
+
+const healthcheck = {
+  test: ["CMD", "check"],
+  intervalMs: 1_000,
+  timeoutMs: 1_000,
+  retries: 2,
+  startPeriodMs: 0,
+  startIntervalMs: 1_000,
+};
 
 test("the next agent adopts what runs and touches nothing", (t) =>
   withHost(async (host) => {
@@ -38,6 +47,73 @@ test("after a reboot everything that ran is started again, in the order of depen
     await host.reboot();
     t.deepEqual(host.takeCalls(), ["start shop-db-1", "start shop-web-1"]);
   }));
+
+test("after a reboot a dependent waits until what it depends on is healthy again", (t) =>
+  withHost(async (host) => {
+    const db = service("db", { healthcheck });
+    const web = service("web", { dependsOn: { db: healthy } });
+    await host.commit(desired("a", [app("shop", [web, db])]));
+    t.is(host.state("shop-web-1"), "running");
+    host.runtime.probes.set("shop-db-1", 1);
+    await host.reboot();
+    await host.clock.advance(5_000);
+    t.is(host.state("shop-db-1"), "running");
+    t.is(host.state("shop-web-1"), "exited");
+    host.runtime.probes.set("shop-db-1", 0);
+    await host.clock.advance(5_000);
+    t.is(host.state("shop-web-1"), "running");
+  }));
+
+test("an unhealthy container is ended and started again where its service asks for it, with growing pauses", (t) =>
+  withHost(async (host) => {
+    const no = { condition: "no" } as const;
+    const web = service("web", { healthcheck, restart: no, onUnhealthy: "restart" });
+    const db = service("db", { healthcheck });
+    await host.commit(desired("a", [app("shop", [web, db])]));
+    await host.clock.advance(30_000);
+    const [ofWeb, ofDb] = ["shop-web-1", "shop-db-1"].map(
+      (name) => host.runtime.status(name)?.startedAtMs,
+    );
+    host.runtime.probes.set("shop-web-1", 1);
+    host.runtime.probes.set("shop-db-1", 1);
+    await host.clock.advance(5_000);
+    host.runtime.probes.clear();
+    await host.clock.advance(5_000);
+    t.is(host.state("shop-web-1"), "running");
+    t.true((host.runtime.status("shop-web-1")?.startedAtMs ?? 0) > (ofWeb ?? Infinity));
+    t.is(host.runtime.status("shop-db-1")?.startedAtMs, ofDb);
+  }));
+
+for (const [when, end] of [
+  ["and it ended meanwhile", true],
+  ["and it still runs", false],
+] as const) {
+  test(`an agent that died while it ended an unhealthy container: the next one starts it again, ${when}`, (t) =>
+    withHost(async (host) => {
+      const no = { condition: "no" } as const;
+      const web = service("web", { healthcheck, restart: no, onUnhealthy: "restart" });
+      await host.commit(desired("a", [app("shop", [web])]));
+      await host.clock.advance(30_000);
+      host.runtime.stopMs.set("shop-web-1", 10_000);
+      host.runtime.probes.set("shop-web-1", 1);
+      await host.clock.advance(5_000);
+      t.is(host.state("shop-web-1"), "running");
+      await host.killAgent();
+      const { startedAtMs = 0, spec } = host.runtime.status("shop-web-1") ?? {};
+      host.runtime.probes.clear();
+      if (end) host.runtime.exit("shop-web-1", { code: 0, oomKilled: false });
+      await host.startAgent();
+      const { exit } = host.runtime.status("shop-web-1") ?? {};
+      // What ended without an agent is told to the next one.
+      if (exit !== undefined) host.core.supervisor.handleExit(spec?.id ?? "", exit);
+      await host.clock.advance(15_000);
+      t.is(host.state("shop-web-1"), "running");
+      t.true((host.runtime.status("shop-web-1")?.startedAtMs ?? 0) > startedAtMs);
+      host.runtime.exit("shop-web-1", { code: 0, oomKilled: false });
+      await host.clock.advance(5_000);
+      t.is(host.state("shop-web-1"), "exited", "the next end is one like any other");
+    }));
+}
 
 test("a failed pull that nobody needs any more does not keep the loop awake", (t) =>
   withHost(async (host) => {

@@ -9,7 +9,7 @@ import {
 } from "../../agent/control/control-rollouts.ts";
 import { isReady, readStatus, syncNow } from "../../agent/control/control-status.ts";
 import { neededImages } from "../../agent/images/needed-images.ts";
-import type { DesiredState } from "../../manifests/desired-state.ts";
+import type { DesiredState, Service } from "../../manifests/desired-state.ts";
 import { app, desired, service, sha, tcpPort } from "../builders/desired-state.ts";
 import { type SimulatedHost, withHost } from "../simulation/simulated-host.ts";
 
@@ -33,6 +33,16 @@ function context(host: SimulatedHost, refresh: () => Promise<void> = async () =>
   const { core, loop } = host;
   return { core, loop, source, instance: "berth" } as unknown as ControlContext;
 }
+
+/** What fails stays. */
+const paused = {
+  parallelism: 1,
+  delayMs: 0,
+  failureAction: "pause",
+  monitorMs: 0,
+  failureRatioMax: 0,
+  order: "stop-first",
+} as const;
 
 const web = (user: string) => service("web", { user, restart: always });
 const shop = (seed: string): DesiredState => desired(seed, [app("shop", [web(seed)])]);
@@ -212,6 +222,68 @@ test("an app that took a port from the one that fails gives it back", (t) => {
   }, first);
 });
 
+test("an app that the failed revision brought goes again where it has the port of what comes back", (t) => {
+  const port = { ports: [tcpPort(80)] };
+  return withGood(
+    async (host) => {
+      host.runtime.fail("start shop-web-1", "no such program");
+      host.runtime.fail("start shop-web-1", "no such program");
+      const next = [app("shop", [web("b")]), app("side", [service("web", port)])];
+      await host.commit(desired("b", next));
+      await host.clock.advance(20_000);
+      t.deepEqual(host.runtime.status("shop-web-1")?.publishedPorts, port.ports);
+      t.is(host.runtime.status("side-web-1"), undefined);
+      t.is(host.app("shop")?.verdict, "rolled-back");
+    },
+    desired("a", [app("shop", [{ ...web("a"), ...port }])]),
+  );
+});
+
+test("an app of an earlier revision does not go for one that fails", (t) => {
+  const port = { ports: [tcpPort(80)] };
+  const side = app("side", [service("web", port)]);
+  return withGood(
+    async (host) => {
+      host.runtime.endsAtOnce.set("shop-web-1", 1);
+      const held = { ...web("b"), deploy: { update: paused } };
+      await host.commit(desired("b", [app("shop", [held]), side]));
+      await host.clock.advance(60_000);
+      await host.commit(desired("c", [app("shop", [web("c")]), side]));
+      await host.clock.advance(60_000);
+      t.deepEqual(host.runtime.status("side-web-1")?.publishedPorts, port.ports);
+      t.is(host.app("shop")?.verdict, "failed");
+    },
+    desired("a", [app("shop", [{ ...web("a"), ...port }])]),
+  );
+});
+
+test("what was good at different times does not come back together where it shares a port", (t) => {
+  const port = { ports: [tcpPort(80)] };
+  const both = (seed: string, shop: Partial<Service>, side: Partial<Service>) =>
+    desired(seed, [
+      app("shop", [{ ...web(seed), ...shop }]),
+      app("side", [{ ...web(seed), ...side }]),
+    ]);
+  return withGood(
+    async (host) => {
+      await host.commit(both("b", {}, port));
+      await host.clock.advance(60_000);
+      host.runtime.endsAtOnce.set("side-web-1", 1);
+      await host.commit(both("c", port, { deploy: { update: paused } }));
+      await host.clock.advance(60_000);
+      host.runtime.endsAtOnce.clear();
+      host.runtime.fail("start shop-web-1", "no such program");
+      host.runtime.fail("start shop-web-1", "no such program");
+      await host.commit(both("d", {}, port));
+      await host.clock.advance(60_000);
+      t.is(user(host), "c");
+      t.is(user(host, "side-web-1"), "a", "of b it would have the same port");
+      t.is(host.app("side")?.verdict, "rolled-back");
+    },
+    both("a", port, {}),
+  );
+});
+
 test("apps come one after the other where the manifest says so, and stay when the first fails", (t) => {
   const ordered = (seed: string) =>
     desired(seed, [app("db", [web(seed)]), app("shop", [web(seed)], { after: ["db"] })]);
@@ -298,6 +370,31 @@ test("an operator puts an app back, and the next commit takes it on", (t) =>
     });
   }));
 
+test("a change of the healthcheck alone is judged by what the new check says, however long it takes", (t) =>
+  withHost(async (host) => {
+    const checked = (seed: string, intervalMs: number) =>
+      desired(seed, [
+        app("shop", [
+          service("web", {
+            restart: always,
+            healthcheck: { ...healthcheck, intervalMs, startIntervalMs: intervalMs },
+          }),
+        ]),
+      ]);
+    await host.commit(checked("a", 1_000));
+    await host.clock.advance(60_000);
+    host.takeCalls();
+    host.runtime.probes.set("shop-web-1", 1);
+    await host.commit(checked("b", 20_000));
+    t.is(host.app("shop")?.verdict, "pending");
+    await host.clock.advance(45_000);
+    host.runtime.probes.clear();
+    await host.clock.advance(30_000);
+    t.is(host.app("shop")?.verdict, "rolled-back");
+    t.regex(host.app("shop")?.reason ?? "", /shop-web-1 is unhealthy/);
+    t.deepEqual(host.takeCalls(), [], "no container was touched");
+  }));
+
 test("a suspended app is left alone, by commits and by drift, until it is resumed", (t) =>
   withGood(async (host) => {
     await suspend(context(host), "shop");
@@ -312,10 +409,39 @@ test("a suspended app is left alone, by commits and by drift, until it is resume
     await host.clock.advance(30_000);
     t.deepEqual(host.takeCalls(), []);
     t.is(host.app("shop")?.state, "suspended");
+    const newer = service("web", { user: "b", restart: always, image: "newer:1" });
+    await host.commit(desired("c", [app("shop", [newer])]));
+    await host.clock.advance(30_000);
+    t.deepEqual(host.takeCalls(), [], "no image is pulled either");
+    await host.commit(shop("b"));
     await resume(context(host), "shop");
     await host.clock.advance(1_000);
     t.is(user(host), "b");
     t.is(host.app("shop")?.state, "running");
+  }));
+
+test("the status tells since when an app is suspended, also after a restart of the agent", (t) =>
+  withGood(async (host) => {
+    const { suspended: none } = readStatus(context(host));
+    t.deepEqual(none, []);
+    const since = new Date(host.clock.now()).toISOString();
+    await suspend(context(host), "shop");
+    await host.clock.advance(60_000);
+    // What is suspended already stays so since it was.
+    await suspend(context(host), "shop");
+    await host.killAgent();
+    await host.startAgent();
+    t.deepEqual(readStatus(context(host)).suspended, [{ app: "shop", since }]);
+    const sinceAll = new Date(host.clock.now()).toISOString();
+    await suspend(context(host));
+    t.deepEqual(readStatus(context(host)).suspended, [
+      { app: "shop", since },
+      { app: null, since: sinceAll },
+    ]);
+    await resume(context(host), "shop");
+    t.deepEqual(readStatus(context(host)).suspended, [{ app: null, since: sinceAll }]);
+    await resume(context(host));
+    t.deepEqual(readStatus(context(host)).suspended, []);
   }));
 
 test("resuming tries again what was held back", (t) =>
@@ -348,4 +474,22 @@ test("the images of what an app can go back to are needed", (t) =>
     t.true(needed.has(host.runtime.imagesHere.get("web:3")?.digest ?? ""));
     t.true(needed.has(host.runtime.imagesHere.get("web:2")?.digest ?? ""));
     t.false(needed.has(old));
+  }));
+
+test("what a failed revision brought goes once, also where its removal fails at first", (t) =>
+  withHost(async (host) => {
+    const apps = [app("one", [service("web")]), app("two", [service("web")])];
+    await host.commit({ ...desired("a", apps), atomic: "revision" });
+    await host.clock.advance(3_000);
+    t.is(host.app("two")?.verdict, "healthy");
+    for (let times = 0; times < 4; times += 1) {
+      host.runtime.fail("remove one-web-1", "database or disk is full");
+    }
+    host.runtime.exit("one-web-1", { code: 1, oomKilled: false });
+    await host.clock.advance(30_000);
+    t.deepEqual(
+      host.core.enforcement.apps().map(({ app: { name } }) => name),
+      [],
+    );
+    t.deepEqual(host.runtime.statuses(), []);
   }));

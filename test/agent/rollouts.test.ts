@@ -1,7 +1,10 @@
 import test from "ava";
 import { splitPlan } from "../../agent/plan/split-plan.ts";
 import type { PlannedStep } from "../../agent/plan/step.ts";
+import { applySteps, type Executors } from "../../agent/rollout/apply.ts";
+import type { LiveStore } from "../../agent/store/live-store.ts";
 import { app, desired, service, tcpPort } from "../builders/desired-state.ts";
+import { SimulatedClock } from "../simulation/simulated-clock.ts";
 import { withHost } from "../simulation/simulated-host.ts";
 
 const slowMs = 8_000;
@@ -103,5 +106,65 @@ test("what a plan joins by a need stays together, apps that share nothing are pa
       [["one", "two"], "abd"],
       [["three"], "c"],
     ],
+  );
+});
+
+test("a rollout whose beginning a full disk undid is not remembered", (t) =>
+  withHost(async (host) => {
+    const apps = (user: string) =>
+      ["shop", "side"].map((name) => app(name, [service("web", { user })]));
+    await host.commit(desired("a", apps("1")));
+    await host.clock.advance(20_000);
+    for (let full = 1; full <= 12; full += 1) {
+      let writes = 0;
+      host.disturbWrite = () => {
+        writes += 1;
+        if (writes === full) throw new Error("database or disk is full");
+      };
+      await host.commit(desired("b", apps(`${full + 1}`))).catch(() => {});
+      for (const { app: held } of host.core.enforcement.apps()) {
+        const written = host.core.state.rollouts().findLast((one) => one.app === held.name);
+        t.deepEqual(host.core.rollouts.newest(held.name), written, `write ${full}`);
+      }
+      await host.clock.advance(60_000);
+    }
+  }));
+
+test("steps that run are waited for also when one cannot be written down as done", async (t) => {
+  const clock = new SimulatedClock();
+  const alive = new AbortController().signal;
+  const finished: string[] = [];
+  const executors = {
+    "create-volume": async (step: { readonly volume: { readonly name: string } }) => {
+      if (step.volume.name === "slow") await clock.sleep(slowMs, alive);
+      finished.push(step.volume.name);
+    },
+  } as unknown as Executors;
+  const live = {
+    beginIntent: () => 1,
+    endIntent: () => {
+      throw new Error("database or disk is full");
+    },
+  } as unknown as LiveStore;
+  const steps = ["slow", "quick"].map(
+    (name): PlannedStep => ({
+      key: name,
+      needs: [],
+      step: { kind: "create-volume", app: "shop", volume: { name, labels: {} } },
+      reason: [],
+    }),
+  );
+  const onResult = () => {};
+  const applied = applySteps({
+    ...{ steps, executors, live, clock, onResult },
+    parallelMax: 8,
+    abort: alive,
+  });
+  await clock.advance(slowMs);
+  const results = await applied;
+  t.deepEqual(finished, ["quick", "slow"]);
+  t.deepEqual(
+    results.map(({ outcome }) => outcome),
+    ["done", "done"],
   );
 });

@@ -1,13 +1,13 @@
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import test from "ava";
-import { createLog } from "../../agent/log.ts";
+import { createLog, describeError } from "../../agent/log.ts";
 import { openStores } from "../../agent/open-stores.ts";
 import { loadSettings } from "../../agent/settings/settings.ts";
 import { forgetInventoryOfEarlierBoot } from "../../agent/store/boot.ts";
-import { app, desired, service } from "../builders/desired-state.ts";
+import { app, desired, service, someCommit } from "../builders/desired-state.ts";
 
 async function withRoot(work: (root: string) => Promise<void> | void): Promise<void> {
   const root = mkdtempSync(join(tmpdir(), "bt-agent-store-"));
@@ -24,6 +24,37 @@ const dirs = (root: string) => ({
   now: Date.now,
 });
 
+test("a disk that has no room for a record is named, with what helps", (t) => {
+  const database = new DatabaseSync(":memory:");
+  database.exec("CREATE TABLE one (text TEXT); PRAGMA max_page_count = 1");
+  const error = t.throws(() => database.exec("INSERT INTO one VALUES (zeroblob(100000))"));
+  t.is(error.message, "database or disk is full");
+  t.is(
+    describeError(new Error("cannot stop web", { cause: error })),
+    "cannot stop web: the disk of berth's data directory is full: free space there",
+  );
+  database.close();
+});
+
+test("ARCHITECTURE.md names every table of the stores", (t) =>
+  withRoot((root) => {
+    const stores = openStores(dirs(root));
+    const text = readFileSync(new URL("../../ARCHITECTURE.md", import.meta.url), "utf8");
+    const names = [stores.stateDatabase, stores.liveDatabase].flatMap((database) =>
+      database
+        .prepare("SELECT name FROM sqlite_schema WHERE type = 'table' AND name GLOB 'agent_*'")
+        .all()
+        .map(({ name }) => String(name)),
+    );
+    stores.close();
+    t.true(names.length > 10);
+    // Numbers of migrations are told of in a sentence.
+    const missing = names.filter(
+      (name) => name !== "agent_schema" && !text.includes(`\`${name}\``),
+    );
+    t.deepEqual(missing, []);
+  }));
+
 test("a second agent on the same directories is refused, and may start once the first ended", (t) =>
   withRoot((root) => {
     const first = openStores(dirs(root));
@@ -37,7 +68,7 @@ test("what was accepted and held is there after a restart", (t) =>
     const first = openStores(dirs(root));
     const shop = app("shop", [service("web")]);
     const revision = desired("a", [shop]);
-    first.state.acceptRevision(revision, 1);
+    first.state.acceptRevision(revision, { acceptedAtMs: 1, commit: someCommit });
     const held = { app: shop, revision: revision.revision, images: { web: "sha256:1" } };
     first.state.setEnforcedApps([held], []);
     first.state.markByHand({ name: "shop-web-1", action: "stop", specDigest: "d", atMs: 1 });
@@ -108,4 +139,19 @@ test("a log line cannot be forged by what it reports", (t) => {
   log.debug("unseen");
   t.is(lines.length, 1);
   t.is(lines[0]?.indexOf("\n"), (lines[0]?.length ?? 0) - 1);
+});
+
+test("an error is told with its causes, and what Node says of a cause that was explained is not", (t) => {
+  const cause = Object.assign(new Error("ENOENT: no such file or directory, stat '/x'"), {
+    code: "ENOENT",
+  });
+  const load = new Error("cannot load /x because there is no such file or directory", { cause });
+  t.is(describeError(load), load.message);
+  t.is(describeError(new Error("cannot load /x", { cause })), `cannot load /x: ${cause.message}`);
+  const refused = Object.assign(new Error("connect ECONNREFUSED 127.0.0.1:80"), {
+    code: "ECONNREFUSED",
+  });
+  const pull = new Error("cannot pull (nothing listens, ECONNREFUSED)", { cause: refused });
+  t.is(describeError(pull), pull.message);
+  t.is(describeError(new Error("cannot pull", { cause: new Error("why") })), "cannot pull: why");
 });

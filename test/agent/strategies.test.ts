@@ -97,6 +97,20 @@ test("start-first: a successor that fails goes, and what served was never touche
     t.is(host.app("shop")?.verdict, "rolled-back");
   }));
 
+test("start-first: a successor that never got ready goes as soon as another one comes", (t) =>
+  withHost(async (host) => {
+    await host.commit(desired("a", [app("shop", [startFirst("a")])]));
+    await host.clock.advance(500);
+    // Nothing was good so far: what fails stays.
+    host.runtime.probes.set("shop-web-1", 1);
+    for (const seed of ["b", "c", "d"]) {
+      await host.commit(desired(seed, [app("shop", [startFirst(seed)])]));
+      await host.clock.advance(20_000);
+    }
+    t.is(await users(host), "ad");
+    t.deepEqual(await serving(host), ["a"]);
+  }));
+
 test("start-first: an agent that dies at any point of it is followed by one that ends it", async (t) => {
   for (const waitMs of [0, 600, 1_100, 5_000]) {
     await withHost(async (host) => {
@@ -152,6 +166,58 @@ test("a rolling update waits between groups, and stops at a replica that fails",
     host.runtime.endsAtOnce.clear();
   }));
 
+test("a canary runs alone for its time, then the others follow as the policy says", async (t) => {
+  for (const deploy of [{}, { update: { ...policy, parallelism: 3 } }]) {
+    const web = (user: string) =>
+      service("web", { user, deploy, replicas: 4, restart: always, canaryMs: 10_000 });
+    await withHost(async (host) => {
+      await host.commit(desired("a", [app("shop", [web("a")])]));
+      await host.clock.advance(20_000);
+      t.is(await users(host), "aaaa", "a first start has none");
+      await host.commit(desired("b", [app("shop", [web("b")])]));
+      await host.clock.advance(5_000);
+      // A canary outlives the agent that began it.
+      await host.killAgent();
+      await host.startAgent();
+      await host.clock.advance(4_000);
+      t.is(await users(host), "baaa");
+      t.is(host.app("shop")?.verdict, "pending");
+      await host.clock.advance(3_000);
+      t.is(await users(host), "bbbb");
+      await host.clock.advance(3_000);
+      t.is(host.app("shop")?.verdict, "healthy");
+    });
+  }
+});
+
+test("a canary that fails is put back, and the others are never touched", async (t) => {
+  for (const endsAfterMs of [0, 5_000]) {
+    const web = (user: string) =>
+      service("web", { user, replicas: 3, restart: always, canaryMs: 10_000 });
+    await withHost(async (host) => {
+      await host.commit(desired("a", [app("shop", [web("a")])]));
+      await host.clock.advance(20_000);
+      host.takeCalls();
+      if (endsAfterMs === 0) host.runtime.endsAtOnce.set("shop-web-1", 3);
+      await host.commit(desired("b", [app("shop", [web("b")])]));
+      await host.clock.advance(endsAfterMs);
+      host.runtime.endsAtOnce.set("shop-web-1", 3);
+      const canary = host.runtime.status("shop-web-1")?.spec.id ?? "";
+      if (endsAfterMs > 0) await host.runtime.signalContainer(canary, "SIGKILL");
+      await host.clock.advance(2_000);
+      host.runtime.endsAtOnce.clear();
+      await host.clock.advance(30_000);
+      t.is(await users(host), "aaa");
+      t.deepEqual(
+        host.takeCalls().filter((call) => !call.includes("shop-web-1")),
+        [],
+      );
+      t.is(host.app("shop")?.verdict, "rolled-back");
+      t.regex(host.app("shop")?.reason ?? "", /shop-web-1/);
+    });
+  }
+});
+
 test("as many replicas may fail as the manifest allows, one more takes the revision back", async (t) => {
   for (const [failureRatioMax, left] of [
     [0.5, "bbbb"],
@@ -170,6 +236,55 @@ test("as many replicas may fail as the manifest allows, one more takes the revis
     });
   }
 });
+
+test("the way back follows rollback_config, and update_config where that is not written", async (t) => {
+  for (const rollback of [
+    undefined,
+    { ...policy, parallelism: 2, failureAction: "pause" } as const,
+  ]) {
+    await withHost(async (host) => {
+      const web = (user: string) => {
+        const update = { ...policy, parallelism: 4 };
+        const deploy = { update, ...(rollback === undefined ? {} : { rollback }) };
+        return service("web", { user, deploy, replicas: 4, restart: always });
+      };
+      await host.commit(desired("a", [app("shop", [web("a")])]));
+      await host.clock.advance(20_000);
+      await host.commit(desired("b", [app("shop", [web("b")])]));
+      await host.clock.advance(2_000);
+      t.is(await users(host), "bbbb");
+      host.runtime.exit("shop-web-1", { code: 1, oomKilled: false });
+      await host.clock.advance(500);
+      t.is(await users(host), rollback === undefined ? "aaaa" : "aabb");
+      await host.clock.advance(20_000);
+      t.is(await users(host), "aaaa");
+      t.is(host.app("shop")?.verdict, "rolled-back");
+    });
+  }
+});
+
+test("the way back starts first where rollback_config says so", (t) =>
+  withHost(async (host) => {
+    const web = (user: string) => {
+      const rollback = { ...policy, order: "start-first", failureAction: "pause" } as const;
+      return service("web", { user, deploy: { update: policy, rollback }, restart: always });
+    };
+    await host.commit(desired("a", [app("shop", [web("a")])]));
+    await host.clock.advance(20_000);
+    await host.commit(desired("b", [app("shop", [web("b")])]));
+    await host.clock.advance(2_000);
+    host.runtime.oomKills.set("shop-web-1", 1);
+    host.takeCalls();
+    await host.clock.advance(15_000);
+    t.deepEqual(host.takeCalls(), [
+      "create shop-web-1",
+      "start shop-web-1",
+      "hand-over shop-web-1",
+      "stop shop-web-1",
+      "remove shop-web-1",
+    ]);
+    t.is(await users(host), "a");
+  }));
 
 test("the verdict waits for as long as the manifest says that a rollout is watched", (t) =>
   withHost(async (host) => {

@@ -3,6 +3,19 @@ import { effectiveCheck } from "../../agent/health/effective-check.ts";
 import { app, desired, service } from "../builders/desired-state.ts";
 import { withHost } from "../simulation/simulated-host.ts";
 
+test("a clock that was set back does not keep a container that was restarted from being ready", (t) =>
+  withHost(async (host) => {
+    const web = service("web", { restart: { condition: "always" } });
+    await host.commit(desired("a", [app("shop", [web])]));
+    await host.clock.advance(5_000);
+    host.runtime.exit("shop-web-1", { code: 1, oomKilled: false });
+    await host.clock.advance(20_000);
+    host.clock.jump(-3_600_000);
+    await host.commit(desired("b", [app("shop", [web, service("db")])]));
+    await host.clock.advance(15_000);
+    t.is(host.app("shop")?.verdict, "healthy");
+  }));
+
 test("a container that ends within a second of its start was never healthy", (t) =>
   withHost(async (host) => {
     await host.commit(desired("a", [app("shop", [service("web")])]));

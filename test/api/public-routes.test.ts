@@ -32,7 +32,7 @@ test("scrapes that come together share one rendering", async (t) => {
       await new Promise((resolve) => {
         setTimeout(resolve, 3_000);
       });
-      return new TextEncoder().encode("berth_up 1\n");
+      return { parts: [new TextEncoder().encode("berth_up 1\n")], release: () => {} };
     },
   });
   const answers = await Promise.all(
@@ -40,6 +40,13 @@ test("scrapes that come together share one rendering", async (t) => {
   );
   t.true(answers.every(({ status }) => status === 200));
   t.is(renderings, 1);
+});
+
+test("the status page tells what is suspended, and since when", async (t) => {
+  const suspended = [{ app: "shop", since: "2026-01-31T12:00:00.000Z" }];
+  const agent = await startTestAgent(t, { status: async () => ({ ...sampleStatus, suspended }) });
+  const { body } = await ask(tcp(agent), { path: "/" });
+  t.regex(body.toString(), /<th>suspended<td>shop since 2026-01-31T12:00:00.000Z</);
 });
 
 test("health is answered at once, readiness with its reason", async (t) => {

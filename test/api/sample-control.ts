@@ -22,6 +22,7 @@ export const sampleStatus: StatusReport = {
   wanted: sha,
   running: sha,
   quarantined: [],
+  suspended: [],
   errors: [],
   pulls: [],
   apps: [
@@ -31,6 +32,7 @@ export const sampleStatus: StatusReport = {
       verdict: "healthy",
       revision: sha,
       reason: "",
+      crashLooping: [],
       services: [{ name: "web", replicas: 2, ready: 2 }],
     },
   ],
@@ -61,10 +63,20 @@ const sampleRollout: RolloutReport = {
   app: "shop",
   revision: sha,
   cause: "commit",
+  commit: { author: "Ann <ann@example.org>", subject: "Greet with ahoy" },
   startedAt: "2026-01-31T12:00:00.000Z",
   finishedAt: "2026-01-31T12:00:02.000Z",
   verdict: "rolled-back",
   reason: "shop-web-1 ended with exit code 3",
+  steps: [
+    {
+      kind: "start-container",
+      target: "shop-web-1",
+      outcome: "done",
+      startedAt: "2026-01-31T12:00:00.250Z",
+      tookMs: 20,
+    },
+  ],
 };
 
 const sampleNetwork = {
@@ -98,7 +110,7 @@ export function createSampleControl(changes: Partial<Control> = {}): {
   };
   const control: Control = {
     status: async () => sampleStatus,
-    plan: async () => ({ revision: sha, steps: [] }),
+    plan: async () => ({ revision: sha, steps: [], heldBack: [] }),
     sync: async () => ({ revision: sha, verdict: "healthy", reason: "", leftAlone: [] }),
     ps: async ({ all }) =>
       all
@@ -173,6 +185,7 @@ export function createSampleControl(changes: Partial<Control> = {}): {
       app: "shop",
       id: samplePs.id,
       revision: sha,
+      commit: sampleRollout.commit,
       createdAt: samplePs.createdAt,
       reason: [{ field: "environment.GREETING", from: null, to: "ahoy" }],
       restarts: 1,
@@ -230,12 +243,28 @@ export function createSampleControl(changes: Partial<Control> = {}): {
     ],
     removeVolume: (name) => note("removeVolume", name),
     networks: async () => [sampleNetwork],
+    run: (request) => {
+      note("run", request);
+      return Promise.resolve({ name: request.name, id: samplePs.id });
+    },
+    remove: (name, options) => note("remove", name, options),
+    adopt: async (name) => sampleAdoption(name),
+    byHand: async () => ["db", "web"],
     down: ({ volumes }) => note("down", { volumes }),
-    metrics: async () => new TextEncoder().encode("berth_up 1\n"),
+    metrics: async () => ({
+      parts: [new TextEncoder().encode("berth_"), new TextEncoder().encode("up 1\n")],
+      release: () => {},
+    }),
     ready: async () => true,
     ...changes,
   };
   return { control, calls };
+}
+
+function sampleAdoption(container: string): Awaited<ReturnType<Control["adopt"]>> {
+  const compose = `name: ${container}\n`;
+  const notes = ["root file system: 2 paths were changed in it"];
+  return { container, path: `${container}/compose.yaml`, compose, hidden: ["DB_PASSWORD"], notes };
 }
 
 export async function* from<Value>(values: readonly Value[]): AsyncGenerator<Value> {

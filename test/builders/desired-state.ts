@@ -34,6 +34,8 @@ export function app(name: string, services: readonly Service[], fields: Partial<
   };
 }
 
+export const someCommit = { author: "Ann <ann@example.org>", subject: "Change something" };
+
 /** `seed` is one hex digit. */
 export function sha(seed: string): CommitSha {
   // Forty hex digits are what the brand stands for.

@@ -1,3 +1,4 @@
+import { randomBytes } from "node:crypto";
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import test from "ava";
@@ -30,6 +31,34 @@ test("prune passes its wishes on and says what it freed", async (t) => {
   const { code, stderr } = await runBerth(["--root", agent.root, "prune", "--filter", "24h"]);
   t.is(code, 2);
   t.regex(stderr, /until=DURATION is expected/);
+});
+
+test("load and import read standard input as the agent reads a file, and nothing of it stays", async (t) => {
+  const archive = randomBytes(3_000_000);
+  const read: Buffer[] = [];
+  const take = (path: string) => void read.push(readFileSync(path));
+  const agent = await startTestAgent(t, {
+    load: async (path) => {
+      take(path);
+      return [sampleImage];
+    },
+    importImage: async (path) => {
+      take(path);
+      return sampleImage;
+    },
+  });
+  const run = (...args: readonly string[]) =>
+    runBerth(["--root", agent.root, ...args], archive, { TMPDIR: agent.root });
+  const before = readdirSync(agent.root);
+  for (const args of [["load"], ["load", "-"], ["import", "-", "web:1"]]) {
+    t.is((await run(...args)).code, 0, args.join(" "));
+  }
+  t.true(read.every((bytes) => bytes.equals(archive)));
+  t.is(read.length, 3);
+  t.deepEqual(readdirSync(agent.root), before);
+  const both = await run("load", "-i", "one.tar", "two.tar");
+  t.is(both.code, 2);
+  t.regex(both.stderr, /cannot load both two\.tar and one\.tar/);
 });
 
 test("history is printed newest first, with the layers that steps made", async (t) => {

@@ -22,8 +22,9 @@ export function startBerth(
 export async function runBerth(
   args: readonly string[],
   input: string | Buffer = "",
+  environment: Readonly<Record<string, string>> = {},
 ): Promise<Outcome> {
-  const child = startBerth(args);
+  const child = startBerth(args, environment);
   child.stdin.on("error", () => undefined);
   child.stdin.end(input);
   return outcome(child);

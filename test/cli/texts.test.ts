@@ -6,6 +6,7 @@ import {
   parseTail,
 } from "../../cli/arguments.ts";
 import { formatAge, formatBytes, formatShort } from "../../cli/figures.ts";
+import { describePorts } from "../../cli/port-list.ts";
 import { displayWidth, formatTable } from "../../cli/table.ts";
 import { printable } from "../../cli/terminal.ts";
 
@@ -27,6 +28,28 @@ test("columns align by what a terminal shows, not by characters", (t) => {
 test("a cell cannot break its line or command the terminal", (t) => {
   t.is(formatTable(["A", "B"], [["x\ny\u001b[2J", "\u202ez"]]), "A    B\nx y  z");
   t.is(printable("a\u0000\u0007\u009bb\u001b]0;t\u0007c"), "abc");
+});
+
+test("neighbouring ports are one range, others stand alone", (t) => {
+  const port = (hostPort: number, containerPort: number, protocol: "tcp" | "udp" = "tcp") => ({
+    hostIp: "0.0.0.0",
+    hostPort,
+    containerPort,
+    protocol,
+  });
+  t.is(describePorts([]), "");
+  t.is(
+    describePorts([
+      port(8081, 80),
+      port(9000, 9000),
+      port(9001, 9001),
+      port(9002, 9003),
+      port(9003, 9004, "udp"),
+      { ...port(9004, 9005, "udp"), hostIp: "::1" },
+    ]),
+    "0.0.0.0:8081->80/tcp, 0.0.0.0:9000-9001->9000-9001/tcp, 0.0.0.0:9002->9003/tcp, " +
+      "0.0.0.0:9003->9004/udp, [::1]:9004->9005/udp",
+  );
 });
 
 test("durations are read in the usual units, a bare number as seconds", (t) => {

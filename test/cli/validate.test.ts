@@ -74,7 +74,7 @@ test("a tree that is none is named", async (t) => {
   t.is(code, 1);
   t.is(
     stderr,
-    "berth: cannot read /nonexistent/tree because it is not a directory: a working tree or a bare repository is expected\n",
+    "berth: cannot read /nonexistent/tree because there is no such directory: a working tree or a bare repository is expected\n",
   );
 });
 

@@ -13,6 +13,8 @@ test("ps prints aligned columns for people", async (t) => {
   t.is(first.indexOf("shop "), heading.indexOf("APP"));
   t.is(first.indexOf("0.0.0.0:8080->80/tcp"), heading.indexOf("PORTS"));
   t.regex(second, /^shop-web-2 .* exited \(3\) /);
+  const ids = await runBerth(["--root", agent.root, "ps", "-aq"]);
+  t.is(ids.stdout, `${samplePs.id.slice(0, 12)}\n`.repeat(2));
 });
 
 test("global options stand before or after the verb", async (t) => {
@@ -28,12 +30,18 @@ test("status shows the facts, the apps and the errors of the newest commit", asy
     status: async () => ({
       ...sampleStatus,
       errors: ["compose.yaml:3:5: unknown key \u001b[31mimagee"],
+      suspended: [
+        { app: "shop", since: "2026-01-31T12:00:00.000Z" },
+        { app: null, since: null },
+      ],
     }),
   });
   const { code, stdout } = await runBerth(["status", "--root", agent.root]);
   t.is(code, 0);
   t.regex(stdout, /^wanted +1a2b3c4d1a2b$/m);
   t.regex(stdout, /^error +compose.yaml:3:5: unknown key imagee$/m);
+  t.regex(stdout, /^suspended +shop since 2026-01-31T12:00:00.000Z$/m);
+  t.regex(stdout, /^suspended +every app$/m);
   t.regex(stdout, /^shop +running +healthy +1a2b3c4d1a2b +web 2\/2$/m);
   t.deepEqual(
     JSON.parse((await runBerth(["status", "--json", "--root", agent.root])).stdout).wanted,
@@ -51,13 +59,20 @@ test("plan ends with 0 when there is nothing to do and with 3 when there is", as
       reason: [{ field: "image", from: null, to: "web:2" }],
     },
   ];
-  const busy = await startTestAgent(t, { plan: async () => ({ revision: sha, steps }) });
+  const heldBack = [{ app: "blog", runs: "0".repeat(40), reason: "blog-web-1 is unhealthy" }];
+  const plan = { revision: sha, steps, heldBack };
+  const busy = await startTestAgent(t, { plan: async () => plan });
   const { code, stdout } = await runBerth(["plan", "--root", busy.root]);
   t.is(code, 3);
   t.regex(stdout, /1\. start-container shop-web-1\n +image: \(none\) -> web:2/);
+  t.regex(stdout, /^blog stays at 000000000000, because 1a2b3c4d1a2b is held back: blog-web-1 is/);
   const asJson = await runBerth(["plan", "--json", "--root", busy.root]);
   t.is(asJson.code, 3);
-  t.deepEqual(JSON.parse(asJson.stdout), { revision: sha, steps });
+  t.deepEqual(JSON.parse(asJson.stdout), plan);
+  const held = await startTestAgent(t, { plan: async () => ({ ...plan, steps: [] }) });
+  const waiting = await runBerth(["plan", "--root", held.root]);
+  t.is(waiting.code, 0);
+  t.regex(waiting.stdout, /is held back: .*\nNothing to do\.\n$/);
 });
 
 test("sync ends with 0 on a healthy verdict and with 1 on any other", async (t) => {
@@ -173,8 +188,10 @@ test("stats --no-stream prints one sample and ends", async (t) => {
     blockReadBytes: 0,
     blockWriteBytes: 0,
   };
+  const asked: unknown[] = [];
   const agent = await startTestAgent(t, {
-    stats: async function* ({ abort }) {
+    stats: async function* ({ abort, names }) {
+      asked.push(names);
       while (!abort.aborted) yield [sample];
     },
   });
@@ -183,6 +200,8 @@ test("stats --no-stream prints one sample and ends", async (t) => {
   t.regex(stdout, /^shop-web-1 +12\.3 +1\.5 MiB +- +3 +10 B +2\.0 KiB +0 B +0 B$/m);
   const asJson = await runBerth(["stats", "--no-stream", "--json", "--root", agent.root]);
   t.deepEqual(JSON.parse(asJson.stdout), [sample]);
+  t.is((await runBerth(["stats", "--root", agent.root, "--no-stream", "shop/web", "db"])).code, 0);
+  t.deepEqual(asked, [undefined, undefined, ["shop/web", "db"]]);
 });
 
 test("events are one line each", async (t) => {
@@ -288,7 +307,13 @@ test("without an agent the error says how to start it", async (t) => {
 
 for (const { args, says } of [
   { args: ["frobnicate"], says: /unknown command 'frobnicate'/ },
+  { args: ["frobnicate", "--help"], says: /unknown command 'frobnicate'/ },
+  { args: ["help", "frobnicate"], says: /unknown command 'frobnicate'/ },
   { args: ["ps", "--frob"], says: /unknown option '--frob'/ },
+  {
+    args: ["volume", "create", "data"],
+    says: /^berth: 'create' is nothing that 'berth volume' does: ls, inspect, rm are expected$/m,
+  },
   { args: ["logs"], says: /missing required argument 'name'/ },
   { args: ["logs", "--since", "yesterday", "web"], says: /a duration such as 10m/ },
   { args: ["logs", "--tail", "-3", "web"], says: /a number of lines/ },

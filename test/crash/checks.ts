@@ -1,8 +1,9 @@
+import { readFileSync } from "node:fs";
 import { isDeepStrictEqual } from "node:util";
 import type { ExecutionContext } from "ava";
 import type { CrashHost } from "./crash-host.ts";
-import { type Living, leftovers, takeInventory } from "./inventory.ts";
-import type { Revision } from "./scenario.ts";
+import { type Living, leftovers, livingContainers, takeInventory } from "./inventory.ts";
+import { type Revision, reloadedContainer, reloadedFile } from "./scenario.ts";
 
 /** What an undisturbed run ends with, for each revision; filled by the first host that gets there. */
 export type EndStates = Map<Revision, unknown>;
@@ -24,23 +25,42 @@ export async function endState(host: CrashHost): Promise<Record<string, unknown>
       }))
       .sort((a, b) => (a.name < b.name ? -1 : 1)),
     plan: (await host.plan()).steps,
+    file: fileSeen(host),
     ...(await takeInventory(host)),
   };
+}
+
+/** What the container that goes on finds in its file. */
+function fileSeen(host: CrashHost): string | undefined {
+  const living = livingContainers(host).find(({ name }) => name === reloadedContainer);
+  if (living === undefined) return undefined;
+  try {
+    return readFileSync(`/proc/${living.pid}/root${reloadedFile}`, "utf8");
+  } catch {
+    // It has ended meanwhile.
+    return undefined;
+  }
 }
 
 /** The host is where an undisturbed run ends, and stays there. */
 export async function checkEndState(
   t: ExecutionContext,
   host: CrashHost,
-  options: { readonly expected: unknown; readonly label: string },
+  options: {
+    readonly expected: unknown;
+    readonly label: string;
+    /** The container that is replaced while it still runs. */
+    readonly overlapping?: string;
+  },
 ): Promise<void> {
-  const { expected, label } = options;
+  const { expected, label, overlapping } = options;
   const found = await settled(
     () => endState(host),
     (state) => isDeepStrictEqual(state, expected),
   );
   t.deepEqual(found, expected, label);
-  t.deepEqual(host.duplicates, [], `${label}: two containers of one replica ran at once`);
+  const duplicates = host.duplicates.filter((name) => name !== overlapping);
+  t.deepEqual(duplicates, [], `${label}: two containers of one replica ran at once`);
 }
 
 export async function checkNothingLeft(
@@ -64,12 +84,18 @@ export function checkUntouched(
 ): void {
   for (const container of before) {
     const now = after.find(({ name }) => name === container.name);
-    if (now === undefined || now.specDigest !== container.specDigest) continue;
-    t.deepEqual(now, container, `${label}: ${container.name} was touched`);
+    if (now === undefined) continue;
+    const { specDigest } = container;
+    if (now.specDigest !== specDigest && container.name !== reloadedContainer) continue;
+    t.deepEqual({ ...now, specDigest }, container, `${label}: ${container.name} was touched`);
   }
 }
 
-async function settled<T>(take: () => Promise<T>, isDone: (state: T) => boolean): Promise<T> {
+/** What is taken once it is done, or after six seconds. */
+export async function settled<T>(
+  take: () => Promise<T>,
+  isDone: (state: T) => boolean,
+): Promise<T> {
   const deadline = Date.now() + 6000;
   for (;;) {
     const state = await take();

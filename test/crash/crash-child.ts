@@ -1,7 +1,9 @@
 /**
  * The real agent in a process of its own, which kills itself (SIGKILL) at a moment that its parent names: at a boundary
- * of a step, or right before or after a write to a database or a request to the helper, and some time later.
+ * of a step, or right before or after a write to a database, a request to the helper or a rename, and some time later.
  */
+import fs from "node:fs";
+import { syncBuiltinESMExports } from "node:module";
 import { DatabaseSync, StatementSync } from "node:sqlite";
 import { runAgent } from "../../agent/run-agent.ts";
 import { Launcher } from "../../runtime/helper/launcher.ts";
@@ -30,6 +32,8 @@ for (const [prototype, names] of [
 ] as const) {
   for (const name of names) surround(prototype, name);
 }
+surround(fs, "renameSync");
+syncBuiltinESMExports();
 
 const ended = new AbortController();
 process.on("SIGTERM", () => ended.abort());

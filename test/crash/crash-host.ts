@@ -7,11 +7,12 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import type { AgentEvent, PlanReport, PsEntry, StatusReport } from "../../agent/control/control.ts";
+import type { PruneReport } from "../../agent/control/image-control.ts";
 import { call, readLines } from "../../cli/agent-client.ts";
 import { createContext } from "../../cli/context.ts";
 import type { Kill, Passed } from "./crash-plan.ts";
 import { livingContainers } from "./inventory.ts";
-import { copyTemplate, moveTo, type Revision, type Template } from "./scenario.ts";
+import { commitAgain, copyTemplate, moveTo, type Revision, type Template } from "./scenario.ts";
 
 const run = promisify(execFile);
 const child = fileURLToPath(new URL("crash-child.ts", import.meta.url));
@@ -63,6 +64,12 @@ export class CrashHost {
     await moveTo(join(this.root, "fleet"), this.#wanted);
   }
 
+  /** A new commit with the content of a revision: what was held back is tried again. */
+  async commitAgain(revision: Revision): Promise<string> {
+    this.#wanted = await commitAgain(join(this.root, "fleet"), this.#template.commits[revision]);
+    return this.#wanted;
+  }
+
   start(kill: Kill | null): void {
     this.#isDown = false;
     const { root, instance } = this;
@@ -101,25 +108,34 @@ export class CrashHost {
     return this.#lastPassed;
   }
 
+  /** The agent that was started last did not end by itself. */
+  get wasKilled(): boolean {
+    return this.#agent?.signalCode === "SIGKILL";
+  }
+
   async killAgent(signal: NodeJS.Signals = "SIGKILL"): Promise<void> {
     this.#agent?.kill(signal);
     await this.#ended;
   }
 
-  /** Until the newest commit runs here and nothing is left to do (true), or the agent is dead (false). */
-  async converged(): Promise<boolean> {
+  /**
+   * Until the newest commit is known here, `isDone` says so, all containers run and nothing is left to do (true), or the
+   * agent is dead (false).
+   */
+  async converged(isDone: (status: StatusReport) => boolean = () => true): Promise<boolean> {
     const deadline = Date.now() + patienceMs;
     let said: unknown = "nothing";
     while (this.isAlive) {
       if (Date.now() > deadline) throw new Error(`cannot converge: the agent said ${said}`);
       this.#noteDuplicates();
       try {
-        const { wanted } = await call<StatusReport>(this.#context, "GET /v1/status");
+        const status = await call<StatusReport>(this.#context, "GET /v1/status");
         const { steps } = await this.plan();
         const ps = await this.ps();
         const isUp = ps.every(({ state, health }) => state === "running" && health !== "starting");
-        if (wanted === this.#wanted && steps.length === 0 && isUp) return true;
-        said = JSON.stringify({ wanted, steps, ps });
+        const isWanted = status.wanted === this.#wanted && isDone(status);
+        if (isWanted && steps.length === 0 && isUp) return true;
+        said = JSON.stringify({ status, steps, ps });
       } catch (error) {
         // It does not serve yet, has seen no revision yet, or died while it answered.
         said = error;
@@ -130,8 +146,12 @@ export class CrashHost {
   }
 
   /** As `converged`, but the agent will not end itself any more. */
-  async survived(): Promise<boolean> {
-    if (!(await this.converged())) return false;
+  async survived(isDone?: (status: StatusReport) => boolean): Promise<boolean> {
+    return (await this.converged(isDone)) && (await this.disarmed());
+  }
+
+  /** False when the agent ended itself before it was told not to. */
+  async disarmed(): Promise<boolean> {
     const isDisarmed = await this.arm(null).then(
       () => true,
       () => false,
@@ -151,6 +171,23 @@ export class CrashHost {
   events(): Promise<AgentEvent[]> {
     const input = { follow: false };
     return Array.fromAsync(readLines<AgentEvent>(this.#context, "GET /v1/events", input));
+  }
+
+  /** The image that nothing needs, as it is known here now. */
+  async loadSpareImage(): Promise<void> {
+    await call(this.#context, "POST /v1/load", { path: this.#template.spareLayout });
+  }
+
+  /** `berth prune --all`; undefined when the agent ended on the way. */
+  async pruneImages(): Promise<PruneReport | undefined> {
+    try {
+      return await call(this.#context, "POST /v1/prune", { all: true, dryRun: false });
+    } catch (error) {
+      // The connection of a killed agent ends before the agent is known to have ended.
+      await Promise.race([this.#ended, sleep(2000)]);
+      if (this.isAlive) throw error;
+      return undefined;
+    }
   }
 
   /** Asks `web` at its published port. */

@@ -4,14 +4,15 @@ import { kernelTest } from "../kernel/kernel-test.ts";
 import { checkEndState, checkNothingLeft, checkUntouched, endState } from "./checks.ts";
 import { CrashHost } from "./crash-host.ts";
 import type { Kill } from "./crash-plan.ts";
-import { livingContainers } from "./inventory.ts";
+import { livingContainers, storedImages } from "./inventory.ts";
+import { checkImages, collect, isHealthy, rollBack } from "./phases.ts";
 import { type Revision, type Template, withTemplates } from "./scenario.ts";
 
 const lanes = 3;
 /** BERTH_CRASH_KILLS=200 BERTH_CRASH_SEED=7 looks longer, or again. */
-const kills = Number(process.env.BERTH_CRASH_KILLS ?? 15);
+const kills = Number(process.env.BERTH_CRASH_KILLS ?? 18);
 const seed = Number(process.env.BERTH_CRASH_SEED ?? randomInt(2 ** 31));
-const phases = ["deploy", "change", "prune", "down"] as const;
+const phases = ["deploy", "change", "prune", "rollback", "collection", "down"] as const;
 
 type Phase = (typeof phases)[number];
 type Known = {
@@ -50,6 +51,7 @@ async function undisturbed(t: ExecutionContext, template: Template): Promise<Kno
     await host.moveTo("deploy");
     host.start(null);
     for (const phase of phases) {
+      if (phase === "rollback" || phase === "collection") continue;
       if (phase !== "deploy") await host.arm(null);
       if (phase === "down") {
         await host.downByAgent();
@@ -63,8 +65,23 @@ async function undisturbed(t: ExecutionContext, template: Template): Promise<Kno
     }
     await checkNothingLeft(t, host, "undisturbed down");
   });
+  await CrashHost.use(template, async (host) => {
+    await host.moveTo("deploy");
+    host.start(null);
+    t.true(await host.converged(isHealthy));
+    for (const [phase, go] of Object.entries(onLivingHost)) {
+      await host.loadSpareImage();
+      await go({ t, host, kill: null, label: `undisturbed ${phase}` });
+      // The keys of the map.
+      counts.set(phase as Phase, (await host.passed()).instants);
+    }
+    await host.downByAgent();
+  });
   return { expected, counts };
 }
+
+/** What a host that is up goes through, and comes back from to where it was. */
+const onLivingHost = { rollback: rollBack, collection: collect } as const;
 
 /** One host up to the phase in which its agent is killed. */
 async function crashHost(
@@ -80,6 +97,16 @@ async function crashHost(
   await CrashHost.use(template, async (host) => {
     await host.moveTo("deploy");
     host.start(phase === "deploy" ? kill : null);
+    if (phase === "rollback" || phase === "collection") {
+      t.true(await host.converged(isHealthy), label);
+      const images = storedImages(host);
+      if (phase === "collection") await host.loadSpareImage();
+      await onLivingHost[phase]({ t, host, kill, label });
+      await checkEndState(t, host, { expected: expected.get("deploy"), label });
+      await checkImages(t, host, { expected: images, label });
+      await host.downByAgent();
+      return checkNothingLeft(t, host, label);
+    }
     for (const revision of ["deploy", "change", "prune"] as const) {
       if (phase === revision && phase !== "deploy") await host.arm(kill);
       const before = livingContainers(host);

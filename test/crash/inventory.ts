@@ -31,6 +31,19 @@ export async function takeInventory(place: Place) {
   };
 }
 
+/** What the image store has on disk and in its records. */
+export function storedImages({ root }: Place) {
+  const [images, state] = [join(root, "lib/images"), join(root, "lib/state.db")];
+  return {
+    blobs: list(join(images, "blobs/sha256")),
+    layers: list(join(images, "layers")),
+    incoming: list(join(images, "incoming")),
+    records: readRows(state, "runtime_image")
+      .map(({ digest }) => String(digest))
+      .sort(),
+  };
+}
+
 /** What is left of an instance that was taken down; empty objects and lists only, when all is well. */
 export async function leftovers(place: Place) {
   return { ...(await takeInventory(place)), processes: processesOf(place.instance, (id) => id) };
@@ -166,6 +179,7 @@ function rowsOf({ root }: Place, named: (id: string) => string) {
     reasons: column(live, "agent_reasons", "container_id"),
     restarts: column(live, "agent_restarts", "container_id"),
     lost: column(live, "agent_lost", "container_id"),
+    unhealthy: column(live, "agent_unhealthy", "container_id"),
     intents: column(live, "agent_intents", "step"),
   };
 }

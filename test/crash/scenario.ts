@@ -8,26 +8,40 @@ import { openStores } from "../../agent/open-stores.ts";
 import { openRuntime } from "../../runtime/open-runtime.ts";
 import { freePort } from "../builders/free-port.ts";
 import { programImage, writeOciLayout } from "../builders/oci-layout.ts";
+import type { TarEntry } from "../builders/tar.ts";
 import { payloadPath } from "../kernel/runtime-harness.ts";
 
 const run = promisify(execFile);
 const image = "localhost/web:crash";
+/** In `spareLayout`, needed by nothing. */
+const spareImage = "localhost/spare:crash";
 const firstPool = 232;
+const identity = ["-c", "user.name=Test", "-c", "user.email=test@example.org"];
 
-export type Revision = "deploy" | "change" | "prune";
+/** Whose file changes with the second commit, while it goes on. */
+export const reloadedContainer = "side-idle-1";
+export const reloadedFile = "/etc/idle.conf";
+
+/**
+ * `broken` is a child of `deploy`, as `change` is: its `web` names a program that its image does not have. So are `left` and
+ * `right`, between which `web` is replaced without a pause.
+ */
+export type Revision = "deploy" | "change" | "prune" | "broken" | "left" | "right";
 
 /** An image store and a repository of three commits, to be copied for each host that is to crash. */
 export type Template = {
   readonly libDir: string;
   readonly fleet: string;
   readonly configFile: string;
+  /** An OCI layout of `spareImage`: layers of its own. */
+  readonly spareLayout: string;
   /** Published by `web`: hosts that live at the same time need different ones. */
   readonly port: number;
   readonly commits: Readonly<Record<Revision, string>>;
 };
 
 /**
- * Two apps: `shop` (web needs a healthy db, publishes a port; db has a volume) and `side`. `count` templates that
+ * Two apps: `shop` (web needs a healthy db, publishes a port; db has a volume) and `side` (a file changes under it). `count` templates that
  * differ in the port and the address pool. Removed afterwards.
  */
 export async function withTemplates(
@@ -37,7 +51,8 @@ export async function withTemplates(
   const dir = mkdtempSync(join(tmpdir(), "btc-"));
   try {
     await loadImage(dir);
-    const libDir = join(dir, "lib");
+    const [libDir, spareLayout] = [join(dir, "lib"), join(dir, "spare")];
+    writeSpareImage(spareLayout);
     const templates: Template[] = [];
     for (let index = 0; index < count; index += 1) {
       const fleet = join(dir, `${index}`, "fleet");
@@ -47,7 +62,7 @@ export async function withTemplates(
       writeFileSync(configFile, `addressPool: 10.${firstPool + index}.0.0/16\n`);
       const port = await freePort();
       const commits = await commitAll(fleet, port);
-      templates.push({ libDir, fleet, configFile, port, commits });
+      templates.push({ libDir, fleet, configFile, spareLayout, port, commits });
     }
     await work(templates);
   } finally {
@@ -57,12 +72,27 @@ export async function withTemplates(
 
 async function commitAll(repo: string, port: number): Promise<Template["commits"]> {
   await git(repo, ["init", "--quiet", "--initial-branch=main"]);
-  const both = { "shop/compose.yaml": shop(port), "side/compose.yaml": side };
-  const deploy = await commit(repo, both);
-  const change = await commit(repo, { "shop/compose.yaml": shop(port, "AHOY") });
+  const deploy = await commit(repo, {
+    "shop/compose.yaml": shop(port),
+    "side/compose.yaml": side,
+    "side/idle.conf": "deploy\n",
+  });
+  const broken = await commit(repo, { "shop/compose.yaml": shop(port, "BROKEN", "/bin/nothing") });
+  await git(repo, ["reset", "--quiet", "--hard", deploy]);
+  const left = await commit(repo, {
+    "shop/compose.yaml": shop(port, "left", "/bin/web", startFirst),
+  });
+  const right = await commit(repo, {
+    "shop/compose.yaml": shop(port, "right", "/bin/web", startFirst),
+  });
+  await git(repo, ["reset", "--quiet", "--hard", deploy]);
+  const change = await commit(repo, {
+    "shop/compose.yaml": shop(port, "AHOY"),
+    "side/idle.conf": "change\n",
+  });
   await git(repo, ["rm", "--quiet", "-r", "side"]);
   const prune = await commit(repo, { "shop/compose.yaml": shopWithoutWeb });
-  return { deploy, change, prune };
+  return { deploy, change, prune, broken, left, right };
 }
 
 /** Makes a root of its own from the template. */
@@ -74,6 +104,32 @@ export async function copyTemplate(template: Template, root: string): Promise<vo
 
 export async function moveTo(repo: string, sha: string): Promise<void> {
   await git(repo, ["update-ref", "refs/heads/main", sha]);
+}
+
+/** Moves main to a new commit that has the content of another, and returns it. */
+export async function commitAgain(repo: string, sha: string): Promise<string> {
+  const made = await git(repo, [
+    ...identity,
+    "commit-tree",
+    `${sha}^{tree}`,
+    "-p",
+    "main",
+    "-m",
+    "again",
+  ]);
+  const again = made.stdout.trim();
+  await moveTo(repo, again);
+  return again;
+}
+
+function writeSpareImage(layout: string): void {
+  const file = (name: string): TarEntry => ({
+    type: "file",
+    path: name,
+    content: Buffer.from(name),
+  });
+  const layers = ["one", "two"].map((name) => [file(name)]);
+  writeOciLayout(layout, [{ reference: spareImage, layers, config: {} }]);
 }
 
 async function loadImage(dir: string): Promise<void> {
@@ -106,7 +162,6 @@ async function commit(repo: string, files: Readonly<Record<string, string>>): Pr
     writeFileSync(join(repo, path), text);
   }
   await git(repo, ["add", "."]);
-  const identity = ["-c", "user.name=Test", "-c", "user.email=test@example.org"];
   await git(repo, [...identity, "commit", "--quiet", "-m", "change"]);
   return (await git(repo, ["rev-parse", "HEAD"])).stdout.trim();
 }
@@ -129,12 +184,16 @@ volumes:
   data:
 `;
 
-function shop(port: number, greeting = "ahoy"): string {
+const startFirst = `
+    deploy: { update_config: { order: start-first } }`;
+
+function shop(port: number, greeting = "ahoy", program = "/bin/web", more = ""): string {
   return `services:
   web:
     image: ${image}
+    entrypoint: ["${program}"]
     command: ["--port", "8080", "--name", "web"]
-    restart: always
+    restart: always${more}
     environment:
       GREETING: ${greeting}
     ports: ["127.0.0.1:${port}:8080"]
@@ -152,4 +211,6 @@ const side = `services:
     image: ${image}
     command: ["--port", "8080", "--name", "idle"]
     restart: always
+    volumes: ["./idle.conf:${reloadedFile}:ro"]
+    x-berth: { on-config-change: "signal:SIGCONT" }
 `;

@@ -1,5 +1,6 @@
-import { readFileSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { createServer } from "node:net";
+import { join } from "node:path";
 import { freePort } from "../builders/free-port.ts";
 import { buildImage } from "../images/image-builder.ts";
 import { withRegistry } from "../images/test-registry.ts";
@@ -245,4 +246,9 @@ serialKernelTest("a second agent on the same directories is refused", async (t) 
   t.is(code, 1);
   t.regex(stderr, /another one \(pid \d+\) runs/);
   t.is((await agent.get("/healthz")).status, 200);
+  const pidFile = join(agent.dir, "run/agent.pid");
+  t.is(readFileSync(pidFile, "utf8"), `${agent.pid}\n`);
+  await agent.end("SIGTERM");
+  t.false(existsSync(pidFile), "an agent that ended has no pid");
+  await agent.start();
 });

@@ -1,3 +1,5 @@
+import { existsSync } from "node:fs";
+import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { freePort } from "../builders/free-port.ts";
 import { outcome } from "../cli/run-berth.ts";
@@ -71,8 +73,10 @@ serialKernelTest(
     child.stdin.end("from afar\n");
     t.like(await outcome(child), { code: 0, stdout: "from afar\n" });
     const missing = await run(name, "/bin/nothing");
-    t.true((missing.code ?? 0) > 0);
+    t.is(missing.code, 127);
     t.regex(missing.stderr, /\/bin\/nothing/);
+    t.is((await run(name, "nothing")).code, 127);
+    t.like(await run(name, "/etc/passwd"), { code: 126 });
   },
 );
 
@@ -107,6 +111,10 @@ serialKernelTest(
     t.is(container.why.reason[0].field, "container");
     t.like(JSON.parse(await agent.ok("inspect", "shop_default")), { kind: "network" });
     t.like(JSON.parse(await agent.ok("inspect", image)), { kind: "image" });
+    t.regex(
+      (await agent.berth("history", "nothing")).stderr,
+      /^berth: cannot find a history of nothing: neither an app \(.*shop\) nor an image here has that name\n$/,
+    );
     const nothing = await agent.berth("inspect", "nothing");
     t.is(nothing.code, 1);
     t.regex(nothing.stderr, /^berth: cannot find nothing: /);
@@ -144,6 +152,7 @@ serialKernelTest(
   "down leaves nothing in the kernel and ends the agent, and the next one starts from git",
   async (t) => {
     await agent.ok("down", "--volumes");
+    t.false(existsSync(join(agent.dir, "run/agent.pid")), "its files are closed by then");
     await agent.end("SIGTERM");
     await t.throwsAsync(agent.get("/healthz"));
     await agent.start();

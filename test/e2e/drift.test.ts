@@ -1,6 +1,8 @@
-import { readFileSync, writeFileSync } from "node:fs";
+import { execFile } from "node:child_process";
+import { existsSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { get } from "node:http";
 import { join } from "node:path";
+import { promisify } from "node:util";
 import { freePort } from "../builders/free-port.ts";
 import { serialKernelTest } from "../kernel/kernel-test.ts";
 import { eventually } from "../kernel/runtime-harness.ts";
@@ -9,6 +11,7 @@ import { sharedAgent } from "./shared-agent.ts";
 import { image } from "./test-agent.ts";
 
 const agent = sharedAgent();
+const run = promisify(execFile);
 let port = 0;
 
 serialKernelTest("a container killed from outside is back without a commit", async (t) => {
@@ -33,7 +36,7 @@ services:
   );
   t.is(back.id, id);
   t.is(back.restarts, 1);
-  t.true(await answers());
+  await eventually(async () => ((await answers()) ? true : undefined), "an answer");
 });
 
 serialKernelTest("a container whose supervisor is killed comes back", async (t) => {
@@ -83,6 +86,133 @@ serialKernelTest(
       (await agent.get("/metrics")).body,
       /^berth_drift[a-z_]*\{.*kind="limit-changed".*\} [1-9]/m,
     );
+  },
+);
+
+serialKernelTest(
+  "a line that was written into a container's /etc/hosts is gone after the next look, and told of",
+  async (t) => {
+    const { pid } = await agent.container("steady-web-1");
+    const path = `/proc/${pid}/root/etc/hosts`;
+    const before = readFileSync(path, "utf8");
+    writeFileSync(path, `${before}192.0.2.7 elsewhere\n`);
+    await eventually(
+      () => (readFileSync(path, "utf8") === before ? true : undefined),
+      "the file as it was",
+      15_000,
+    );
+    t.is((await agent.container("steady-web-1")).pid, pid);
+    t.regex(
+      await agent.ok("events"),
+      /steady-web-1: \/etc\/hosts is "192\.0\.2\.7 elsewhere" and is put back to nothing/,
+    );
+  },
+);
+
+serialKernelTest(
+  "a container whose mount, address or volume was taken away is started anew with it",
+  async (t) => {
+    const manifest = `
+services:
+  web:
+    image: ${image}
+    volumes: ["data:/data", "${join(agent.dir, "bound")}:/bound:ro"]
+volumes: { data: {} }
+`;
+    const bound = join(agent.dir, "bound");
+    writeFileSync(bound, "before");
+    await agent.deploy("robbed", manifest);
+    const { path } = await agent.inspect<{ path: string }>("robbed_data");
+    const inside = (pid: number | null, ...words: readonly string[]) =>
+      run("nsenter", ["-t", `${pid}`, ...words]);
+    const damages: readonly (readonly [(pid: number | null) => unknown, RegExp])[] = [
+      [(pid) => inside(pid, "-m", "/bin/probe", "unmount", "/data"), /mount \/data is "absent"/],
+      [
+        (pid) => inside(pid, "-n", "ip", "address", "flush", "dev", "eth0"),
+        /networks\.\S+ is "absent"/,
+      ],
+      [() => rmSync(path, { recursive: true }), /mount \/data is "deleted on the host"/],
+    ];
+    for (const [damage, told] of damages) {
+      const { pid } = await agent.container("robbed-web-1");
+      // The look that everything is compared with.
+      await agent.ok("sync");
+      await damage(pid);
+      // The second is left to the agent's own look.
+      if (told !== damages[1]?.[1]) await agent.ok("sync");
+      await agent.untilContainer(
+        "robbed-web-1",
+        (entry) => entry.state === "running" && entry.pid !== pid,
+        60_000,
+      );
+      t.regex(await agent.ok("events"), told);
+      // As editors and certificate renewals do: no reason to start a container anew.
+      writeFileSync(`${bound}.new`, "after");
+      renameSync(`${bound}.new`, bound);
+    }
+    t.true(existsSync(path));
+    t.notRegex(await agent.ok("events"), /mount \/bound/);
+  },
+);
+
+serialKernelTest(
+  "an interface of the host that was detached, set down or deleted, and a deleted bridge, are as they were soon",
+  async (t) => {
+    const damages: readonly (readonly [(end: HostEnd) => string[], RegExp, "goes on" | "anew"])[] =
+      [
+        [
+          ({ name }) => ["set", name, "nomaster"],
+          /steady-web-1: interface \S+ is "attached to nothing" and is put back to "attached to \S+"/,
+          "goes on",
+        ],
+        [
+          ({ name }) => ["set", name, "down"],
+          /steady-web-1: interface \S+ is "down" and is put back to "up"/,
+          "goes on",
+        ],
+        [
+          ({ bridge }) => ["delete", bridge],
+          /: link is "absent" and is put back to "present"/,
+          "goes on",
+        ],
+        [
+          ({ name }) => ["delete", name],
+          /steady-web-1: interface \S+ is "absent" and is put back to "present"/,
+          "anew",
+        ],
+      ];
+    for (const [damage, told, life] of damages) {
+      const { pid } = await agent.container("steady-web-1");
+      t.notRegex(await agent.ok("events"), told);
+      await run("ip", ["link", ...damage(await hostEnd(pid))]);
+      await eventually(
+        async () => (told.test(await agent.ok("events")) ? true : undefined),
+        `${told}`,
+        15_000,
+      );
+      await eventually(async () => ((await answers()) ? true : undefined), "an answer");
+      const after = await agent.container("steady-web-1");
+      t.is(after.pid === pid, life === "goes on", `${told}`);
+    }
+  },
+);
+
+serialKernelTest(
+  "what was changed of a suspended app by hand stays so until it is resumed",
+  async (t) => {
+    await agent.ok("suspend", "steady");
+    const limit = await limitFile("steady-web-1");
+    writeFileSync(limit.path, limit.other);
+    await agent.ok("sync");
+    await agent.ok("sync");
+    t.is(readFileSync(limit.path, "utf8").trim(), limit.other);
+    await agent.ok("resume", "steady");
+    await eventually(
+      () => (readFileSync(limit.path, "utf8").trim() === limit.wanted ? true : undefined),
+      "the limit",
+      15_000,
+    );
+    t.pass();
   },
 );
 
@@ -147,6 +277,20 @@ async function ourTable(): Promise<string[]> {
   const name = (await tables()).find((table) => table.includes(agent.instance));
   if (name === undefined) throw new Error("the instance has no nft table");
   return name.split(" ");
+}
+
+type HostEnd = { readonly name: string; readonly bridge: string };
+
+/** The host's end of a container's `eth0`. */
+async function hostEnd(pid: number | null): Promise<HostEnd> {
+  type Link = { ifindex: number; ifname: string; link_index: number; master?: string };
+  const links = async (...words: string[]) =>
+    JSON.parse((await run(words[0] ?? "", words.slice(1))).stdout) as Link[];
+  const [inside] = await links("nsenter", "-t", `${pid}`, "-n", "ip", "-j", "link", "show", "eth0");
+  const end = (await links("ip", "-j", "link")).find(
+    ({ ifindex }) => ifindex === inside?.link_index,
+  );
+  return { name: end?.ifname ?? "", bridge: end?.master ?? "" };
 }
 
 /** The memory limit as this host's cgroups have it. */

@@ -64,6 +64,56 @@ serialKernelTest(
 );
 
 serialKernelTest(
+  "with on-config-change a changed file reaches the process that runs, and a bad one is taken back",
+  async (t) => {
+    const reloading = `
+services:
+  web:
+    image: ${image}
+    entrypoint: ["/bin/probe", "on-hup", "/etc/web.conf"]
+    volumes: ["./web.conf:/etc/web.conf:ro"]
+    restart: always
+    x-berth: { on-config-change: "signal:SIGHUP" }
+`;
+    const log = async () => (await agent.berth("logs", "hup-web-1")).stdout;
+    const untilLogged = (text: string) =>
+      eventually(
+        async () => ((await log()).includes(text) ? true : undefined),
+        `${text} in the log`,
+      );
+    const first = await agent.commit({ "hup/compose.yaml": reloading, "hup/web.conf": "one\n" });
+    await agent.untilApp(
+      "hup",
+      ({ verdict, revision }) => verdict === "healthy" && revision === first,
+    );
+    const { id, pid } = await agent.container("hup-web-1");
+    const second = await agent.commit({ "hup/web.conf": "two\n" });
+    await untilLogged("two\n");
+    await agent.untilApp(
+      "hup",
+      ({ verdict, revision }) => verdict === "healthy" && revision === second,
+    );
+    t.like(await agent.container("hup-web-1"), { id, pid });
+    t.regex(await agent.ok("why", "hup/web"), /mounts\.\/etc\/web\.conf\.tree/);
+    t.regex(await agent.ok("events"), /hup-web-1 was given its changed files and SIGHUP/);
+
+    const bad = await agent.commit({ "hup/web.conf": "bad\n" });
+    await agent.untilStatus(
+      ({ apps, quarantined }) =>
+        quarantined.includes(bad) &&
+        apps.some(({ name, verdict }) => name === "hup" && verdict === "rolled-back"),
+      "the bad file taken back",
+    );
+    await eventually(
+      async () => ((await log()).endsWith("two\n") ? true : undefined),
+      "the good file again",
+      10_000,
+    );
+    t.is((await cat("hup-web-1", "/etc/web.conf")).stdout, "two\n");
+  },
+);
+
+serialKernelTest(
   "what left git stays where a container has it, and goes with the last one",
   async (t) => {
     await agent.commit({

@@ -3,24 +3,26 @@ import { execFile } from "node:child_process";
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { promisify } from "node:util";
+import { linkGroup } from "../../runtime/network/network-names.ts";
 
 const run = promisify(execFile);
 const cgroupRoot = "/sys/fs/cgroup";
 
 /** Interfaces, mounts, tables and cgroups that carry the instance's name. */
 export async function leftovers(instance: string): Promise<string[]> {
-  const prefix = instance.slice(0, 6);
-  const links = readFileSync("/proc/net/dev", "utf8").match(/^ *[^:]+(?=:)/gm) ?? [];
   const mounts = readFileSync("/proc/self/mountinfo", "utf8").split("\n");
   return [
-    ...links
-      .map((link) => link.trim())
-      .filter((link) => link.startsWith(`${prefix}-`) || link.startsWith(`v${prefix.slice(0, 5)}-`))
-      .map((link) => `interface ${link}`),
+    ...(await links(instance)).map((name) => `interface ${name}`),
     ...mounts.filter((line) => line.includes(instance)).map((line) => `mount ${line}`),
     ...(await tables()).filter((name) => name.includes(instance)).map((name) => `table ${name}`),
     ...cgroupsOf(instance).map((path) => `cgroup ${path}`),
   ];
+}
+
+/** By their group: names hold no more than the beginning of the instance's, which others share. */
+async function links(instance: string): Promise<string[]> {
+  const { stdout } = await run("ip", ["-o", "link", "show", "group", `${linkGroup(instance)}`]);
+  return [...stdout.matchAll(/^\d+: ([^:@]+)/gm)].map(([, name = ""]) => name);
 }
 
 /** The nft tables of this network namespace, `family name`. */

@@ -101,7 +101,11 @@ serialKernelTest("an out-of-memory kill and the restart after it are counted", a
     ({ restarts, state }) => restarts === 1 && state === "running",
   );
   const [oomBefore = 0, restartsBefore = 0] = counted(before);
-  const [oomAfter = 0, restartsAfter = 0] = counted(await scrape());
+  // A scrape tells of the last round, and the restart is answered before the next one.
+  const [oomAfter, restartsAfter] = await eventually(async () => {
+    const after = counted(await scrape());
+    return after[1] === restartsBefore ? undefined : after;
+  }, "the restart in a scrape");
   t.is(oomAfter, oomBefore + 1);
   t.is(restartsAfter, restartsBefore + 1);
   const events = await agent.ok("events");
@@ -124,6 +128,42 @@ serialKernelTest(
     t.is(value("berth_containers", { state: "wanted" }), 1);
     t.is(value("berth_containers", { state: "running" }), 1);
     t.true((value("berth_steps_total", { kind: "start-container", result: "ok" }) ?? 0) >= 1);
+  },
+);
+
+serialKernelTest(
+  "verdicts, what is held back and a commit that is refused are in the figures",
+  async (t) => {
+    const side = (more: string) => `services: { web: { image: ${image}, restart: always${more} } }`;
+    const samples = async (name: string) => (await scrape()).get(name)?.samples ?? [];
+    const verdictOf = async (app: string) =>
+      (await samples("berth_app_verdict"))
+        .filter(({ labels, value }) => labels.app === app && value === 1)
+        .map(({ labels }) => labels.verdict);
+    const rollouts = async (verdict: string) =>
+      (await samples("berth_rollouts_total")).find(({ labels }) => labels.verdict === verdict)
+        ?.value ?? 0;
+    const refused = async () => (await samples("berth_source_commit_refused"))[0]?.value;
+
+    const healthyBefore = await rollouts("healthy");
+    t.is((await agent.deploy("side", side(""))).verdict, "healthy");
+    t.deepEqual(await verdictOf("side"), ["healthy"]);
+    t.is(await rollouts("healthy"), healthyBefore + 1);
+    t.deepEqual(await samples("berth_app_quarantined"), []);
+    const takenBackBefore = await rollouts("rolled-back");
+    const bad = await agent.commit({ "side/compose.yaml": side(", entrypoint: [/bin/nothing]") });
+    await agent.untilApp("side", ({ verdict }) => verdict === "rolled-back");
+    t.deepEqual(await verdictOf("side"), ["rolled-back"]);
+    t.is(await rollouts("rolled-back"), takenBackBefore + 1);
+    t.like(await samples("berth_app_quarantined"), [
+      { labels: { app: "side", revision: bad }, value: 1 },
+    ]);
+    t.is(await refused(), 0);
+    await agent.commit({ "side/compose.yaml": "services: { web: { imag: nothing } }" });
+    await eventually(async () => ((await refused()) === 1 ? true : undefined), "the refusal");
+    t.is((await agent.deploy("side", side(", hostname: side"))).verdict, "healthy");
+    t.is(await refused(), 0);
+    t.deepEqual(await samples("berth_app_quarantined"), []);
   },
 );
 

@@ -167,8 +167,16 @@ services:
       await agent.untilContainer(`policies-${service}-1`, ({ restarts }) => restarts >= 3);
       await agent.untilContainer(`policies-${service}-1`, ({ state }) => state === "restarting");
     }
-    const { verdict, reason } = await agent.untilApp("policies", (app) => app.verdict === "failed");
-    t.is(verdict, "failed");
+    const { crashLooping, reason } = await agent.untilApp(
+      "policies",
+      (app) => app.verdict === "failed" && app.crashLooping.length === 2,
+    );
+    t.deepEqual(crashLooping, ["policies-always-1", "policies-unless-1"]);
+    t.regex(await agent.ok("status"), /^crash loop +policies-always-1$/m);
+    t.regex(
+      (await agent.get("/metrics")).body,
+      /^berth_container_crash_loop\{app="policies",container="policies-always-1"\} 1$/m,
+    );
     t.regex(
       reason,
       /policies-twice-1 ended with exit code 3 and is not restarted after 2 restarts/,

@@ -56,12 +56,18 @@ serialRegistryTest(
         await agent.commit({ "shop/compose.yaml": `services: {web: {image: "${name}:1"}}` });
         const sync = await agent.berth("sync", "--timeout", "30s");
         t.regex(sync.stdout + sync.stderr, /wants it signed and sha256:\w+ has no signature there/);
+        t.regex(agent.log, /level=warn message="image cannot be pulled, trying again" image=/);
         t.deepEqual(await agent.ps(), []);
 
         await putSignature(host, simpleSignature([signer], { digest, reference: name }), digest);
         await agent.ok("sync", "--timeout", "60s");
         t.is((await agent.container("shop-web-1")).imageDigest, digest);
         t.deepEqual((await agent.status()).pulls, []);
+        await agent.ok("tag", `${name}:1`, `${name}:other`);
+        const named = await agent.berth("rmi", `${name}:1`);
+        t.is(named.code, 1);
+        t.regex(named.stderr, /because the service shop\/web has it in git/);
+        await agent.ok("rmi", `${name}:other`);
         const { body } = await agent.get("/metrics");
         const metric = (series: string): number =>
           Number(

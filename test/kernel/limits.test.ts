@@ -86,6 +86,43 @@ kernelTest("rates of a block device and huge pages stand in the kernel's files",
   }),
 );
 
+kernelTest("weights of block I/O stand in the kernel's files where its scheduler keeps them", (t) =>
+  withRuntime(async ({ runtime }) => {
+    const host = detectCgroups();
+    const spec = probeSpec(runtime, ["sleep", "100"]);
+    await runtime.createContainer(spec);
+    await runtime.startContainer(spec.id);
+    const { cgroupPath } = await statusOf(runtime, spec.id);
+    const directory = controllerDir(host, "blkio", cgroupPath);
+    const isKept = ["blkio.bfq.weight", "io.bfq.weight"].some((file) =>
+      existsSync(`${directory}/${file}`),
+    );
+    if (!isKept) {
+      const weighed = probeSpec(runtime, ["exit", "0"], {
+        resources: { blockIo: { weight: 300 } },
+      });
+      await t.throwsAsync(() => runToEnd(runtime, weighed), { message: /blockIo/ });
+      return;
+    }
+    await compare(t, runtime, { blockIo: { weight: 300 } }, [
+      ["blkio", "blkio.bfq.weight", "io.bfq.weight", ["300", "default 300"]],
+    ]);
+    const device = blockDevice((name) => {
+      // A disk that takes bios and no requests, as zram does, has no scheduler.
+      const scheduler = `/sys/block/${name}/queue/scheduler`;
+      return existsSync(scheduler) && readFileSync(scheduler, "utf8").includes("[bfq]");
+    });
+    if (device === undefined) return;
+    const { path, number } = device;
+    const blockIo = { weight: 300, weightDevice: [{ path, rate: 500 }] };
+    await compare(t, runtime, { blockIo }, [
+      ["blkio", "blkio.bfq.weight", undefined, ["300", ""]],
+      ["blkio", "blkio.bfq.weight_device", undefined, [`default 300\n${number} 500`, ""]],
+      ["blkio", undefined, "io.bfq.weight", ["", `default 300\n${number} 500`]],
+    ]);
+  }),
+);
+
 kernelTest("limits of memory and processes hold", (t) =>
   withRuntime(async ({ runtime }) => {
     const hungry = probeSpec(runtime, ["eat-memory", "64"], {
@@ -126,9 +163,11 @@ function same(value: number): readonly [string, string] {
 }
 
 /** A disk of this machine that has its node. */
-function blockDevice(): { readonly path: string; readonly number: string } | undefined {
+function blockDevice(
+  isMeant: (name: string) => boolean = (name) => !/^(?:loop|ram|zram)/.test(name),
+): { readonly path: string; readonly number: string } | undefined {
   for (const name of readdirSync("/sys/block")) {
-    if (/^(?:loop|ram|zram)/.test(name) || !existsSync(`/dev/${name}`)) continue;
+    if (!existsSync(`/dev/${name}`) || !isMeant(name)) continue;
     const number = readFileSync(`/sys/block/${name}/dev`, "utf8").trim();
     return { path: `/dev/${name}`, number };
   }

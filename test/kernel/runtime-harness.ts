@@ -7,7 +7,8 @@ import { fileURLToPath } from "node:url";
 import { openDatabase } from "../../agent/store/open-database.ts";
 import type { ContainerSpec } from "../../runtime/container-spec.ts";
 import { openRuntime } from "../../runtime/open-runtime.ts";
-import type { LogLine, ProcessSession, Runtime, RuntimeOptions } from "../../runtime/runtime.ts";
+import type { LogLine, ProcessSession, Runtime } from "../../runtime/runtime.ts";
+import type { RuntimeOptions } from "../../runtime/runtime-options.ts";
 import { programImage, writeOciLayout } from "../builders/oci-layout.ts";
 
 export const payloadPath = (name: string): string =>
@@ -26,7 +27,10 @@ const silent = { debug() {}, info() {}, warn() {}, error() {} };
 /** An instance of its own with the images `probe` and `web`; everything of it is gone afterwards, also on failure. */
 export async function withRuntime(
   work: (bench: Bench) => Promise<void>,
-  options: Pick<RuntimeOptions, "admitBind"> = {},
+  options: Pick<RuntimeOptions, "admitBind" | "helperPath" | "secretContent"> & {
+    /** That of another berth, to be read anew at each opening. */
+    readonly openRuntime?: typeof openRuntime;
+  } = {},
 ): Promise<void> {
   const root = mkdtempSync(join(tmpdir(), "bt-"));
   const instance = `bt${randomBytes(3).toString("hex")}`;
@@ -39,7 +43,7 @@ export async function withRuntime(
     });
     const live = openDatabase({ path: join(root, "live.db"), synchronous: "OFF", migrations: [] });
     databases.push(state, live);
-    return openRuntime({
+    return (options.openRuntime ?? openRuntime)({
       libDir: join(root, "lib"),
       runDir: join(root, "run"),
       instance,
@@ -150,7 +154,8 @@ export async function execProbe(runtime: Runtime, id: string, argv: readonly str
   return sessionResult(session);
 }
 
-async function sessionResult(session: ProcessSession) {
+/** Everything that a session wrote, and how it ended. */
+export async function sessionResult(session: ProcessSession) {
   const [stdout, stderr, exit] = await Promise.all([
     readText(session.stdout),
     readText(session.stderr),
@@ -203,7 +208,7 @@ async function loadPayloads(runtime: Runtime, root: string): Promise<void> {
   const recipes = [
     programImage(
       "localhost/probe:test",
-      programs(["probe", "probe-kernel", "probe-net", "probe-surface"]),
+      programs(["probe", "probe-kernel", "probe-keys", "probe-net", "probe-surface"]),
       config,
     ),
     programImage("localhost/web:test", programs(["web"]), config),

@@ -199,13 +199,37 @@ test("variables that steer Compose are refused", async (t) => {
   t.deepEqual(
     await errorsOf({
       "a/compose.yaml": web,
-      "a/.env": "COMPOSE_PROJECT_NAME=b\nCOMPOSE_FILE=c",
+      "a/.env": "COMPOSE_FILE=c\nCOMPOSE_ENV_FILES=d",
     }),
     [
+      "a/.env:1:1: not supported by berth: COMPOSE_ENV_FILES in .env: keep the variables in .env",
       "a/.env:1:1: not supported by berth: COMPOSE_FILE in .env: keep one Compose file in the directory",
-      "a/.env:1:1: not supported by berth: COMPOSE_PROJECT_NAME in .env: set name in the Compose file",
     ],
   );
+});
+
+test("COMPOSE_PROJECT_NAME in .env goes before the name in the file, which is lower-cased", async (t) => {
+  const files = { "a/compose.yaml": `name: My App\n${web}` };
+  const named = await compile(files);
+  t.like(named, { ok: true, desired: { apps: [{ name: "myapp" }] } });
+  t.deepEqual(named.ok && named.warnings.map(formatDiagnostic), [
+    'a/compose.yaml:1:7: name: "My App" becomes myapp, as Compose has it',
+  ]);
+  const own = await compile({ ...files, "a/.env": "COMPOSE_PROJECT_NAME=own" });
+  t.like(own, { ok: true, desired: { apps: [{ name: "own" }] } });
+  t.deepEqual(await errorsOf({ ...files, "a/.env": "COMPOSE_PROJECT_NAME=Own" }), [
+    'a/.env:1:1: COMPOSE_PROJECT_NAME: "Own" is not a name for an app: lower-case letters, digits, - and _, beginning with a letter or digit',
+  ]);
+});
+
+test("that SELinux labels are not set is said once for an app", async (t) => {
+  const mounts = "volumes: ['data:/x:z', '/srv:/y:ro,Z', 'data:/z']";
+  const result = await compile({
+    "a/compose.yaml": `services:\n  web:\n    image: nginx\n    ${mounts}\nvolumes: {data: {}}`,
+  });
+  t.deepEqual(result.ok && result.warnings.map(formatDiagnostic), [
+    "a/compose.yaml:4:15: services.web.volumes[0]: SELinux labels are not set: z has no effect",
+  ]);
 });
 
 test("a file that the reader finds too large is an error of the commit", async (t) => {
@@ -240,4 +264,17 @@ test("a thousand services in a hundred files compile", async (t) => {
   }
   const result = await compile(files);
   t.true(result.ok && result.desired.apps.flatMap((app) => app.services).length === 1000);
+});
+
+test("a container that a service names gives its network to others of the app", async (t) => {
+  const text =
+    "services: {vpn: {image: v, container_name: tunnel}, web: {image: w, network_mode: 'container:tunnel'}}";
+  const result = await compile({ "a/compose.yaml": text });
+  const [, found] = (result.ok && result.desired.apps[0]?.services) || [];
+  t.like(found, {
+    name: "web",
+    networks: {},
+    options: { namespaces: { network: { service: "vpn" } } },
+    dependsOn: { vpn: { condition: "service_started" } },
+  });
 });

@@ -25,10 +25,13 @@ async function compiled(files: Files, projectDirectory = "/repo/app") {
   return { model: models[0], app: result.desired.apps[0] };
 }
 
-/** Documents and what compose-go's loader, v2.16.2, prints for them without what no service uses. */
+/**
+ * Documents and what compose-go's loader, v2.16.2, prints for them without what no service uses. But for a limit of 0,
+ * which it prints as {}.
+ */
 const data = join(import.meta.dirname, "canonical");
 
-for (const name of ["shop", "layers"]) {
+for (const name of ["shop", "layers", "merging", "spelling", "borrowing"]) {
   test(`${name} is printed field for field as the reference implementation does`, async (t) => {
     const files: Record<string, string> = {};
     for (const entry of readdirSync(join(data, name), { recursive: true, withFileTypes: true })) {

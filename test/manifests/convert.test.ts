@@ -196,7 +196,7 @@ test("containers of one Pod share a network, and files that are no YAML are refu
     },
   });
   t.deepEqual(conversion.notes, [
-    "p.yaml#p.spec.containers[1].livenessProbe: probes over HTTP, TCP and gRPC have no counterpart: write a healthcheck with a program of the image",
+    "p.yaml#p.spec.containers[1].livenessProbe: probes over HTTP, TCP and gRPC are not carried over: write x-berth.probe with http or tcp",
   ]);
   t.throws(() => convertKubernetes([{ name: "x.yaml", text: "a: [" }]), {
     message: /cannot convert x\.yaml/,

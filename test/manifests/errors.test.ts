@@ -163,8 +163,8 @@ const refused: readonly (readonly [string, string])[] = [
     '4:15: services.web.volumes[0]: "data:/x:rw:ro" is not a mount: [SOURCE:]TARGET[:ro] is expected',
   ],
   [
-    "volumes: ['data:/x:z']",
-    '4:15: not supported by berth: services.web.volumes[0]: the option "z": SELinux labels are not set, remove it',
+    "network_mode: container:other",
+    "4:19: not supported by berth: services.web.network_mode: the container other is none of this app's: put its service here and write service:NAME",
   ],
   [
     "volumes: [data:/x, data:/x/]",
@@ -216,8 +216,8 @@ const refused: readonly (readonly [string, string])[] = [
   ["user: 1000", "4:11: services.web.user: a string is expected, not a number: write it in quotes"],
   ["working_dir: srv", '4:18: services.web.working_dir: "srv" is not an absolute path'],
   [
-    "hostname: a_b",
-    '4:15: services.web.hostname: "a_b" is not a host name: letters, digits, dots and hyphens, at most 64',
+    "hostname: a+b",
+    '4:15: services.web.hostname: "a+b" is not a host name: letters, digits, dots, hyphens and _, at most 64',
   ],
   ["tty: maybe", '4:10: services.web.tty: "maybe" is not true or false'],
   [
@@ -278,7 +278,19 @@ const refused: readonly (readonly [string, string])[] = [
     "hostname: §{H?set the host}",
     "4:15: the required variable H is not set: set the host: set it in .env",
   ],
-  ["hostname: x$-y", '4:16: "$-y" names no variable: write $$ for a literal dollar sign'],
+  ["hostname: x${-y", '4:16: "${-y" names no variable: write $$ for a literal dollar sign'],
+  [
+    "label_file: [a.labels]",
+    "4:18: services.web.label_file[0]: there is no file app/a.labels in the repository: add it",
+  ],
+  [
+    "network_mode: bridge\n    networks: [default]",
+    "5:5: services.web.networks: it contradicts network_mode: bridge: keep one of them",
+  ],
+  [
+    "logging: {options: {syslog-address: 'tcp://x'}}",
+    "4:25: not supported by berth: services.web.logging.options.syslog-address: an option of another log driver: remove it",
+  ],
   [
     "hostname: 'x§{A!b}'",
     '4:17: "§{A!b}" is not a variable: one of } :- - :? ? :+ + is expected after the name',
@@ -339,9 +351,9 @@ const documents: readonly (readonly [string, readonly string[]])[] = [
     ],
   ],
   [
-    "name: Web\nservices: {}",
+    "name: .\nservices: {}",
     [
-      '1:7: name: "Web" is not a name for an app: lower-case letters, digits, - and _, beginning with a letter or digit',
+      '1:7: name: "." is not a name for an app: lower-case letters, digits, - and _, beginning with a letter or digit',
     ],
   ],
   [

@@ -29,8 +29,7 @@ async function environmentOf(host: string, files: Files): Promise<unknown> {
   return result.desired.apps[0]?.services[0]?.environment;
 }
 
-async function checkAll(files: Files) {
-  const reader = readTree(files);
+async function checkAll(files: Files, reader = readTree(files)) {
   const result = await compileFleet({ revision, reader, host: "here", path: ".", abort });
   return result.ok
     ? { hosts: result.hosts, warnings: result.warnings.map(formatDiagnostic) }
@@ -323,4 +322,50 @@ secrets: {s: {file: s.txt}}`,
   );
   t.deepEqual(texts.toSorted(), ["for a", "shop/conf/x", "shop/s.txt"]);
   t.regex(result.warnings.map(formatDiagnostic).join("\n"), /shop\/s\.txt is not encrypted/);
+});
+
+test("an app that is the same on many hosts is read once, one that asks for its host on each", async (t) => {
+  const reads = new Map<string, number>();
+  const files = {
+    "berth.yaml": `
+hosts:
+  one: { variables: { TIER: "1" } }
+  two: { variables: { TIER: "2" }, labels: { role: web } }
+  three: { variables: { TIER: "1" }, labels: { role: web } }
+apps:
+  same: {}
+  asks: {}
+  tier: {}
+  placed: {}
+`,
+    "same/compose.yaml": "services: {web: {image: nginx, environment: [ODD]}}",
+    "asks/compose.yaml": "services: {web: {image: 'nginx:$BERTH_HOST'}}",
+    "tier/compose.yaml": "services: {web: {image: 'nginx:$TIER', wrong: true}}",
+    "placed/compose.yaml":
+      "services: {web: {image: nginx, deploy: {placement: {constraints: [node.labels.role==web]}}}}",
+  };
+  const reader = readTree(files);
+  const counting = {
+    ...reader,
+    read: (path: string, bytesMax: number) => {
+      reads.set(path, (reads.get(path) ?? 0) + 1);
+      return reader.read(path, bytesMax);
+    },
+  };
+  const { errors } = await checkAll(files, counting);
+  t.deepEqual(errors, ["tier/compose.yaml:1:40: services.web.wrong: Compose knows no such key"]);
+  const counts = ["same", "asks", "tier", "placed"].map((app) => reads.get(`${app}/compose.yaml`));
+  t.deepEqual(counts, [1, 3, 2, 3]);
+});
+
+test("what was found in an app that is the same everywhere is told of each host", async (t) => {
+  const files = {
+    "berth.yaml": "hosts: {one: {}, two: {}}\napps: {same: {}}",
+    "same/compose.yaml": "services: {web: {image: nginx, user: '0$NOTHING'}}",
+  };
+  const { warnings, errors } = await checkAll(files);
+  t.is(errors, undefined);
+  t.deepEqual(warnings, [
+    "same/compose.yaml:1:40: the variable NOTHING is not set: it stands for nothing",
+  ]);
 });

@@ -39,6 +39,12 @@ const understood: readonly (readonly [string, Partial<Service>])[] = [
     { restart: { condition: "on-failure", attemptsMax: 3, delayMs: 5000, windowMs: 120_000 } },
   ],
   ["deploy: {restart_policy: {}}", { restart: { condition: "always" } }],
+  ["deploy: {restart_policy: {condition: always}}", { restart: { condition: "always" } }],
+  [
+    "deploy: {restart_policy: {condition: unless-stopped}}",
+    { restart: { condition: "unless-stopped" } },
+  ],
+  ["platform: ''\n    hostname: a_b", { hostname: "a_b" }],
   [
     "restart: unless-stopped\n    deploy: {restart_policy: {delay: 1s}}",
     { restart: { condition: "unless-stopped", delayMs: 1000 } },

@@ -1,4 +1,5 @@
 import test from "ava";
+import { revisionBudget } from "../../manifests/compose/budget.ts";
 import { parseDotenv } from "../../manifests/compose/dotenv.ts";
 import { expandTemplate } from "../../manifests/compose/template.ts";
 import { collectDiagnostics, formatDiagnostic } from "../../manifests/diagnostics.ts";
@@ -42,7 +43,13 @@ const expansions: readonly (readonly [string, string])[] = [
   ["§{A", '0: "§{A" is not a variable: one of } :- - :? ? :+ + is expected after the name'],
   ["§{A:-b", "5: the brace of a variable is not closed"],
   ["§{A:-§{}", '5: "§{}" names no variable: write $$ for a literal dollar sign'],
-  ["50§", '2: "§" names no variable: write $$ for a literal dollar sign'],
+  ["50§", "50$"],
+  ["^a§|§.b§}-§1", "^a$|$.b$}-$1"],
+  ["§{UNSET:-§}§{UNSET:-5 §}", "$5 $"],
+  ["§§§A-§§§", "$a-$$"],
+  ["§{", '0: "§{" names no variable: write $$ for a literal dollar sign'],
+  ["§{ A}", '0: "§{ A}" names no variable: write $$ for a literal dollar sign'],
+  ["§{A }", '0: "§{A }" is not a variable: one of } :- - :? ? :+ + is expected after the name'],
 ];
 
 for (const [text, expected] of expansions) {
@@ -58,7 +65,7 @@ test("variables nested without end are refused", (t) => {
 function dotenv(text: string): unknown {
   const { report, finish } = collectDiagnostics();
   const bytes = new TextEncoder().encode(text);
-  const values = parseDotenv({ file: ".env", bytes, report });
+  const values = parseDotenv({ file: ".env", bytes, budget: revisionBudget(), report });
   const { errors } = finish();
   return errors.length > 0 ? errors.map(formatDiagnostic) : Object.fromEntries(values);
 }

@@ -7,6 +7,7 @@ import type { Worker } from "node:worker_threads";
 import test, { type ExecutionContext } from "ava";
 import { type ContainerMetrics, createContainerMetrics } from "../../metrics/container-metrics.ts";
 import type { ContainerTarget } from "../../metrics/container-target.ts";
+import type { LentText } from "../../metrics/lent-text.ts";
 import { type KernelCgroup, kernelCgroup } from "./kernel-cgroup.ts";
 import { parseExposition } from "./parse-exposition.ts";
 
@@ -25,7 +26,10 @@ function cgroupFor(t: ExecutionContext): KernelCgroup | undefined {
   return undefined;
 }
 
-function targetOf(cgroup: KernelCgroup, changes: Partial<ContainerTarget> = {}): ContainerTarget {
+function targetOf(
+  cgroup: Pick<KernelCgroup, "dirs">,
+  changes: Partial<ContainerTarget> = {},
+): ContainerTarget {
   return {
     id: "/bt-metrics/one",
     containerId: "one",
@@ -52,8 +56,13 @@ function metricsOf(
   return metrics;
 }
 
+async function textOf(rendering: Promise<LentText>): Promise<string> {
+  const { parts } = await rendering;
+  return Buffer.concat(parts).toString();
+}
+
 async function valuesOf(metrics: ContainerMetrics): Promise<ReadonlyMap<string, number>> {
-  const families = parseExposition(Buffer.from(await metrics.render()).toString());
+  const families = parseExposition(await textOf(metrics.render()));
   const values = new Map<string, number>();
   for (const [name, { samples }] of families) {
     const [first] = samples;
@@ -251,20 +260,39 @@ test.serial("a thread that dies is replaced, told everything again, and reported
   watched.setTargets([targetOf(cgroup)]);
   const rendering = watched.render();
   await workers[2]?.terminate();
-  t.true(
-    Buffer.from(await rendering)
-      .toString()
-      .includes("container_memory_usage_bytes"),
-  );
+  t.true((await textOf(rendering)).includes("container_memory_usage_bytes"));
   t.is(restarts.length, 1);
 });
 
 test("calls at the same time share one reading", async (t) => {
   const metrics = metricsOf(t, mode.thread);
-  const [first, second] = [metrics.render(), metrics.render()];
-  t.is(first, second);
-  t.deepEqual(await first, await second);
+  const [first, second] = await Promise.all([metrics.render(), metrics.render()]);
+  t.is(first.parts[0]?.buffer, second.parts[0]?.buffer);
+  t.deepEqual(first.parts, second.parts);
 });
+
+for (const [name, options] of Object.entries(mode)) {
+  test(`memory is used again once all who read a text have released it, ${name}`, async (t) => {
+    const metrics = metricsOf(t, options);
+    metrics.setTargets([
+      { ...targetOf({ dirs: { v1: {} } }, { containerId: "x" }), state: "exited" },
+    ]);
+    const [first, second] = await Promise.all([metrics.render(), metrics.render()]);
+    const lent = first.parts[0]?.buffer;
+    first.release();
+    first.release();
+    // What is written into the memory that was lent shows whether a later text has taken it.
+    const mark = new Uint8Array(lent ?? new ArrayBuffer(0));
+    const before = mark[0] ?? 0;
+    mark[0] = 0;
+    await metrics.render();
+    t.is(mark[0], 0);
+    second.release();
+    const again = await metrics.render();
+    t.is(mark[0], before);
+    t.regex(await textOf(Promise.resolve(again)), /container_state\{.*\} 1\n/);
+  });
+}
 
 test("without containers there is the machine and nothing else", async (t) => {
   const values = await valuesOf(metricsOf(t, undefined));

@@ -4,6 +4,7 @@ import { join } from "node:path";
 import test, { type ExecutionContext } from "ava";
 import { ContainerSet } from "../../metrics/container-set.ts";
 import type { ContainerTarget } from "../../metrics/container-target.ts";
+import { families } from "../../metrics/families.ts";
 import { NetworkReader } from "../../metrics/network-reader.ts";
 import { parseExposition, type Sample } from "./parse-exposition.ts";
 
@@ -72,6 +73,37 @@ function samplesOf(set: ContainerSet, nowMs = 1000): ReadonlyMap<string, readonl
   return new Map([...families].map(([name, family]) => [name, family.samples]));
 }
 
+test("what the parent counts for all children is read of a child while the parent's moves, and once a minute", (t) => {
+  const pressure = (total: number): string =>
+    `some avg10=0.00 avg60=0.00 avg300=0.00 total=${total}\nfull avg10=0.00 avg60=0.00 avg300=0.00 total=0\n`;
+  const parent = fixture(t, { "io.pressure": pressure(15) });
+  const child = join(parent, "child");
+  mkdirSync(child);
+  for (const [name, content] of Object.entries(unifiedFiles))
+    writeFileSync(join(child, name), content);
+  const set = setOf(t, targetOf(child));
+  const waitedAt = (nowMs: number): number | undefined =>
+    samplesOf(set, nowMs).get("container_pressure_io_waiting_seconds_total")?.[0]?.value;
+  t.is(waitedAt(1000), 15e-6);
+  writeFileSync(join(child, "io.pressure"), pressure(20));
+  t.is(waitedAt(2000), 15e-6);
+  writeFileSync(join(parent, "io.pressure"), pressure(21));
+  t.is(waitedAt(3000), 20e-6);
+  writeFileSync(join(child, "io.pressure"), pressure(22));
+  t.is(waitedAt(4000), 20e-6);
+  t.is(waitedAt(62_000), 22e-6);
+});
+
+test("without a parent's file to go by, a child's is read each time", (t) => {
+  const child = fixture(t, unifiedFiles);
+  const set = setOf(t, targetOf(child));
+  const waited = (): number | undefined =>
+    samplesOf(set).get("container_pressure_io_waiting_seconds_total")?.[0]?.value;
+  t.is(waited(), 15e-6);
+  writeFileSync(join(child, "io.pressure"), "some avg10=0.00 avg60=0.00 avg300=0.00 total=31\n");
+  t.is(waited(), 31e-6);
+});
+
 test("every figure of a cgroup2 directory comes out under cAdvisor's name and unit", (t) => {
   const samples = samplesOf(setOf(t, targetOf(fixture(t, unifiedFiles))), 1_700_000_100_500);
   const wanted: Readonly<Record<string, number>> = {
@@ -137,6 +169,9 @@ test("every figure of a cgroup2 directory comes out under cAdvisor's name and un
       container_label_com_example_team: 'a"b',
     });
   }
+  const told = families.filter(({ family }) => family.kind === "known");
+  const unfilled = told.map(({ family }) => family.name).filter((name) => !samples.has(name));
+  t.deepEqual(unfilled, [], "what the agent is to tell and does not");
   const others = [...samples.keys()].filter((name) => !(name in wanted)).sort();
   t.deepEqual(others, [
     "container_memory_failures_total",

@@ -2,6 +2,7 @@
  * in memory of exactly its size, under AddressSanitizer), and messages survive any cutting on their way.
  *
  *     messages SEED COUNT
+ *     messages seeds SEED COUNT DIRECTORY    writes such programs, each behind a byte with its kind, for test/fuzz
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -13,7 +14,7 @@
 #include "check.h"
 
 #define ROOM 65536
-#define OPERATIONS_MAX 64
+#define OPERATIONS_MAX 80
 
 static uint8_t room[ROOM];
 
@@ -64,7 +65,8 @@ static void put_operation(struct wire_writer *out, uint16_t op) {
 static int is_free(uint16_t op) {
   return op != BERTH_OP_CLONE && op != BERTH_OP_JOIN && op != BERTH_OP_INIT_BEGIN && op != BERTH_OP_EXEC &&
          op != BERTH_OP_NOTIFY && op != BERTH_OP_AWAIT && op != BERTH_OP_PASS_FDS && op != BERTH_OP_TAKE_FDS &&
-         op != BERTH_OP_CONTAINER;
+         op != BERTH_OP_CONTAINER && op != BERTH_OP_SECCOMP_AGENT && op != BERTH_OP_COPY_OUT && op != BERTH_OP_COPY_IN &&
+         op != BERTH_OP_DIAL && op != BERTH_OP_END;
 }
 
 static void put_some(struct wire_writer *out, unsigned where) {
@@ -146,6 +148,13 @@ static void test_shapes(void) {
   enum { C = BERTH_OP_CLONE, J = BERTH_OP_JOIN, B = BERTH_OP_INIT_BEGIN, X = BERTH_OP_EXEC };
   CHECK(CHECK_OF(PROGRAM_START, C, B, X) == 0, "the shortest START");
   CHECK(CHECK_OF(PROGRAM_EXEC, J, B, X) == 0, "the shortest EXEC");
+  enum { W = BERTH_OP_AWAIT, N = BERTH_OP_NOTIFY, A = BERTH_OP_SECCOMP_AGENT };
+  CHECK(CHECK_OF(PROGRAM_START, C, W, N, B, N, W, X) == 0, "both sides wait for each other");
+  CHECK(CHECK_OF(PROGRAM_START, C, W, B, X) < 0, "a supervisor that nobody wakes");
+  CHECK(CHECK_OF(PROGRAM_START, C, N, B, N, X) < 0, "an init that wakes nobody");
+  CHECK(CHECK_OF(PROGRAM_RUN, W) < 0, "nobody to wait for");
+  CHECK(CHECK_OF(PROGRAM_START, A, C, B, X) == 0, "a START with an agent");
+  CHECK(CHECK_OF(PROGRAM_EXEC, A, J, B, X) < 0, "EXEC with an agent");
   CHECK(CHECK_OF(PROGRAM_START, C, C, B, X) < 0, "two CLONE");
   CHECK(CHECK_OF(PROGRAM_START, B, X) < 0, "no CLONE");
   CHECK(CHECK_OF(PROGRAM_START, J, B, X) < 0, "START with JOIN");
@@ -194,7 +203,7 @@ static void test_inbox(int count) {
   CHECK(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, ends) == 0, "sockets");
   for (int i = 0; i < count; i++) {
     uint32_t length = random_below(3) == 0 ? 0 : random_below(20000);
-    struct wire_header header = {.length = length, .id = (uint32_t)next_random(), .type = 7, .version = 1};
+    struct wire_header header = {.length = length, .id = (uint32_t)next_random(), .type = 7, .version = BERTH_PROTOCOL_VERSION};
     wire_header_put(room, header);
     for (uint32_t at = 0; at < length; at++) room[BERTH_HEADER_BYTES + at] = (uint8_t)next_random();
     CHECK(send_in_pieces(&inbox, ends, room, BERTH_HEADER_BYTES + length) == 1, "the message arrives");
@@ -202,13 +211,13 @@ static void test_inbox(int count) {
     CHECK(length == 0 || memcmp(inbox.body, room + BERTH_HEADER_BYTES, length) == 0, "its body");
     wire_inbox_clear(&inbox);
   }
-  wire_header_put(room, (struct wire_header){.length = BERTH_MESSAGE_BYTES_MAX + 1, .version = 1});
+  wire_header_put(room, (struct wire_header){.length = BERTH_MESSAGE_BYTES_MAX + 1, .version = BERTH_PROTOCOL_VERSION});
   CHECK(send_in_pieces(&inbox, ends, room, BERTH_HEADER_BYTES) == -EPROTO, "too long a message is refused");
   wire_inbox_clear(&inbox);
-  wire_header_put(room, (struct wire_header){.version = 2});
+  wire_header_put(room, (struct wire_header){.version = BERTH_PROTOCOL_VERSION + 1});
   CHECK(send_in_pieces(&inbox, ends, room, BERTH_HEADER_BYTES) == -EPROTO, "another version is refused");
   wire_inbox_clear(&inbox);
-  wire_header_put(room, (struct wire_header){.length = 10, .version = 1});
+  wire_header_put(room, (struct wire_header){.length = 10, .version = BERTH_PROTOCOL_VERSION});
   CHECK(send_in_pieces(&inbox, ends, room, BERTH_HEADER_BYTES + 3) == 0, "half a message is not one");
   close(ends[1]);
   CHECK(wire_inbox_read(&inbox, ends[0]) == -EPIPE, "an end within a message is an error");
@@ -217,7 +226,26 @@ static void test_inbox(int count) {
   close(ends[0]);
 }
 
+static int write_seeds(int count, const char *directory) {
+  char path[4096];
+  for (int i = 0; i < count; i++) {
+    uint8_t kind = (uint8_t)random_below(3);
+    size_t length = make_program((enum program_kind)kind);
+    snprintf(path, sizeof path, "%s/program-%d", directory, i);
+    FILE *file = fopen(path, "we");
+    if (file == NULL) return 1;
+    fwrite(&kind, 1, 1, file);
+    fwrite(room, 1, length, file);
+    if (fclose(file) != 0) return 1;
+  }
+  return 0;
+}
+
 int main(int argc, char **argv) {
+  if (argc == 5 && strcmp(argv[1], "seeds") == 0) {
+    seed_random(argv[2]);
+    return write_seeds(atoi(argv[3]), argv[4]);
+  }
   int count = argc > 2 ? atoi(argv[2]) : 20000;
   seed_random(argc > 1 ? argv[1] : "1");
   test_strings();

@@ -74,6 +74,25 @@ static void test_brackets(void) {
   CHECK(count_awaited(&talk) == -EBADMSG, "a malformed request is refused");
 }
 
+/* Shorter than what it repeats: nothing behind it is read. */
+static void test_short_error(void) {
+  struct nlmsghdr header = {.nlmsg_len = NLMSG_HDRLEN + sizeof(int),
+                            .nlmsg_type = NLMSG_ERROR,
+                            .nlmsg_flags = NLM_F_ACK_TLVS,
+                            .nlmsg_seq = 1};
+  int error = -EPERM;
+  uint8_t *answer = malloc(header.nlmsg_len);
+  memcpy(answer, &header, sizeof header);
+  memcpy(answer + NLMSG_HDRLEN, &error, sizeof error);
+  request_bytes = 0;
+  add_request(16, NLM_F_REQUEST | NLM_F_ACK, 1);
+  struct conversation talk = begin(NETLINK_ROUTE);
+  CHECK(take_datagram(&talk, answer, header.nlmsg_len) == -EPERM && program.failure.detail[0] == '\0',
+        "an error without the words that it announces is one");
+  finish(&talk);
+  free(answer);
+}
+
 static void test_damaged(int count) {
   request_bytes = 0;
   add_request(16, NLM_F_REQUEST | NLM_F_ACK, 1);
@@ -99,6 +118,7 @@ int main(int argc, char **argv) {
   seed_random(argc > 1 ? argv[1] : "1");
   test_acknowledgements();
   test_brackets();
+  test_short_error();
   test_damaged(argc > 2 ? atoi(argv[2]) : 20000);
   return report_checks("netlink-answers");
 }

@@ -54,6 +54,18 @@ static void test_making(void) {
   CHECK(leads_to(make_dir("/"), "."), "the root is there already");
 }
 
+static void test_beneath(void) {
+  struct stat status;
+  CHECK(leads_to(beneath_open_or_make_dirs(root, "/host//x/./y/", 0750), "host/x/y"), "missing directories are made");
+  CHECK(fstatat(root, "host/x", &status, 0) == 0 && (status.st_mode & 07777) == 0750, "with their mode");
+  CHECK(leads_to(beneath_open_or_make_dirs(root, "host/x", 0700), "host/x"), "and found again");
+  CHECK(beneath_open_or_make_dirs(root, "elsewhere/made", 0755) == -ENOTDIR, "no link is followed");
+  CHECK(beneath_open_or_make_dirs(root, "dangling", 0755) == -ENOTDIR, "nor made where it points");
+  CHECK(stat(outside, &status) == 0 && status.st_nlink == 2, "nothing is made outside");
+  CHECK(beneath_open_or_make_dirs(root, "host/../etc", 0755) == -EINVAL, "and no way leads up");
+  CHECK(beneath_open_or_make_dirs(root, "file/x", 0755) == -ENOTDIR, "a file has nothing below it");
+}
+
 static void test_symlinks(void) {
   char target[64];
   CHECK(in_root_make_symlink(root, "/anywhere", "/links/one") == 0, "a link is made with its parents");
@@ -85,6 +97,7 @@ int main(int argc, char **argv) {
   mkdirat(root, "etc", 0755);
   test_links();
   test_making();
+  test_beneath();
   test_symlinks();
   test_depth();
   return report_checks("roots");

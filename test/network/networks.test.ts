@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from "node:timers/promises";
 import { readListeningSockets } from "../../runtime/network/listening-sockets.ts";
 import { networkTest, one, probe, spec, tcp, three, two, udp } from "./network-test.ts";
 import { hostAddress, type PrivateNetwork } from "./private-network.ts";
@@ -146,13 +147,27 @@ networkTest(
   },
 );
 
-networkTest("a container is restarted at once under its old interface name", async (t, net) => {
-  await net.networks.ensureNetwork(spec("app"));
+networkTest("a container is restarted at once beside what its last run left", async (t, net) => {
+  const { bridge } = await net.networks.ensureNetwork(spec("app"));
   const first = await net.startContainer(one, ["app"]);
+  const before = net.networks.leases(one).hostInterfaces.app ?? "";
+  await net.serve(first, probe, "tcp-serve", "80", "first");
+  t.is(net.run(net.host, probe, "tcp", first.address, "80"), "first\n");
+  const learnt = () => net.run(net.host, "bridge", "fdb", "show", "br", bridge, "dynamic");
+  t.regex(learnt(), new RegExp(`dev ${before} `));
   const second = await net.startContainer(one, ["app"]);
+  const after = net.networks.leases(one).hostInterfaces.app ?? "";
   t.is(second.address, first.address);
+  t.not(after, before);
+  t.notRegex(learnt(), new RegExp(`dev ${before} `));
   await net.serve(second, probe, "tcp-serve", "80", "second");
   t.is(net.run(net.host, probe, "tcp", second.address, "80"), "second\n");
+  t.regex(learnt(), new RegExp(`dev ${after} `));
+  t.deepEqual((await net.networks.observe()).drift, []);
+  // The first one's namespace is held: its interface goes nevertheless.
+  const links = () => net.run(net.host, "ip", "-o", "link");
+  while (links().includes(before)) await sleep(50);
+  t.true(links().includes(after));
 });
 
 networkTest("a port that somebody has is refused by the holder's name", async (t, net) => {

@@ -1,6 +1,6 @@
 import test from "ava";
 import * as fc from "fast-check";
-import { hostsFile } from "../../runtime/network/hosts-file.ts";
+import { hostsFile, hostsLine } from "../../runtime/network/hosts-file.ts";
 import {
   formatAddress,
   formatSubnet,
@@ -78,8 +78,8 @@ test("a hosts file names loopback, the container and every replica of its peers"
     hostname: "web",
     own: [{ address: "10.210.0.2", names: ["app-web-1", "web"] }],
     peers: [
-      { address: "10.210.0.4", names: ["app-db-2", "db"] },
-      { address: "10.210.0.3", names: ["app-db-1", "db", "bad name\n6.6.6.6 evil"] },
+      hostsLine("10.210.0.3", ["app-db-1", "db", "bad name\n6.6.6.6 evil"]),
+      hostsLine("10.210.0.4", ["app-db-2", "db"]),
     ],
   });
   const lines = text.split("\n");

@@ -37,7 +37,9 @@ export class TestBundle {
     for (const name of ["bin", "proc", "dev", "sys", "tmp"]) {
       mkdirSync(`${this.rootfs}/${name}`, { recursive: true });
     }
-    copyFileSync(join(repository, "build/payload/probe"), `${this.rootfs}/bin/probe`);
+    for (const name of ["probe", "probe-keys"]) {
+      copyFileSync(join(repository, "build/payload", name), `${this.rootfs}/bin/${name}`);
+    }
     t.teardown(() => this.#end());
   }
 
@@ -77,6 +79,13 @@ export class TestBundle {
   /** Runs `berth oci` to its end, whatever that is. */
   berth(...words: readonly string[]): Promise<Ended> {
     return this.#run(join(repository, "bin/berth-oci"), ["--root", this.root, ...words]);
+  }
+
+  /** The same, by a caller whose session keyring holds a key of this name. */
+  runWithKey(name: string, ...words: readonly string[]): Promise<Ended> {
+    const berth = join(repository, "bin/berth-oci");
+    const program = join(repository, "build/payload/probe-keys");
+    return this.#run(program, ["with", name, berth, "--root", this.root, ...words]);
   }
 
   /** The same, by a caller that has something open as its descriptor 3. */

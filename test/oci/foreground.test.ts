@@ -62,7 +62,7 @@ serialKernelTest("exec waits for a paused container where it is told to", async 
   await bundle.berth("start", bundle.id);
   await bundle.berth("pause", bundle.id);
   const refused = await bundle.berth("exec", bundle.id, "/bin/probe", "exit", "0");
-  t.regex(refused.stderr, /is paused/);
+  t.regex(refused.stderr, /exec in a paused container/);
   const waiting = bundle.berth("exec", "--ignore-paused", bundle.id, "/bin/probe", "exit", "9");
   await sleep(300);
   await bundle.berth("resume", bundle.id);

@@ -1,4 +1,4 @@
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import { serialKernelTest } from "../kernel/kernel-test.ts";
 import { TestBundle } from "./bundle.ts";
@@ -113,6 +113,54 @@ serialKernelTest(
       ["createContainer", "creating", pid],
       ["poststart", "running", pid],
       ["poststop", "stopped", 0],
+    ]);
+  },
+);
+
+serialKernelTest("what hooks mount below the bundle's root is in the container", async (t) => {
+  const bundle = new TestBundle(t);
+  const { dir, rootfs } = bundle;
+  writeFileSync(`${dir}/by-runtime`, "createRuntime");
+  writeFileSync(`${dir}/by-container`, "createContainer");
+  mkdirSync(`${dir}/empty`);
+  for (const file of ["runtime", "container"]) writeFileSync(`${rootfs}/tmp/${file}`, "");
+  const enter = `nsenter -m -t $(sed 's/.*"pid":\\([0-9]*\\).*/\\1/')`;
+  const hook = (script: string) => [{ path: "/bin/sh", args: ["sh", "-ec", script] }];
+  const changes = {
+    mounts: [{ destination: "/volume", source: `${dir}/empty`, options: ["bind"] }],
+    hooks: {
+      // The mounts of the configuration are there already.
+      createRuntime: hook(
+        `touch ${dir}/empty/runtime; ${enter} mount --bind ${dir}/by-runtime ${rootfs}/volume/runtime`,
+      ),
+      createContainer: hook(`mount --bind ${dir}/by-container ./tmp/container`),
+    },
+  };
+  for (const [path, content] of [
+    ["/volume/runtime", "createRuntime"],
+    ["/tmp/container", "createContainer"],
+  ] as const) {
+    bundle.configure(["cat", path], changes);
+    const ended = await bundle.berth("run", bundle.id);
+    t.is(ended.stdout, content, ended.stderr);
+  }
+  t.is(readFileSync(`${dir}/empty/runtime`, "utf8"), "");
+});
+
+serialKernelTest(
+  "a hook in the container has the process's environment, not the caller's",
+  async (t) => {
+    const bundle = new TestBundle(t);
+    const startContainer = [{ path: "/bin/probe", args: ["probe", "env"] }];
+    bundle.configure(["exit", "0"], {
+      process: { env: ["PATH=/bin", "OWN=yes"] },
+      hooks: { startContainer },
+    });
+    const ended = await bundle.berth("run", bundle.id);
+    t.is(ended.code, 0, ended.stderr);
+    t.deepEqual(`${ended.stdout}${ended.stderr}`.trim().split("\n").toSorted(), [
+      "OWN=yes",
+      "PATH=/bin",
     ]);
   },
 );

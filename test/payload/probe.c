@@ -8,6 +8,10 @@
  *     echo                     stdin to stdout, until the end of input
  *     ignore-term              prints "ready", ignores SIGTERM, waits
  *     on-term CODE             prints "ready", exits with CODE on SIGTERM
+ *     on-hup PATH              prints what is in the file, and again on each SIGHUP; exits with 3 where that begins
+ *                              with "bad"
+ *     reread PATH MS           reads the file again and again for so long, prints what it holds whenever that is
+ *                              something else, "failed" where it cannot be read
  *     raise SIGNAL             dies of it
  *     fork-zombies N           children that outlive their parent, then dies of patience (sleeps)
  *     fork-bomb                forks until it is refused, prints the count
@@ -28,6 +32,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 #include <sys/wait.h>
@@ -118,6 +123,11 @@ static int run_touch(int argc, char **argv) {
 static int run_remove(int argc, char **argv) {
   (void)argc;
   return remove(argv[0]) < 0 ? failed(argv[0]) : 0;
+}
+
+static int run_unmount(int argc, char **argv) {
+  (void)argc;
+  return umount2(argv[0], MNT_DETACH) < 0 ? failed(argv[0]) : 0;
 }
 
 static int run_mkdir(int argc, char **argv) {
@@ -216,6 +226,49 @@ static int run_on_term(int argc, char **argv) {
   puts("ready");
   fflush(stdout);
   wait_forever();
+  return 0;
+}
+
+static ssize_t read_start(const char *path, char *text, size_t size) {
+  int fd = open(path, O_RDONLY);
+  if (fd < 0) return -1;
+  ssize_t length = read(fd, text, size - 1);
+  close(fd);
+  if (length >= 0) text[length] = 0;
+  return length;
+}
+
+static int run_on_hup(int argc, char **argv) {
+  (void)argc;
+  char text[1024];
+  int number;
+  sigset_t awaited;
+  sigemptyset(&awaited);
+  sigaddset(&awaited, SIGHUP);
+  sigprocmask(SIG_BLOCK, &awaited, NULL);
+  for (;;) {
+    if (read_start(argv[0], text, sizeof text) < 0) return failed("on-hup");
+    printf("%s", text);
+    fflush(stdout);
+    if (strncmp(text, "bad", 3) == 0) return 3;
+    sigwait(&awaited, &number);
+  }
+}
+
+static int run_reread(int argc, char **argv) {
+  (void)argc;
+  char text[1024], last[1024] = "";
+  struct timespec now, end;
+  clock_gettime(CLOCK_MONOTONIC, &end);
+  long left_ms = atol(argv[1]);
+  end.tv_sec += left_ms / 1000;
+  do {
+    if (read_start(argv[0], text, sizeof text) < 0) snprintf(text, sizeof text, "failed\n");
+    if (strcmp(text, last) != 0) printf("%s", text);
+    strcpy(last, text);
+    fflush(stdout);
+    clock_gettime(CLOCK_MONOTONIC, &now);
+  } while (now.tv_sec < end.tv_sec || (now.tv_sec == end.tv_sec && now.tv_nsec < end.tv_nsec));
   return 0;
 }
 
@@ -388,6 +441,7 @@ static const struct verb verbs[] = {
     {"echo", 0, run_echo},
     {"touch", 1, run_touch},
     {"remove", 1, run_remove},
+    {"unmount", 1, run_unmount},
     {"mkdir", 1, run_mkdir},
     {"write", 2, run_write},
     {"ls", 1, run_ls},
@@ -397,6 +451,8 @@ static const struct verb verbs[] = {
     {"lines", 1, run_lines},
     {"ignore-term", 0, run_ignore_term},
     {"on-term", 1, run_on_term},
+    {"on-hup", 1, run_on_hup},
+    {"reread", 2, run_reread},
     {"raise", 1, run_raise},
     {"fork-zombies", 1, run_fork_zombies},
     {"fork-bomb", 0, run_fork_bomb},

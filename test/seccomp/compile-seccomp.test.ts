@@ -106,7 +106,7 @@ const condition = fc.record({
   ),
 });
 const action = fc.constantFrom(
-  ...(["ALLOW", "ERRNO", "KILL", "KILL_PROCESS", "TRAP", "TRACE", "LOG"] as const).map(
+  ...(["ALLOW", "ERRNO", "KILL", "KILL_PROCESS", "TRAP", "TRACE", "LOG", "NOTIFY"] as const).map(
     (name) => `SCMP_ACT_${name}` as const,
   ),
 );

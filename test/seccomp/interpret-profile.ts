@@ -49,6 +49,8 @@ export function describeResult(result: number): string {
       return "allow";
     case 0x7ffc0000:
       return "log";
+    case 0x7fc00000:
+      return "notify";
     case 0x7ff00000:
       return `trace ${data}`;
     case 0x00050000:

@@ -1,5 +1,5 @@
 import { execFile, spawn } from "node:child_process";
-import { cpSync, existsSync, mkdirSync, readdirSync, rmdirSync } from "node:fs";
+import { cpSync, existsSync, mkdirSync, readdirSync, rmdirSync, rmSync, statfsSync } from "node:fs";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { eventually, payloadPath } from "../kernel/runtime-harness.ts";
@@ -27,7 +27,7 @@ export function missingPeer(name: Peer["name"]): string | undefined {
 
 /** Opens the engine over `scratch` and gives it an image of the probes. Close it also after a failure. */
 export async function openPeer(name: Peer["name"], scratch: string): Promise<Peer> {
-  const engine = name === "docker" ? await openDocker(scratch) : openPodman(scratch);
+  const engine = await openEngine(name, scratch);
   try {
     await engine.call(["import", await writeImage(scratch), image]);
   } catch (error) {
@@ -44,6 +44,11 @@ export async function openPeer(name: Peer["name"], scratch: string): Promise<Pee
       return engine.call(argv);
     },
   };
+}
+
+/** The engine over `scratch`, without an image. Close it also after a failure. */
+export async function openEngine(name: Peer["name"], scratch: string): Promise<Engine> {
+  return name === "docker" ? openDocker(scratch) : openPodman(scratch);
 }
 
 type Engine = {
@@ -117,10 +122,22 @@ async function writeImage(scratch: string): Promise<string> {
   return tar;
 }
 
-/** The engines leave the parent of their containers' cgroups behind, and what is in it may still be ending. */
+const hierarchies = "/sys/fs/cgroup";
+const hierarchiesBefore: ReadonlySet<string> = new Set(readdirSync(hierarchies));
+
+/**
+ * The engines leave the parent of their containers' cgroups behind, and what is in it may still be ending. For
+ * hierarchies that the host has not mounted they have made plain directories.
+ */
 async function removeCgroups(): Promise<void> {
-  const parents = readdirSync("/sys/fs/cgroup")
-    .map((controller) => join("/sys/fs/cgroup", controller, cgroupParent))
+  const isPlain = (name: string) => statfsSync(join(hierarchies, name)).type === tmpfsMagic;
+  const names = readdirSync(hierarchies);
+  for (const name of names.filter(isPlain)) {
+    rmSync(join(hierarchies, name, cgroupParent), { recursive: true, force: true });
+    if (!hierarchiesBefore.has(name)) rmdirSync(join(hierarchies, name));
+  }
+  const parents = names
+    .map((name) => join(hierarchies, name, cgroupParent))
     .filter((directory) => existsSync(directory));
   const tryIt = () => {
     try {
@@ -133,6 +150,9 @@ async function removeCgroups(): Promise<void> {
   };
   await eventually(tryIt, "the end of the peers' cgroups");
 }
+
+/** TMPFS_MAGIC of statfs(2). */
+const tmpfsMagic = 0x01021994;
 
 function removeCgroup(directory: string): void {
   for (const entry of readdirSync(directory, { withFileTypes: true })) {

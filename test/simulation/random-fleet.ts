@@ -32,18 +32,25 @@ export function randomFleet(
 
 function front(random: () => number, behaviour: Behaviour, port: number | undefined): Service {
   const order = random() < 0.5 ? "start-first" : "stop-first";
+  const ports = port === undefined || random() < 0.3 ? [] : [tcpPort(port)];
+  // A port of the host is one replica's.
+  const replicas = ports.length > 0 ? 1 : 1 + Math.floor(random() * 4);
+  const canaryMs = replicas > 1 && random() < 0.5 ? 1_000 + Math.floor(random() * 20_000) : 0;
   return service("web", {
     user: String(Math.floor(random() * 5)),
-    environment: { BEHAVIOUR: behaviour },
+    image: `web:${1 + Math.floor(random() * 3)}`,
+    environment: { BEHAVIOUR: behaviour, ORDER: order },
     healthcheck,
     restart: { condition: "always" },
-    ...(port === undefined || random() < 0.3 ? {} : { ports: [tcpPort(port)] }),
+    ...(ports.length > 0 ? { ports } : {}),
+    replicas,
+    ...(canaryMs > 0 ? { canaryMs } : {}),
     deploy: {
       update: {
-        parallelism: 1,
-        delayMs: 0,
+        parallelism: Math.floor(random() * 3),
+        delayMs: Math.floor(random() * 2) * 2_000,
         failureAction: "rollback",
-        monitorMs: 0,
+        monitorMs: Math.floor(random() * 2) * 3_000,
         failureRatioMax: 0,
         order,
       },
@@ -55,6 +62,12 @@ function back(random: () => number): Service {
   return service("db", {
     user: String(Math.floor(random() * 2)),
     restart: { condition: "unless-stopped" },
+    mounts: ["/etc/a", "/etc/b"].map((target) => ({
+      type: "tree",
+      tree: String(Math.floor(random() * 3)).repeat(64),
+      target,
+    })),
+    ...(random() < 0.8 ? { onConfigChange: { signal: "SIGHUP" } } : {}),
     replicas: 1 + Math.floor(random() * 2),
   });
 }

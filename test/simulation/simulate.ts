@@ -1,12 +1,14 @@
 import { diffState } from "../../agent/plan/diff.ts";
 import type { DesiredState } from "../../manifests/desired-state.ts";
 import type { ContainerStatus } from "../../runtime/runtime.ts";
-import { randomFleet } from "./random-fleet.ts";
+import { Promises } from "./promises.ts";
+import { type Behaviour, randomFleet } from "./random-fleet.ts";
 import { randomNumbers } from "./random-numbers.ts";
 import { SimulatedHost } from "./simulated-host.ts";
 
 const actions = 14;
-const foreign = "f".repeat(64);
+/** Questions to runtime and stores for each service in a round that finds nothing to do. */
+const workMax = 40;
 
 /** One host's life with faults, from a seed. Rejects with an error that names the seed when an invariant is broken. */
 export async function simulate(seed: number): Promise<void> {
@@ -27,7 +29,7 @@ class Life {
   readonly #trail: string[] = [];
   #commits: DesiredState[] = [];
   #faults = true;
-  #broken: string | undefined;
+  readonly #promises = new Promises(this.#host);
 
   constructor(seed: number) {
     this.#random = randomNumbers(seed);
@@ -41,15 +43,21 @@ class Life {
   async run(): Promise<void> {
     const { runtime } = this.#host;
     runtime.addImage("web:1");
-    await this.#addForeignContainer();
-    runtime.disturb = (call) => this.#disturb(call);
-    runtime.changed = () => this.#check();
+    for (const image of ["web:2", "web:3"]) runtime.registry.add(image);
+    await this.#promises.addForeign();
+    // Programs do what their environment says.
+    runtime.behaves = ({ environment }) => behaviourOf(environment.BEHAVIOUR);
+    runtime.disturb = (call, container) => this.#disturb(call, container);
+    runtime.changed = () => this.#changed();
+    this.#host.disturbWrite = () => this.#disturbWrite();
     runtime.tellEnd = (tell) => this.#tell(tell);
     await this.#host.startAgent();
     try {
       for (let action = 0; action < actions; action += 1) {
         await this.#act();
-        this.#require();
+        while (this.#host.isDead) await this.#followUp();
+        this.#promises.checkGood();
+        this.#promises.require();
       }
       await this.#settle();
     } finally {
@@ -65,11 +73,11 @@ class Life {
       const next = randomFleet(this.#random, { number: this.#commits.length + 1, mayFail: true });
       note(`commit ${next.revision.slice(-4)}`);
       this.#commits.push(next);
-      await this.#host.commit(next);
+      await this.#commit(next);
     } else if (roll < 0.42 && this.#commits.length > 0) {
       const older = this.#commits[Math.floor(this.#random() * this.#commits.length)];
       note(`the ref goes to ${older?.revision.slice(-4)}`);
-      if (older !== undefined) await this.#host.commit(older);
+      if (older !== undefined) await this.#commit(older);
     } else if (roll < 0.57) {
       note("the agent is killed");
       await this.#host.killAgent();
@@ -85,32 +93,33 @@ class Life {
     const forMs = Math.floor(this.#random() ** 3 * 30_000);
     note(`${forMs} ms go by`);
     await this.#host.clock.advance(forMs);
-    this.#behave();
+  }
+
+  /** What cannot be written down is fetched again, by the next agent where this one died. */
+  async #commit(desired: DesiredState): Promise<void> {
+    for (;;) {
+      while (this.#host.isDead) await this.#followUp();
+      try {
+        await this.#host.commit(desired);
+        return;
+      } catch (error) {
+        if (!this.#faults) throw error;
+        await this.#host.clock.advance(2_000);
+      }
+    }
   }
 
   async #endOne(): Promise<void> {
     const running = await this.#running();
     const one = running[Math.floor(this.#random() * running.length)];
-    if (one === undefined || one.spec.id === foreign) return;
+    if (one === undefined || this.#promises.isForeign(one)) return;
     this.#trail.push(`${one.spec.name} ends by itself`);
     this.#host.runtime.exit(one.spec.name, { code: 1, oomKilled: false });
   }
 
-  /** Programs do what their environment says. */
-  #behave(): void {
-    const { runtime } = this.#host;
-    runtime.endsAtOnce.clear();
-    runtime.probes.clear();
-    const desired = this.#host.core.enforcement.wanted();
-    for (const { name, spec } of desired.apps.flatMap(({ containers }) => containers)) {
-      if (spec.environment.BEHAVIOUR === "ends") runtime.endsAtOnce.set(name, 1);
-      if (spec.environment.BEHAVIOUR === "sick") runtime.probes.set(name, 1);
-    }
-  }
-
-  async #disturb(call: string): Promise<void> {
+  async #disturb(call: string, container?: Pick<ContainerStatus, "spec">): Promise<void> {
     this.#trail.push(call);
-    this.#behave();
+    this.#promises.checkBegun(container);
     const { alive, clock } = this.#host;
     // Not while an agent begins or ends: nobody lets the time go by then.
     if (!this.#faults || alive === undefined) return;
@@ -118,32 +127,44 @@ class Life {
     if (roll < 0.1) {
       await clock.sleep(Math.floor(this.#random() * 3_000), alive);
     } else if (roll < 0.17) throw new Error("no space left on device (simulated)");
+    this.#mayDie();
   }
 
   #tell(tell: () => void): void {
     const roll = this.#faults ? this.#random() : 1;
     if (roll < 0.1) return;
-    tell();
-    if (roll < 0.2) tell();
-  }
-
-  /** What holds at every moment. */
-  #check(): void {
-    const running = this.#host.runtime.statuses().filter(({ state }) => state === "running");
-    const found = running.filter(({ isHeldBack }) => isHeldBack !== true);
-    const names = found.map(({ spec }) => spec.name);
-    const twice = names.find((name, index) => names.indexOf(name) !== index);
-    if (twice !== undefined) this.#broken ??= `two containers serve as ${twice}`;
-    const ports = found.flatMap(({ publishedPorts }) => publishedPorts.map((one) => one.hostPort));
-    const shared = ports.find((port, index) => ports.indexOf(port) !== index);
-    if (shared !== undefined) this.#broken ??= `two containers have port ${shared}`;
-    if (!running.some(({ spec }) => spec.id === foreign)) {
-      this.#broken ??= "a container that is not ours was touched";
+    for (const _ of roll < 0.2 ? [1, 2] : [1]) {
+      // Nobody tells the dead, and how they died is nobody's error.
+      if (this.#host.isDead) return;
+      try {
+        tell();
+      } catch (error) {
+        if (!this.#host.isDead) throw error;
+      }
     }
   }
 
-  #require(): void {
-    if (this.#broken !== undefined) throw new Error(this.#broken);
+  #changed(): void {
+    this.#promises.check();
+    this.#mayDie();
+  }
+
+  /** At any instruction of the agent. */
+  #mayDie(): void {
+    if (!this.#faults || this.#host.alive === undefined || this.#random() >= 0.02) return;
+    this.#trail.push("the agent dies in the middle of it");
+    this.#host.stopDead();
+  }
+
+  #disturbWrite(): void {
+    if (!this.#faults || this.#host.alive === undefined) return;
+    if (this.#random() < 0.02) throw new Error("database or disk is full (simulated)");
+    this.#mayDie();
+  }
+
+  async #followUp(): Promise<void> {
+    await this.#host.killAgent();
+    await this.#host.startAgent();
   }
 
   /** Without faults the host comes to rest, at what git wants or at what was good last. */
@@ -153,25 +174,52 @@ class Life {
     const isBad = this.#random() < 0.3;
     const last = randomFleet(this.#random, { number: 0xfff, mayFail: isBad });
     this.#trail.push(`without faults from here: commit ${last.revision.slice(-4)}`);
-    await this.#host.commit(last);
-    for (let minute = 0; minute < 4; minute += 1) {
-      await clock.advance(60_000);
-      this.#behave();
-    }
-    this.#require();
+    await this.#commit(last);
+    await clock.advance(240_000);
+    this.#promises.require();
     for (const { name, verdict, reason } of this.#host.loop.last?.apps ?? []) {
       const good = core.state.goodDefinitions(name).length > 0;
-      const isFine = verdict === "healthy" || verdict === "rolled-back" || (isBad && !good);
+      const isFine =
+        verdict === "healthy" ||
+        verdict === "rolled-back" ||
+        (isBad && (!good || this.#waitsForPort(name)));
       if (!isFine) throw new Error(`${name} ends as ${verdict}: ${reason}`);
     }
     await this.#requireRest(isBad);
     if (isBad) return;
     runtime.calls.length = 0;
     const rounds = this.#host.loop.roundsBegun;
+    this.#host.work = 0;
     await clock.advance(60_000);
+    const services = last.apps.flatMap((app) => app.services).length;
+    const work = this.#host.work / (this.#host.loop.roundsBegun - rounds);
+    if (work > workMax * (services + 1)) throw new Error(`a round at rest asks ${work} questions`);
     if (runtime.calls.length > 0) throw new Error(`at rest it does ${runtime.calls.join(", ")}`);
     const begun = this.#host.loop.roundsBegun - rounds;
     if (begun > 7) throw new Error(`at rest it makes ${begun} rounds a minute`);
+  }
+
+  /**
+   * An app that failed and has nothing to go back to stays as it is, so that whatever serves goes on: the port that an
+   * earlier container of it has is not given away. Who wants it waits, and whoever wants a port of those who wait.
+   */
+  #waitsForPort(name: string): boolean {
+    const { core, loop, runtime } = this.#host;
+    const apps = loop.last?.apps ?? [];
+    const stuck = new Set<string>();
+    const isStuck = (app: (typeof apps)[number]) => {
+      if (app.verdict === "failed") return core.state.goodDefinitions(app.name).length === 0;
+      const wanted = core.enforcement.wanted().apps.find((one) => one.name === app.name);
+      const ports = wanted?.containers.flatMap(({ spec }) => spec.ports.map((one) => one.hostPort));
+      return runtime
+        .statuses()
+        .filter(({ spec }) => [...stuck].some((other) => spec.name.startsWith(`${other}-`)))
+        .some(({ publishedPorts }) => publishedPorts.some((one) => ports?.includes(one.hostPort)));
+    };
+    for (const _ of apps) {
+      for (const app of apps) if (app.verdict !== "healthy" && isStuck(app)) stuck.add(app.name);
+    }
+    return stuck.has(name);
   }
 
   async #requireRest(isBad: boolean): Promise<void> {
@@ -189,6 +237,11 @@ class Life {
       ]);
       throw new Error(`at rest there is still something to do: ${first}`);
     }
+    for (const { id, name, status } of actual.containers) {
+      const seen = JSON.stringify(this.#host.runtime.seenBy(id));
+      if (status.state === "running" && seen !== JSON.stringify(status.spec.mounts))
+        throw new Error(`${name} sees other files at rest than its spec says: ${seen}`);
+    }
     for (const { app, revision } of core.enforcement.quarantines()) {
       const bad = actual.containers.find(
         (container) =>
@@ -204,26 +257,8 @@ class Life {
   async #running(): Promise<ContainerStatus[]> {
     return this.#host.runtime.statuses().filter(({ state }) => state === "running");
   }
+}
 
-  async #addForeignContainer(): Promise<void> {
-    const { runtime } = this.#host;
-    const image = { reference: "web:1", digest: "sha256:web:1" };
-    await runtime.createContainer({
-      id: foreign,
-      name: "somebody",
-      labels: {},
-      image,
-      environment: {},
-      mounts: [],
-      networks: [],
-      ports: [],
-      resources: {},
-      readOnlyRoot: false,
-      init: false,
-      tty: false,
-      stdinOpen: false,
-      log: { fileBytesMax: 1, filesMax: 1 },
-    });
-    await runtime.startContainer(foreign);
-  }
+function behaviourOf(value: string | undefined): Behaviour {
+  return value === "ends" || value === "sick" ? value : "good";
 }

@@ -12,6 +12,7 @@ import { inTransaction } from "../../agent/store/open-database.ts";
 import { createStateStore, stateMigrations } from "../../agent/store/state-store.ts";
 import type { DesiredState } from "../../manifests/desired-state.ts";
 import { noRegistrySettings } from "../../runtime/registry/registry-settings.ts";
+import { someCommit } from "../builders/desired-state.ts";
 import { SimulatedClock } from "./simulated-clock.ts";
 import { SimulatedRuntime } from "./simulated-runtime.ts";
 
@@ -27,11 +28,20 @@ const noMeters = {
   hold() {},
 };
 
+/** Methods of the stores that change them. */
+const writes =
+  /^(accept|set|insert|finish|forget|put|lift|mark|unmark|begin|end|suspend|unsuspend)/;
+
 /** One host: the real loop and the real stores on a simulated clock and runtime. */
 export class SimulatedHost {
   readonly clock = new SimulatedClock();
   readonly runtime = new SimulatedRuntime(this.clock);
+  /** Comes before anything is written to the agent's stores: may reject it. */
+  disturbWrite: () => void = () => {};
+  /** Questions to the runtime and the stores so far: what a round costs. */
+  work = 0;
   readonly missingPaths = new Set<string>();
+  disk = { bytesFree: 2 ** 40, filesFree: 1_000_000 };
   listeners: HostListener[] = [];
   settings: Settings = {
     repo: "/repo",
@@ -79,14 +89,18 @@ export class SimulatedHost {
     return this.#agent?.stop.signal;
   }
 
+  constructor() {
+    this.runtime.isCallerDead = () => this.isDead;
+  }
+
   async startAgent(options: { readonly rebooted?: boolean } = {}): Promise<void> {
     const { clock } = this;
     const life = { isOver: false };
     const core = createCore({
-      runtime: whileAlive(this.runtime, life),
+      runtime: this.#whileAlive(this.runtime, life),
       clock,
-      state: whileAlive(createStateStore(this.#stateDatabase), life),
-      live: whileAlive(createLiveStore(this.#liveDatabase), life),
+      state: this.#whileAlive(createStateStore(this.#stateDatabase), life),
+      live: this.#whileAlive(createLiveStore(this.#liveDatabase), life),
       events: createEventLog(this.#stateDatabase, () => clock.now()),
       random: () => 0,
       newContainerId: () =>
@@ -97,6 +111,8 @@ export class SimulatedHost {
         listeners: async () => this.listeners,
         holderOf: async () => "process nginx (pid 812)",
         pathExists: async (path) => !this.missingPaths.has(path),
+        memoryBytes: () => 8 * 2 ** 30,
+        disk: async () => this.disk,
       },
       secrets: { resolve: async (state) => ({ ok: true, desired: state }) },
       trees: { put: async () => {}, keepOnly: async () => {} },
@@ -109,6 +125,17 @@ export class SimulatedHost {
     const stop = new AbortController();
     this.#agent = { core, loop, stop, run: loop.run(stop.signal), life };
     await clock.advance(0);
+  }
+
+  /** From this instant on nothing that the agent asks for happens; `killAgent` clears away. */
+  stopDead(): void {
+    const { life, stop } = this.#running();
+    life.isOver = true;
+    stop.abort();
+  }
+
+  get isDead(): boolean {
+    return this.#agent?.life.isOver === true;
   }
 
   /** Like kill -9 between two instructions: nothing is closed in order. */
@@ -133,7 +160,7 @@ export class SimulatedHost {
 
   /** A commit that compiled is accepted, and the loop told. */
   async commit(desired: DesiredState): Promise<void> {
-    this.core.enforcement.accept(desired, this.clock.now());
+    this.core.enforcement.accept(desired, someCommit, this.clock.now());
     this.core.puller.forgetFailures();
     this.loop.trigger("source moved");
     await this.clock.advance(0);
@@ -152,6 +179,22 @@ export class SimulatedHost {
     return this.runtime.status(name)?.state;
   }
 
+  /** What a dead process asks for does not happen any more. */
+  #whileAlive<T extends object>(part: T, life: { readonly isOver: boolean }): T {
+    return new Proxy(part, {
+      get: (target, key) => {
+        const value: unknown = Reflect.get(target, key, target);
+        if (typeof value !== "function") return value;
+        return (...given: unknown[]) => {
+          if (life.isOver) throw new Error("the agent is dead");
+          this.work += 1;
+          if (part !== (this.runtime as object) && writes.test(String(key))) this.disturbWrite();
+          return Reflect.apply(value, target, given) as unknown;
+        };
+      },
+    });
+  }
+
   #running() {
     if (this.#agent === undefined) throw new Error("no agent runs");
     return this.#agent;
@@ -168,20 +211,6 @@ export async function withHost(work: (host: SimulatedHost) => Promise<void>): Pr
   } finally {
     await host.killAgent();
   }
-}
-
-/** What a dead process asks for does not happen any more. */
-function whileAlive<T extends object>(part: T, life: { readonly isOver: boolean }): T {
-  return new Proxy(part, {
-    get(target, key) {
-      const value: unknown = Reflect.get(target, key, target);
-      if (typeof value !== "function") return value;
-      return (...given: unknown[]) => {
-        if (life.isOver) throw new Error("the agent is dead");
-        return Reflect.apply(value, target, given) as unknown;
-      };
-    },
-  });
 }
 
 function migrated(scripts: readonly string[]): DatabaseSync {

@@ -12,6 +12,7 @@ import type {
   NetworkSpec,
   NetworkStatus,
   ProcessSession,
+  Reload,
   Runtime,
   StopOptions,
   VolumeSpec,
@@ -21,11 +22,15 @@ import type {
 export const simulatedImageBytes = 100;
 
 type Simulated = {
-  readonly spec: ContainerSpec;
+  spec: ContainerSpec;
   readonly createdAtMs: number;
   state: ContainerState;
   startedAtMs?: number;
   exit?: ExitRecord;
+  /** Of the run that goes on, or was the last. */
+  seen?: ContainerSpec["mounts"];
+  reload?: "pending" | "failed";
+  reloadedAtMs?: number;
 };
 
 /**
@@ -43,11 +48,14 @@ export class SimulatedRuntime implements Runtime {
   readonly registry = new Set<string>();
   drift: KernelDrift[] = [];
   /** Comes before a change takes effect: may take its time, or reject. */
-  disturb: (call: string) => Promise<void> = async () => {};
+  disturb: (call: string, container?: { readonly spec: ContainerSpec }) => Promise<void> =
+    async () => {};
   /** Comes after every change. */
   changed: () => void = () => {};
   /** How an end is told to those who listen: not at all, once, or more often. */
   tellEnd: (tell: () => void) => void = (tell) => tell();
+  /** What asks is gone: it has no say in what comes after an answer. */
+  isCallerDead: () => boolean = () => false;
   /** How long a pull takes. */
   pullMs = 0;
   /** Exit code of the healthcheck in a container, by container name. */
@@ -62,6 +70,8 @@ export class SimulatedRuntime implements Runtime {
   readonly connections = new Map<string, number>();
   /** Container name -> exit code of a program that ends before its start is known. */
   readonly endsAtOnce = new Map<string, number>();
+  /** What a program does besides, by what it was started with. */
+  behaves: (spec: ContainerSpec) => "good" | "ends" | "sick" = () => "good";
   readonly #containers = new Map<string, Simulated>();
   readonly #networks = new Map<string, NetworkSpec>();
   readonly #volumes = new Map<string, VolumeSpec>();
@@ -98,6 +108,11 @@ export class SimulatedRuntime implements Runtime {
     return found === undefined ? undefined : this.#status(found);
   }
 
+  /** What the container's processes find mounted. */
+  seenBy(id: string): ContainerSpec["mounts"] {
+    return this.#require(id).seen ?? [];
+  }
+
   statuses(): ContainerStatus[] {
     return [...this.#containers.values()].map((container) => this.#status(container));
   }
@@ -116,6 +131,10 @@ export class SimulatedRuntime implements Runtime {
 
   forgetListeners(): void {
     this.#listeners.length = 0;
+  }
+
+  get networkNames(): string[] {
+    return [...this.#networks.keys()];
   }
 
   get volumeNames(): string[] {
@@ -141,20 +160,23 @@ export class SimulatedRuntime implements Runtime {
   }
 
   async createContainer(spec: ContainerSpec, options: { readonly heldBack?: boolean } = {}) {
-    await this.#disturbed(`create ${spec.name}`);
+    await this.#disturbed(`create ${spec.name}`, { spec });
     if (options.heldBack === true) this.heldBack.add(spec.id);
     this.#containers.set(spec.id, { spec, createdAtMs: this.#clock.now(), state: "created" });
   }
 
   async startContainer(id: string) {
     const container = this.#require(id);
-    await this.#disturbed(`start ${container.spec.name}`);
+    await this.#disturbed(`start ${container.spec.name}`, container);
     container.state = "running";
     container.startedAtMs = this.#clock.now();
     delete container.exit;
+    delete container.reload;
+    container.seen = container.spec.mounts;
     this.changed();
     const { startedAtMs } = container;
-    const code = this.endsAtOnce.get(container.spec.name);
+    const ends = this.behaves(container.spec) === "ends" ? 1 : undefined;
+    const code = this.endsAtOnce.get(container.spec.name) ?? ends;
     if (code !== undefined) {
       this.#end(container, { code, oomKilled: false });
       // Whoever listens to exits is told while the starter still waits.
@@ -193,6 +215,26 @@ export class SimulatedRuntime implements Runtime {
     if (signal === "SIGKILL") this.#end(container, { signal: 9, oomKilled: false });
   }
 
+  async reloadContainer(id: string, { mounts, labels, signal }: Reload) {
+    const container = this.#require(id);
+    const { spec } = container;
+    const files = new Map(mounts.map((mount) => [mount.target, mount]));
+    const now = spec.mounts.map((mount) => files.get(mount.target) ?? mount);
+    container.spec = { ...spec, labels, mounts: now };
+    container.reload = "pending";
+    try {
+      await this.#disturbed(`reload ${spec.name} ${signal}`, container);
+      if (this.isCallerDead()) return;
+    } catch (error) {
+      if (!this.isCallerDead()) container.reload = "failed";
+      throw error;
+    }
+    delete container.reload;
+    container.seen = (container.seen ?? []).map((mount) => files.get(mount.target) ?? mount);
+    container.reloadedAtMs = this.#clock.now();
+    this.changed();
+  }
+
   async pauseContainer(id: string) {
     this.#require(id).state = "paused";
   }
@@ -225,9 +267,13 @@ export class SimulatedRuntime implements Runtime {
     return this.exec(id);
   }
 
+  dial(id: string): Promise<ProcessSession> {
+    return this.exec(id);
+  }
+
   async exec(id: string): Promise<ProcessSession> {
     const { spec } = this.#require(id);
-    const code = this.probes.get(spec.name) ?? 0;
+    const code = this.probes.get(spec.name) ?? (this.behaves(spec) === "sick" ? 1 : 0);
     const stdout = new PassThrough();
     const stderr = new PassThrough();
     stdout.end();
@@ -252,6 +298,17 @@ export class SimulatedRuntime implements Runtime {
 
   async outOfMemoryKills(id: string) {
     return this.oomKills.get(this.#require(id).spec.name) ?? 0;
+  }
+
+  async usage() {
+    return {
+      memoryBytes: undefined,
+      cpuPeriods: undefined,
+      cpuPeriodsThrottled: undefined,
+      cpuStalledUs: undefined,
+      memoryStalledUs: undefined,
+      ioStalledUs: undefined,
+    };
   }
 
   async processes() {
@@ -301,9 +358,9 @@ export class SimulatedRuntime implements Runtime {
     this.#networks.clear();
   }
 
-  async #disturbed(call: string): Promise<void> {
+  async #disturbed(call: string, container?: { readonly spec: ContainerSpec }): Promise<void> {
     this.#call(call);
-    await this.disturb(call);
+    await this.disturb(call, container);
   }
 
   #call(call: string): void {
@@ -327,7 +384,8 @@ export class SimulatedRuntime implements Runtime {
     return found;
   }
 
-  #status({ spec, createdAtMs, state, startedAtMs, exit }: Simulated): ContainerStatus {
+  #status(simulated: Simulated): ContainerStatus {
+    const { spec, createdAtMs, state, startedAtMs, exit, reload, reloadedAtMs } = simulated;
     return {
       spec,
       state,
@@ -338,6 +396,8 @@ export class SimulatedRuntime implements Runtime {
       cgroupPath: `/sim/${spec.id}`,
       hostInterfaces: {},
       logPath: "",
+      ...(isAlive(simulated) && reload !== undefined ? { reload } : {}),
+      ...(reloadedAtMs === undefined ? {} : { reloadedAtMs }),
       ...(startedAtMs === undefined ? {} : { startedAtMs }),
       ...(exit === undefined ? {} : { exit }),
     };
@@ -363,7 +423,7 @@ export class SimulatedRuntime implements Runtime {
       list: () => [...this.imagesHere.values()],
       resolve: async (reference) => `sha256:${reference}`,
       pull: async (reference) => {
-        this.#call(`pull ${reference}`);
+        await this.#disturbed(`pull ${reference}`);
         if (this.pullMs > 0) await this.#clock.sleep(this.pullMs, new AbortController().signal);
         if (!this.registry.has(reference)) {
           throw new Error(`cannot pull ${reference} because the registry does not know it`);

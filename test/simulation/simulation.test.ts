@@ -4,7 +4,7 @@ import { simulate } from "./simulate.ts";
 
 /** BERTH_SIMULATE_SEED=7 looks again at one life; BERTH_SIMULATE_SEEDS=20000 at more of them. */
 const one = process.env.BERTH_SIMULATE_SEED;
-const count = one === undefined ? Number(process.env.BERTH_SIMULATE_SEEDS ?? 40) : 1;
+const count = one === undefined ? Number(process.env.BERTH_SIMULATE_SEEDS ?? 300) : 1;
 const isLong = process.env.BERTH_SIMULATE_SEEDS !== undefined;
 const first = one === undefined ? (isLong ? randomInt(2 ** 31 - count) : 1) : Number(one);
 

@@ -12,6 +12,7 @@ const suites: readonly {
   { name: "the OCI command line", files: "test/oci/*.test.ts", often: false },
   { name: "mounts", files: "test/kernel/mounts.test.ts", often: false },
   { name: "output", files: "test/kernel/output.test.ts", often: false },
+  { name: "changed files", files: "test/kernel/reload.test.ts", often: false },
   { name: "adoption", files: "test/kernel/adoption.test.ts", often: false },
   { name: "networks", files: "test/network/*.test.ts", often: false },
 ];

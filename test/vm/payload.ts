@@ -11,7 +11,7 @@ export function writePayload(path: string): void {
   });
   const built = execFileSync(
     "find",
-    ["build/berth-helper", "build/payload", "-type", "f", "-print0"],
+    ["build/berth-helper", "build/payload", "build/program", "-type", "f", "-print0"],
     {
       encoding: "utf8",
     },

@@ -60,7 +60,7 @@ done
 
 served=$work/served; mkdir "$served"
 said=$("$driver" serve "$served" 100000 1000000000 100000 <"$work/corpus/posix.tar" 2>&1); status=$?
-if [ $status = 0 ] && [ "$(head -1 <<<"$said")" = "done 77" ] && [ "$(wc -l <<<"$said")" = 2 ] &&
+if [ $status = 0 ] && [ "$(head -1 <<<"$said")" = "done 77" ] && [ "$(wc -l <<<"$said")" = 5 ] &&
   [ "$(list "$served" 100000)" = "$(fresh; unpack <"$work/corpus/posix.tar" >/dev/null; list "$work/layer" 100000)" ]
 then ok; else no "the service unpacks what comes through its socket" "$said"; fi
 rm -rf "$served"; mkdir "$served"
@@ -72,6 +72,56 @@ said=$({ "$work/make-tar" entry name=../x; head -c 20000000 /dev/zero; } | "$dri
 if grep -q 'error EBADMSG .*\.\.' <<<"$said"
 then ok; else no "the service's error arrives although the client has more to send" "$said"; fi
 rm -rf "$served"
+
+# encoded ENCODING NAME STATUS PATTERN: what comes on stdin through the decoder
+encoded() {
+  local encoding=$1; shift
+  rm -rf "$served" "$served.kept"; mkdir "$served"
+  said=$("$driver" "$encoding" "$served" 100000 1000000000 100000 2>&1); status=$?
+  if [ $status = "$2" ] && grep -qE -- "$3" <<<"$said"; then ok; else no "$1" "status $status" "$said"; fi
+}
+gzipped() { encoded gzip "$@"; }
+sha() { sha256sum "$@" | cut -d' ' -f1; }
+gzip -c "$work/corpus/posix.tar" >"$work/posix.gz"
+gzipped 'the service unpacks gzip and tells the digest of the archive' 0 "^archive sha256 $(sha "$work/corpus/posix.tar")$" <"$work/posix.gz"
+if grep -q "^sent sha256 $(sha "$work/posix.gz")$" <<<"$said" && cmp -s "$served.kept" "$work/posix.gz" &&
+  [ "$(stat -c %a "$served.kept")" = 600 ] &&
+  [ "$(list "$served" 100000)" = "$(fresh; unpack <"$work/corpus/posix.tar" >/dev/null; list "$work/layer" 100000)" ]
+then ok; else no "what came is kept as it came, and unpacked" "$said"; fi
+gzipped 'gzip that was cut short is an error' 1 'error EILSEQ .*ends too early' < <(head -c -5 "$work/posix.gz")
+gzipped 'gzip with a wrong checksum is an error' 1 'error EILSEQ' < <(head -c -8 "$work/posix.gz"; printf 'xxxx'; tail -c 4 "$work/posix.gz")
+gzipped 'gzip with something behind it is an error' 1 'error EILSEQ' < <(cat "$work/posix.gz"; echo more)
+gzipped 'what is no gzip is an error' 1 'error EILSEQ' <"$work/corpus/posix.tar"
+gzipped 'gzip with zeros behind it is taken' 0 '^content' < <(cat "$work/posix.gz"; head -c 1000 /dev/zero)
+gzipped 'a bomb of gzip is an error' 1 'error EFBIG .*looks like a bomb' < <({ "$work/make-tar" entry name=f size=50000000 $t; head -c 60000000 /dev/zero; } | gzip -9)
+gzipped 'an error of the archive counts behind a decoder' 1 'error EBADMSG .*\.\.' < <("$work/make-tar" entry name=../x data=a end | gzip)
+rm -rf "$served" "$served.kept" "$work/posix.gz"
+
+zstandard() { encoded zstd "$@"; }
+# A skippable frame of four bytes (RFC 8878, 3.1.2).
+skippable() { printf 'P\x2aM\x18\x04\0\0\0bert'; }
+if command -v zstd >/dev/null; then
+  tar=$work/corpus/posix.tar
+  zstd -q --check -c "$tar" >"$work/posix.zst"
+  zstandard 'the service unpacks zstd and tells the digest of the archive' 0 "^archive sha256 $(sha "$tar")$" <"$work/posix.zst"
+  if grep -q "^sent sha256 $(sha "$work/posix.zst")$" <<<"$said" && cmp -s "$served.kept" "$work/posix.zst"
+  then ok; else no "zstd is kept as it came" "$said"; fi
+  zstandard 'several frames and skippable ones are one archive' 0 "^archive sha256 $(sha "$tar")$" < <(
+    skippable; head -c 700 "$tar" | zstd -q -c; skippable; tail -c +701 "$tar" | zstd -q -19 -c; skippable)
+  zstandard 'a window of 128 MiB is taken' 0 "^archive sha256 $(sha "$tar")$" < <(zstd -q --long=27 -c <"$tar")
+  zstandard 'a larger window is an error' 1 'error EILSEQ .*not valid zstd' < <(printf '\x28\xb5\x2f\xfd\0\xa8\1\0\0')
+  zstandard 'zstd that was cut short is an error' 1 'error EILSEQ .*ends too early' < <(head -c -1 "$work/posix.zst")
+  zstandard 'a skippable frame that was cut short is an error' 1 'error EILSEQ .*ends too early' < <(cat "$work/posix.zst"; skippable | head -c -1)
+  zstandard 'zstd with a wrong checksum is an error' 1 'error EILSEQ' < <(head -c -4 "$work/posix.zst"; printf 'xxxx')
+  zstandard 'zstd with something behind it is an error' 1 'error EILSEQ' < <(cat "$work/posix.zst"; echo more)
+  zstandard 'a frame of zstd as it was before its standard is an error' 1 'error EILSEQ' < <(cat "$work/posix.zst"; printf '\x27\xb5\x2f\xfd\0\0\0\0')
+  zstandard 'a bomb of zstd is an error' 1 'error EFBIG .*looks like a bomb' < <({ "$work/make-tar" entry name=f size=50000000 $t; head -c 60000000 /dev/zero; } | zstd -q -c)
+  zstandard 'an error of the archive counts behind zstd' 1 'error EBADMSG .*\.\.' < <("$work/make-tar" entry name=../x data=a end | zstd -q -c)
+  rm -rf "$served" "$served.kept" "$work/posix.zst"
+else
+  echo "skip: zstd makes what is decoded"
+  [ -z "${MUST_WORK:-}" ] || no 'zstd is missing'
+fi
 
 accepts 'an empty archive is an empty layer' . '' -- end
 accepts 'one block of zeros ends an archive' . '' -- zeros 1

@@ -2,6 +2,7 @@
  *
  *     driver unpack DIR ID_BASE BYTES_MAX ENTRIES_MAX    the archive comes on stdin
  *     driver serve DIR ID_BASE BYTES_MAX ENTRIES_MAX     the same through the service and its socket
+ *     driver gzip|zstd DIR ID_BASE BYTES_MAX ENTRIES_MAX the same, compressed; what came is kept as DIR.kept
  *     driver pack DIR ID_BASE [changes]                  the archive goes to stdout
  *     driver remove PATH
  *     driver deep PATH N                                 makes directories in each other, a file in each
@@ -59,6 +60,14 @@ static struct layer_limits limits_of(char **argv) {
                                .entries_max = (uint32_t)strtoul(argv[2], NULL, 10)};
 }
 
+static void print_digest(const char *what, struct wire_reader *reader) {
+  uint32_t length = 0;
+  const uint8_t *digest = wire_bytes(reader, &length);
+  printf("%s sha256 ", what);
+  for (uint32_t i = 0; i < length; i++) printf("%02x", digest[i]);
+  printf("\n");
+}
+
 /* Prints one message of the service; its type, or -1 at the end of the stream. */
 static int print_message(int fd) {
   struct wire_inbox inbox = {0};
@@ -69,6 +78,9 @@ static int print_message(int fd) {
   if (type == BERTH_MSG_UNPACKED) {
     unsigned long long content = wire_u64(&reader), entries = wire_u32(&reader), archive = wire_u64(&reader);
     printf("content %llu entries %llu archive %llu\n", content, entries, archive);
+    print_digest("archive", &reader);
+    printf("sent %llu\n", (unsigned long long)wire_u64(&reader));
+    print_digest("sent", &reader);
     for (uint32_t count = wire_u32(&reader); count > 0 && !reader.broken; count--)
       printf("implied %s\n", wire_string(&reader));
   }
@@ -111,14 +123,16 @@ static int send_archive(const char *path) {
   return type == BERTH_MSG_UNPACKED ? 0 : 1;
 }
 
-static int serve(char **argv) {
-  char path[108];
+static int serve(char **argv, uint32_t encoding) {
+  char path[108], kept[108] = "";
   int report[2];
   struct layer_limits limits = limits_of(argv + 1);
   struct unpack_request request = {.socket_path = path, .destination = argv[0], .id_base = limits.id_base,
                                    .bytes_max = limits.bytes_max, .entries_max = limits.entries_max,
-                                   .request_id = 77};
+                                   .request_id = 77, .encoding = encoding, .kept_path = kept,
+                                   .dense_from = 32 << 20, .ratio_max = 300};
   snprintf(path, sizeof path, "%s.socket", argv[0]);
+  if (encoding != BERTH_ENCODING_NONE) snprintf(kept, sizeof kept, "%s.kept", argv[0]);
   if (pipe2(report, O_CLOEXEC) < 0) return 2;
   fflush(stdout);
   pid_t child = fork();
@@ -232,7 +246,9 @@ int main(int argc, char **argv) {
     struct layer_limits limits = limits_of(argv + 3);
     return unpack_from(STDIN_FILENO, argv[2], &limits, 0);
   }
-  if (argc == 6 && strcmp(argv[1], "serve") == 0) return serve(argv + 2);
+  if (argc == 6 && strcmp(argv[1], "serve") == 0) return serve(argv + 2, BERTH_ENCODING_NONE);
+  if (argc == 6 && strcmp(argv[1], "gzip") == 0) return serve(argv + 2, BERTH_ENCODING_GZIP);
+  if (argc == 6 && strcmp(argv[1], "zstd") == 0) return serve(argv + 2, BERTH_ENCODING_ZSTD);
   if ((argc == 4 || argc == 5) && strcmp(argv[1], "pack") == 0) return pack(argv[2], argv[3], argc == 5);
   if (argc == 3 && strcmp(argv[1], "remove") == 0) return remove_path(argv[2]);
   if (argc == 4 && strcmp(argv[1], "deep") == 0) return make_deep(argv[2], atol(argv[3]));

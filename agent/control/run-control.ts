@@ -1,0 +1,39 @@
+import type { RunSource } from "../store/run-store.ts";
+
+export type RunRequest = {
+  /** Of the app, its only service and its container. */
+  readonly name: string;
+  /** A Compose file as values, with that service alone; paths of the host are absolute. */
+  readonly compose: RunSource;
+  /** `missing`: where the image is not here; `always`: asks the registry again. */
+  readonly pull: "missing" | "always" | "never";
+};
+
+export type RunReport = { readonly name: string; readonly id: string };
+
+export type AdoptReport = {
+  readonly container: string;
+  /** Where the file is to be committed, from the directory that the agent looks below. */
+  readonly path: string;
+  /** The Compose file as YAML. */
+  readonly compose: string;
+  /** Variables whose values are left out of it because they look like secrets. */
+  readonly hidden: readonly string[];
+  /** What the file does not carry over, or the host's policy refuses. */
+  readonly notes: readonly string[];
+};
+
+/** Containers that operators run by hand: part of `Control`. */
+export type RunControl = {
+  /**
+   * Runs a container that git does not have. Resolves once its program has been exec'ed; rejects, and leaves nothing, when
+   * the request is wrong, the name or a port is taken, or the program cannot be started.
+   */
+  run(request: RunRequest, abort: AbortSignal): Promise<RunReport>;
+  /** Ends and removes a container that was run by hand; its volumes stay. `force`: also one that runs. */
+  remove(name: string, options: { readonly force: boolean }, abort: AbortSignal): Promise<void>;
+  /** The Compose file that takes over a container that was run by hand, without a restart once it is committed. */
+  adopt(name: string, options: { readonly showSecrets: boolean }): Promise<AdoptReport>;
+  /** Names of the containers that are run by hand. */
+  byHand(): Promise<readonly string[]>;
+};

@@ -1,0 +1,18 @@
+import type { KernelDrift } from "../../runtime/runtime.ts";
+import type { ActualState } from "../observe.ts";
+
+/** Pure. What differs, without what concerns a container of an app that is left alone. */
+export function driftOutside(
+  actual: ActualState,
+  isLeftAlone: (app: string) => boolean,
+): readonly KernelDrift[] {
+  const leftAlone = new Set(
+    actual.containers.filter(({ app }) => isLeftAlone(app)).map(({ id }) => id),
+  );
+  return actual.drift.filter(({ container = "" }) => !leftAlone.has(container));
+}
+
+/** True for what is put right by starting the container anew: what its namespaces lost they get at a start only. */
+export function needsRestart({ kind }: KernelDrift): boolean {
+  return kind === "mount-missing" || kind === "address-missing";
+}

@@ -1,0 +1,76 @@
+#include "unzstd.h"
+
+#include <errno.h>
+#include <stddef.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+/* The decoder that lives in memory it was given: it must not ask the kernel for any. */
+#define ZSTD_STATIC_LINKING_ONLY
+#include <zstd.h>
+
+#define PIECE_BYTES (256u << 10)
+
+int unzstd_open(struct unzstd *unzstd) {
+  size_t length = ZSTD_estimateDStreamSize(UNZSTD_WINDOW_BYTES_MAX);
+  unzstd->memory = mmap(NULL, length, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  return unzstd->memory == MAP_FAILED ? -1 : 0;
+}
+
+static enum decode_end write_all(struct unzstd *unzstd, const uint8_t *bytes, size_t length) {
+  unzstd->bytes_out += length;
+  if (unzstd->bytes_out > unzstd->dense_from && unzstd->bytes_out / unzstd->ratio_max > unzstd->bytes_in)
+    return DECODE_TOO_DENSE;
+  while (length > 0) {
+    ssize_t put = write(unzstd->to, bytes, length);
+    if (put < 0 && errno == EINTR) continue;
+    if (put < 0) {
+      unzstd->error = errno;
+      return DECODE_CANNOT_WRITE;
+    }
+    bytes += put;
+    length -= (size_t)put;
+  }
+  return DECODE_DONE;
+}
+
+static enum decode_end read_piece(struct unzstd *unzstd, uint8_t *bytes, ZSTD_inBuffer *piece) {
+  ssize_t got;
+  do got = read(unzstd->from, bytes, PIECE_BYTES);
+  while (got < 0 && errno == EINTR);
+  if (got < 0) {
+    unzstd->error = errno;
+    return DECODE_CANNOT_READ;
+  }
+  unzstd->bytes_in += (uint64_t)got;
+  *piece = (ZSTD_inBuffer){.src = bytes, .size = (size_t)got};
+  return DECODE_DONE;
+}
+
+/* All that a piece of the input gives: it is used up, and nothing is held back for lack of room. */
+static enum decode_end decode_piece(struct unzstd *unzstd, ZSTD_DStream *stream, ZSTD_inBuffer *piece, size_t *wanted) {
+  static uint8_t plain[PIECE_BYTES];
+  ZSTD_outBuffer room;
+  do {
+    room = (ZSTD_outBuffer){.dst = plain, .size = sizeof plain};
+    *wanted = ZSTD_decompressStream(stream, &room, piece);
+    if (ZSTD_isError(*wanted)) return DECODE_DAMAGED;
+    enum decode_end end = write_all(unzstd, plain, room.pos);
+    if (end != DECODE_DONE) return end;
+  } while (piece->pos < piece->size || room.pos == room.size);
+  return DECODE_DONE;
+}
+
+enum decode_end unzstd(struct unzstd *unzstd) {
+  static uint8_t encoded[PIECE_BYTES];
+  ZSTD_DStream *stream = ZSTD_initStaticDStream(unzstd->memory, ZSTD_estimateDStreamSize(UNZSTD_WINDOW_BYTES_MAX));
+  size_t wanted = 1; /* 0 behind a whole frame */
+  if (stream == NULL) return DECODE_DAMAGED;
+  for (;;) {
+    ZSTD_inBuffer piece;
+    enum decode_end end = read_piece(unzstd, encoded, &piece);
+    if (end != DECODE_DONE) return end;
+    if (piece.size == 0) return wanted == 0 ? DECODE_DONE : DECODE_CUT;
+    if ((end = decode_piece(unzstd, stream, &piece, &wanted)) != DECODE_DONE) return end;
+  }
+}
