@@ -156,6 +156,21 @@ static int enter_all(struct program *program) {
   return 0;
 }
 
+int op_time_offsets(struct program *program, struct wire_reader *payload) {
+  program->time_offsets = wire_string(payload);
+  return 0;
+}
+
+/* Offsets can be set until the first process is in the namespace: who makes it stays outside, and its child is inside. */
+static int begin_time(struct program *program) {
+  if (program->time_offsets == NULL) return 0;
+  if (sys_unshare(CLONE_NEWTIME) < 0) return program_fails(program, -errno, "time namespace");
+  OWNED_FD fd = open("/proc/self/timens_offsets", O_WRONLY | O_CLOEXEC);
+  size_t length = strlen(program->time_offsets);
+  if (fd >= 0 && write(fd, program->time_offsets, length) == (ssize_t)length) return 0;
+  return program_fails(program, -errno, "offsets of the time namespace");
+}
+
 /* Where the user namespace was entered, its maps are what they are: they tell who its root is. */
 static void learn_root_ids(struct program *program) {
   char map[512];
@@ -176,7 +191,9 @@ static int clone_entered(struct program *program, uint64_t flags, int cgroup, in
   int between_pidfd = -1;
   pid_t between = clone_child(0, cgroup, &between_pidfd);
   if (between == 0) {
-    int error = clone_inside(program, enter_all(program), flags, child_end);
+    int entered = begin_time(program);
+    if (entered == 0) entered = enter_all(program);
+    int error = clone_inside(program, entered, flags, child_end);
     if ((flags & CLONE_NEWNS) != 0) open_attach_directory(program);
     return error;
   }
@@ -199,7 +216,10 @@ int op_clone(struct program *program, struct wire_reader *payload) {
   int error = open_channel(program, &child_end);
   if (error < 0) return error;
   program->clone_flags = flags;
-  if (program->entered_count > 0) return clone_entered(program, flags, cgroup, child_end);
+  if (program->time_offsets != NULL) flags &= ~(uint64_t)CLONE_NEWTIME;
+  if (program->entered_count > 0 || program->time_offsets != NULL) {
+    return clone_entered(program, flags, cgroup, child_end);
+  }
   pid_t pid = clone_child(flags, cgroup, &pidfd);
   if (pid == 0) {
     error = begin_init(program, child_end);

@@ -38,6 +38,25 @@ int op_io_priority(struct program *program, struct wire_reader *payload) {
   return program_fails(program, -errno, "of the process");
 }
 
+int op_affinity(struct program *program, struct wire_reader *payload) {
+  uint32_t length;
+  const uint8_t *cpus = wire_bytes(payload, &length);
+  if (length == 0 || length % sizeof(unsigned long) != 0) return program_fails(program, -EINVAL, "CPUs of the process");
+  if (syscall(SYS_sched_setaffinity, 0, (size_t)length, cpus) >= 0) return 0;
+  return program_fails(program, -errno, "CPUs of the process");
+}
+
+int op_memory_policy(struct program *program, struct wire_reader *payload) {
+  uint32_t mode = wire_u32(payload);
+  uint32_t length;
+  const uint8_t *nodes = wire_bytes(payload, &length);
+  if (length % sizeof(unsigned long) != 0) return program_fails(program, -EINVAL, "memory nodes");
+  /* The kernel reads one bit less than it is told. */
+  unsigned long bits = length == 0 ? 0 : 8UL * length + 1;
+  if (syscall(SYS_set_mempolicy, mode, length == 0 ? NULL : nodes, bits) == 0) return 0;
+  return program_fails(program, -errno, "of the process");
+}
+
 int op_personality(struct program *program, struct wire_reader *payload) {
   return personality(wire_u32(payload)) < 0 ? program_fails(program, -errno, "of the process") : 0;
 }

@@ -72,6 +72,9 @@ static const struct operation_schema schemas[] = {
     [BERTH_OP_SCHEDULER] = {"wqwwqqq", IN_INIT, op_scheduler},
     [BERTH_OP_IO_PRIORITY] = {"ww", IN_INIT, op_io_priority},
     [BERTH_OP_PERSONALITY] = {"w", IN_INIT, op_personality},
+    [BERTH_OP_AFFINITY] = {"b", IN_HOST | IN_INIT, op_affinity},
+    [BERTH_OP_MEMORY_POLICY] = {"wb", IN_INIT, op_memory_policy},
+    [BERTH_OP_TIME_OFFSETS] = {"s", IN_HOST, op_time_offsets},
     [BERTH_OP_HOLD_UNTIL] = {"l", IN_INIT, op_hold_until},
     [BERTH_OP_DRESS] = {"ll", IN_HOST, op_dress},
     [BERTH_OP_PACK] = {"lwwqws", IN_HOST, op_pack},
@@ -151,7 +154,7 @@ bool program_next(struct wire_reader *program, struct operation *operation) {
 struct shape {
   unsigned clones, joins, containers, begins;
   unsigned notifies, awaits, passes, takes; /* the supervisor's NOTIFY, the init's AWAIT */
-  unsigned agents;
+  unsigned agents, pins;                    /* pins: the supervisor's AFFINITY */
   unsigned calls, hears;                    /* the init's NOTIFY, the supervisor's AWAIT */
   uint16_t last;
 };
@@ -167,6 +170,7 @@ static void add_to_shape(struct shape *shape, uint16_t op) {
   shape->calls += op == BERTH_OP_NOTIFY && begun;
   shape->hears += op == BERTH_OP_AWAIT && !begun;
   shape->agents += op == BERTH_OP_SECCOMP_AGENT;
+  shape->pins += op == BERTH_OP_AFFINITY && !begun;
   shape->passes += op == BERTH_OP_PASS_FDS;
   shape->takes += op == BERTH_OP_TAKE_FDS;
   shape->last = op;
@@ -180,10 +184,11 @@ static bool is_own_work(uint16_t op) {
 /* An AWAIT that nobody answers would leave supervisor and init waiting for each other. */
 static const char *shape_error(enum program_kind kind, const struct shape *shape) {
   if (kind == PROGRAM_RUN) {
-    unsigned others = shape->clones + shape->joins + shape->begins + shape->hears + shape->agents;
+    unsigned others = shape->clones + shape->joins + shape->begins + shape->hears + shape->agents + shape->pins;
     return others > 0 ? "a RUN program starts no process" : NULL;
   }
   if (kind == PROGRAM_EXEC && shape->agents > 0) return "SECCOMP_AGENT belongs into a START";
+  if (kind == PROGRAM_EXEC && shape->pins > 0) return "AFFINITY of the supervisor belongs into a START";
   if (shape->begins != 1) return "INIT_BEGIN is missing";
   if (kind == PROGRAM_START && (shape->clones + shape->joins != 1 || shape->joins != shape->containers)) {
     return "a START program has one CLONE, or CONTAINER and JOIN";

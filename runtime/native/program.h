@@ -52,6 +52,7 @@ struct program {
   int entered[PROGRAM_ENTERED_MAX]; /* slots of namespaces that the init is made from inside of */
   uint64_t entered_flags[PROGRAM_ENTERED_MAX];
   size_t entered_count;
+  const char *time_offsets; /* of the time namespace to come; NULL: the host's clocks */
   uint32_t root_uid;        /* the host's id of the container's root, once ID_MAP ran */
   uint32_t root_gid;
 
@@ -124,7 +125,7 @@ operation_function op_hostname, op_rlimit, op_keyring, op_umask, op_ids, op_capa
 operation_function op_no_new_privs, op_seccomp, op_chdir, op_exec;
 operation_function op_tty, op_session, op_reap;
 operation_function op_open_or_make_dirs, op_console_socket, op_seccomp_agent, op_listen, op_container, op_hook, op_hold_until, op_find;
-operation_function op_scheduler, op_io_priority, op_personality;
+operation_function op_scheduler, op_io_priority, op_personality, op_affinity, op_memory_policy, op_time_offsets;
 operation_function op_copy_out, op_copy_in, op_dial, op_label, op_replace_mount, op_end;
 
 #endif

@@ -165,6 +165,7 @@
 #define BERTH_OP_SECCOMP_AGENT 63 /* str path, list of str: whoever listens there gets the descriptor of the notifications of
                                   the SECCOMP that makes one, by SCM_RIGHTS, and these strings with the new process's pid
                                   on the host between each two. Before CLONE or JOIN */
+#define BERTH_OP_TIME_OFFSETS 70 /* str as written to timens_offsets: of the time namespace that CLONE makes; before CLONE */
 #define BERTH_OP_OPEN_OR_MAKE_DIRS 64 /* u32 slot, u32 mode, str absolute path: a directory of the host; those that are missing
                                   on the way are made, and no link is followed */
 #define BERTH_OP_CONSOLE_SOCKET 28 /* str path: whoever listens there gets the master of TTY, by SCM_RIGHTS */
@@ -221,6 +222,9 @@
                                   sched_setattr(2) */
 #define BERTH_OP_IO_PRIORITY 66 /* u32 class, u32 priority: ioprio_set(2) */
 #define BERTH_OP_PERSONALITY 67 /* u32: personality(2) */
+#define BERTH_OP_MEMORY_POLICY 69 /* u32 mode with its flags, bytes: one bit a node, a multiple of 8: set_mempolicy(2) */
+#define BERTH_OP_AFFINITY 68   /* bytes: one bit a CPU, a multiple of 8: sched_setaffinity(2) of who carries it out. In a START
+                                  a host operation, too: what is cloned after it begins on these CPUs */
 #define BERTH_OP_HOLD_UNTIL 72 /* u32 slot of a LISTEN: where START_HOLD waits for a RELEASE; the connection then
                                   gets an ERROR, or its end by exec */
 #define BERTH_OP_COPY_OUT 74   /* u32 copy flags, u64 bytes max, u32 entries max, str path, str name: last, in place of EXEC

@@ -113,6 +113,7 @@ const files = [
   ["uts", namespaceFlag.uts],
   ["pid", namespaceFlag.pid],
   ["cgroup", namespaceFlag.cgroup],
+  ["time", namespaceFlag.time],
   ["user", namespaceFlag.user],
 ] as const;
 

@@ -89,6 +89,9 @@ export const OciProcess = z.object({
     })
     .nullish(),
   oomScoreAdj: z.int().min(-1000).max(1000).nullish(),
+  execCPUAffinity: z
+    .object({ initial: z.string().nullish(), final: z.string().nullish() })
+    .nullish(),
 });
 export type OciProcess = z.infer<typeof OciProcess>;
 
@@ -184,6 +187,10 @@ export const OciResources = z.object({
 });
 export type OciResources = z.infer<typeof OciResources>;
 
+const TimeOffset = z
+  .object({ secs: Word.nullish(), nanosecs: z.int().min(0).max(999_999_999).nullish() })
+  .nullish();
+
 const Linux = z.object({
   namespaces: z
     .array(
@@ -208,7 +215,24 @@ const Linux = z.object({
   personality: z
     .object({ domain: z.enum(["LINUX", "LINUX32"]), flags: Strings.nullish() })
     .nullish(),
-  timeOffsets: z.record(z.string(), z.unknown()).nullish(),
+  timeOffsets: z.strictObject({ monotonic: TimeOffset, boottime: TimeOffset }).nullish(),
+  memoryPolicy: z
+    .object({
+      mode: z.enum([
+        "MPOL_DEFAULT",
+        "MPOL_BIND",
+        "MPOL_INTERLEAVE",
+        "MPOL_WEIGHTED_INTERLEAVE",
+        "MPOL_PREFERRED",
+        "MPOL_PREFERRED_MANY",
+        "MPOL_LOCAL",
+      ]),
+      nodes: z.string().nullish(),
+      flags: z
+        .array(z.enum(["MPOL_F_NUMA_BALANCING", "MPOL_F_RELATIVE_NODES", "MPOL_F_STATIC_NODES"]))
+        .nullish(),
+    })
+    .nullish(),
 });
 
 export const OciConfig = z.object({

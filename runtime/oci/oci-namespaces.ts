@@ -21,9 +21,6 @@ export function planNamespaces({ linux }: OciConfig): NamespacePlans {
       "cannot use linux.namespaces because the container has no mount namespace of its own: a new one is expected",
     );
   }
-  if (asked.has("time")) {
-    throw new Error("cannot use linux.namespaces because time namespaces are not supported");
-  }
   const plan = (kind: Kind): NamespacePlan => {
     if (!asked.has(kind)) return { kind: "host" };
     const path = asked.get(kind);
@@ -35,7 +32,7 @@ export function planNamespaces({ linux }: OciConfig): NamespacePlans {
     ipc: plan("ipc"),
     uts: plan("uts"),
     cgroup: plan("cgroup"),
-    time: { kind: "host" },
+    time: planTime(linux, plan("time")),
     user: planUser(linux, plan("user")),
   };
 }
@@ -54,6 +51,23 @@ export function rootId({ user }: NamespacePlans): number {
             return { inside, outside };
           });
   return lines.find(({ inside }) => inside === 0)?.outside ?? 0;
+}
+
+/** `linux.timeOffsets`, as timens_offsets of proc(5) takes them. The kernel knows which of them it can show. */
+function planTime(
+  { timeOffsets }: OciConfig["linux"],
+  plan: NamespacePlan,
+): NamespacePlans["time"] {
+  const lines = Object.entries(timeOffsets ?? {}).flatMap(([clock, offset]) =>
+    offset == null ? [] : [`${clock} ${offset.secs ?? 0} ${offset.nanosecs ?? 0}\n`],
+  );
+  if (lines.length === 0) return plan;
+  if (plan.kind !== "new") {
+    throw new Error(
+      "cannot use linux.timeOffsets because linux.namespaces has no new time namespace: add one",
+    );
+  }
+  return { kind: "new", offsets: lines.join("") };
 }
 
 function planUser(linux: OciConfig["linux"], plan: NamespacePlan): NamespacePlans["user"] {

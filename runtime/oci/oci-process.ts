@@ -3,16 +3,18 @@ import { capabilityBits } from "../plan/capabilities.ts";
 import { hasSelinux, planLabel } from "../plan/plan-label.ts";
 import type { CapabilitySets, LabelPlan, ProcessPlan, RlimitPlan } from "../plan/start-plan.ts";
 import type { OciConfig, OciProcess } from "./oci-config.ts";
+import { planPlacement } from "./oci-placement.ts";
 import { planSchedule } from "./oci-schedule.ts";
 import { compileFilter } from "./oci-seccomp.ts";
 
 /** `process` of a configuration, with what goes with every process of its container: filter and personality. */
 export function planProcess(
   process: OciProcess,
-  { seccomp, personality }: OciConfig["linux"],
+  linux: OciConfig["linux"],
   { ownUserNamespace }: { readonly ownUserNamespace: boolean },
 ): ProcessPlan {
   const { user } = process;
+  const { seccomp, personality } = linux;
   return {
     argv: process.args,
     environment: withHome(process.env ?? [], user.uid),
@@ -28,6 +30,7 @@ export function planProcess(
     ),
     seccomp: seccomp == null ? undefined : compileFilter(seccomp),
     ...planSchedule(process, personality),
+    ...planPlacement(process, linux),
     noNewPrivileges: process.noNewPrivileges === true,
     label: planOciLabel(process),
     umask: user.umask ?? 0o022,

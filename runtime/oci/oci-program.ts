@@ -115,6 +115,8 @@ export function compileOciExec(
   const program = new Program();
   const cgroup = openCgroup(program, container.cgroup);
   openHandoff(program, handoff);
+  const { initial, final } = process.execAffinity ?? {};
+  if (initial !== undefined) program.affinity(initial);
   program
     .container(container.process.pid, container.process.startTime)
     .join(container.joins, cgroup.unified);
@@ -122,6 +124,7 @@ export function compileOciExec(
   const label = openLabel(program, process);
   program.passFds().initBegin().takeFds();
   for (const slot of cgroup.tasks) program.cgroupEnter(slot);
+  if (final !== undefined) program.affinity(final);
   program.chdir(process.workingDir, false);
   const { holds: hold } = handoff;
   finishProcess(program, process, { first: false, init: false, hold, label, entered: true });

@@ -21,6 +21,15 @@ export type UserNamespacePlan =
   | { readonly kind: "host" }
   | { readonly kind: "path"; readonly path: string };
 
+export type TimeNamespacePlan =
+  | {
+      readonly kind: "new";
+      /** Lines of timens_offsets (time_namespaces(7)); undefined: the clocks of whoever makes it. */
+      readonly offsets?: string;
+    }
+  | { readonly kind: "host" }
+  | { readonly kind: "path"; readonly path: string };
+
 /** The mount namespace is always a new one: nothing else keeps a container's mounts from the host. */
 export type NamespacePlans = {
   readonly user: UserNamespacePlan;
@@ -29,7 +38,7 @@ export type NamespacePlans = {
   readonly ipc: NamespacePlan;
   readonly uts: NamespacePlan;
   readonly cgroup: NamespacePlan;
-  readonly time: NamespacePlan;
+  readonly time: TimeNamespacePlan;
 };
 
 /** Masks as `capset` takes them. */
@@ -53,7 +62,6 @@ export type RlimitPlan = {
 /** `text` as the module reads it from attr/exec: `exec PROFILE` of AppArmor, a context of SELinux. */
 export type LabelPlan = { readonly module: "apparmor" | "selinux"; readonly text: string };
 
-/** What the payload is and may do, for the first process and for every further one. */
 /** Fields of sched_setattr(2). */
 export type SchedulerPlan = {
   readonly policy: number;
@@ -65,6 +73,7 @@ export type SchedulerPlan = {
   readonly period: bigint;
 };
 
+/** What the payload is and may do, for the first process and for every further one. */
 export type ProcessPlan = {
   readonly argv: readonly string[];
   /** `NAME=value`. */
@@ -80,6 +89,10 @@ export type ProcessPlan = {
   readonly scheduler?: SchedulerPlan;
   /** Of ioprio_set(2). */
   readonly ioPriority?: { readonly class: number; readonly priority: number };
+  /** Of set_mempolicy(2): the mode with its flags, one bit a node in whole words of 64. */
+  readonly memoryPolicy?: { readonly mode: number; readonly nodes: Uint8Array };
+  /** CPUs that a further process begins on, and those that it runs on in its cgroup: one bit each in whole words of 64. */
+  readonly execAffinity?: { readonly initial?: Uint8Array; readonly final?: Uint8Array };
   /** Of personality(2). */
   readonly personality?: number;
   /** Undefined: no filter. `flags` are those of seccomp(2). */

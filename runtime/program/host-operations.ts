@@ -212,6 +212,16 @@ export class HostOperations extends HandoffOperations {
     );
   }
 
+  /** Of the time namespace that `clone` makes, as timens_offsets of proc(5) takes them; before `clone`. */
+  timeOffsets(lines: string): this {
+    return this.op(op.timeOffsets, {}, (w) => w.string(lines));
+  }
+
+  /** One bit a CPU, little-endian, in whole words of 64: of the process itself, and of what is cloned after it. */
+  affinity(cpus: Uint8Array): this {
+    return this.op(op.affinity, {}, (w) => w.bytes(cpus));
+  }
+
   clone(cloneFlags: number, cgroup: Slot | null): this {
     return this.op(op.clone, {}, (w) => w.u64(cloneFlags).u32(cgroup ?? SLOT_NONE));
   }

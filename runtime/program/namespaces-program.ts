@@ -6,6 +6,8 @@ import type { Program } from "./program.ts";
 /** Host part, before the clone. Returns the slot of the user namespace that is joined; undefined for a new one. */
 export function enterNamespaces(program: Program, plans: NamespacePlans): Slot | undefined {
   let userNamespace: Slot | undefined;
+  const { time } = plans;
+  if (time.kind === "new" && time.offsets !== undefined) program.timeOffsets(time.offsets);
   for (const kind of kinds) {
     const plan = plans[kind];
     if (plan.kind !== "path") continue;

@@ -65,6 +65,7 @@ export function openLabel(program: Program, { label }: ProcessPlan): Slot | unde
 function schedule(program: Program, process: ProcessPlan): void {
   if (process.scheduler !== undefined) program.scheduler(process.scheduler);
   if (process.ioPriority !== undefined) program.ioPriority(process.ioPriority);
+  if (process.memoryPolicy !== undefined) program.memoryPolicy(process.memoryPolicy);
   if (process.personality !== undefined) program.personality(process.personality);
 }
 

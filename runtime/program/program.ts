@@ -119,6 +119,11 @@ export class Program extends HostOperations {
     return this.op(op.personality, {}, (w) => w.u32(value));
   }
 
+  /** `mode` with its flags; one bit a node, little-endian, in whole words of 64. */
+  memoryPolicy(policy: { readonly mode: number; readonly nodes: Uint8Array }): this {
+    return this.op(op.memoryPolicy, {}, (w) => w.u32(policy.mode).bytes(policy.nodes));
+  }
+
   session(): this {
     return this.op(op.session);
   }

@@ -31,6 +31,42 @@ const impossible: readonly (readonly [name: string, changes: ConfigChanges, name
     { linux: { namespaces: own, sysctl: { "net.core.somaxconn": "9" } } },
     /network namespace is the host's/,
   ],
+  [
+    "offsets of the host's clocks",
+    { linux: { namespaces: own, timeOffsets: { boottime: { secs: 1 } } } },
+    /linux\.timeOffsets/,
+  ],
+  [
+    "an offset of a clock that has none",
+    { linux: { namespaces: [...own, { type: "time" }], timeOffsets: { realtime: { secs: 1 } } } },
+    /linux\.timeOffsets.*realtime/,
+  ],
+  [
+    "CPUs that are no list",
+    { process: { execCPUAffinity: { final: "0-" } } },
+    /process\.execCPUAffinity\.final 0-/,
+  ],
+  [
+    "a memory policy that does not exist",
+    { linux: { namespaces: own, memoryPolicy: { mode: "MPOL_BEST" } } },
+    /linux\.memoryPolicy\.mode/,
+  ],
+  [
+    "a memory policy without the nodes that it needs",
+    { linux: { namespaces: own, memoryPolicy: { mode: "MPOL_BIND" } } },
+    /MPOL_BIND needs nodes/,
+  ],
+  [
+    "nodes of a memory policy that has none",
+    { linux: { namespaces: own, memoryPolicy: { mode: "MPOL_LOCAL", nodes: "0" } } },
+    /linux\.memoryPolicy\.nodes/,
+  ],
+  [
+    "nodes in a range that runs backwards",
+    { linux: { namespaces: own, memoryPolicy: { mode: "MPOL_BIND", nodes: "3-1" } } },
+    /linux\.memoryPolicy\.nodes 3-1/,
+  ],
+  ["a class of cache and bandwidth", { linux: { namespaces: own, intelRdt: {} } }, /intelRdt/],
   ["an AppArmor profile", { process: { apparmorProfile: "strict" } }, /AppArmor profile "strict"/],
   ["an SELinux label", { process: { selinuxLabel: "a:b:c" } }, /selinuxLabel/],
   [
