@@ -13,10 +13,13 @@ import { createExecutors } from "./rollout/executors.ts";
 import { type AppStanding, Judge } from "./rollout/judge.ts";
 import { Pacing } from "./rollout/pacing.ts";
 import { type Gate, type Promotion, promoteApps } from "./rollout/promotion.ts";
-import { judgedAnewInMs } from "./rollout/readiness.ts";
 import { reportDrift } from "./rollout/report-drift.ts";
 import { type Applied, isTrouble, Rollouts } from "./rollout/rollouts.ts";
 import { VerdictLog } from "./rollout/verdict-log.ts";
+import { RoundTimes } from "./round-times.ts";
+
+/** A pause ends by a wake. */
+const pauseMs = 60_000;
 
 /** How things stood at the end of a round. */
 export type Round = {
@@ -39,14 +42,13 @@ export class ReconcileLoop {
   readonly #verdicts: VerdictLog;
   readonly #judge: Judge;
   readonly #looks: DriftLooks;
+  readonly #times: RoundTimes;
   readonly #listeners = new Set<(round: Round) => void>();
   readonly #wishes = new Set<string>();
   /** How steps ended since the last round. */
   readonly #outcomes = new Set<StepOutcome>();
   #hasEnded = false;
   #wake: () => void = () => {};
-  /** When a difference may be looked at again that only time keeps from being closed. */
-  #heldUntilMs: number | undefined;
   #failures = 0;
   #round: Round | undefined;
   #number = 0;
@@ -57,6 +59,7 @@ export class ReconcileLoop {
     this.#core = core;
     this.#pacing = new Pacing(core);
     this.#looks = new DriftLooks(core.clock);
+    this.#times = new RoundTimes(core.clock);
     this.#rollouts = new Rollouts(core, createExecutors(core), (applied) => this.#ended(applied));
     this.#verdicts = new VerdictLog(core);
     this.#judge = new Judge(core, {
@@ -126,7 +129,7 @@ export class ReconcileLoop {
       if (this.#paused) continue;
       const reasons = [...this.#wishes];
       // Woken by an end alone: who waits for something else would only ask again for what is not there.
-      const isFresh = reasons.length > 0 || !this.#hasEnded;
+      const isFresh = reasons.length > 0 || !this.#hasEnded || this.#failures > 0;
       this.#wishes.clear();
       this.#hasEnded = false;
       this.#inRound = this.#guardedRound({ reasons, isFresh, abort });
@@ -153,27 +156,21 @@ export class ReconcileLoop {
 
   #idleMs(): number {
     const { clock, puller, random } = this.#core;
-    if (this.#round === undefined && this.#failures === 0 && !this.#paused) return 0;
-    const waits = [this.#looks.dueInMs()];
+    if (this.#paused) return pauseMs;
+    const looksInMs = this.#looks.dueInMs();
     if (this.#failures > 0) {
       const pace = { failures: this.#failures, firstMs: 1_000, maxMs: 60_000 };
-      waits.push(backoffMs({ ...pace, random: random() }));
+      return Math.min(backoffMs({ ...pace, random: random() }), looksInMs);
     }
-    const nowMs = clock.now();
+    if (this.#round === undefined) return 0;
     const retryAtMs = puller.nextRetryAtMs();
-    if (retryAtMs !== undefined) waits.push(Math.max(retryAtMs - nowMs, 100));
-    const nextTryAtMs = this.#pacing.nextTryAtMs();
-    // One that is due and not tried waits for something else.
-    if (nextTryAtMs !== undefined && nextTryAtMs > nowMs) waits.push(nextTryAtMs - nowMs);
-    const changes = (this.#round?.actual.containers ?? [])
-      .map((container) => judgedAnewInMs(container, nowMs))
-      .filter((ms) => ms > 0);
-    if (this.#heldUntilMs !== undefined && this.#heldUntilMs > nowMs) {
-      waits.push(this.#heldUntilMs - nowMs);
-    }
-    const watchedForMs = this.#judge.settlesInMs();
-    if (watchedForMs !== undefined) waits.push(watchedForMs);
-    return Math.min(...waits, ...changes);
+    const waits = [
+      looksInMs,
+      this.#times.dueInMs(this.#round.actual, this.#pacing.nextTryAtMs()),
+      this.#judge.settlesInMs() ?? looksInMs,
+      retryAtMs === undefined ? looksInMs : Math.max(retryAtMs - clock.now(), 100),
+    ];
+    return Math.max(0, Math.min(...waits));
   }
 
   async #guardedRound(options: RoundOptions) {
@@ -198,6 +195,7 @@ export class ReconcileLoop {
   async #runRound(options: RoundOptions): Promise<Round> {
     const { view, enforcement, meters, puller } = this.#core;
     const number = ++this.#number;
+    this.#times.begin(options.isFresh);
     puller.beginRound();
     const before = await view.observe(this.#looks.begin(options.reasons));
     const { promoted, gates } = await this.#promote(before);
@@ -209,6 +207,7 @@ export class ReconcileLoop {
     const isWhole = !enforcement.isBehind() && enforcement.quarantines().length === 0;
     if (isSettled && isWhole) this.#verdicts.running();
     meters.hold(this.#figures(actual, apps));
+    this.#times.end();
     return { number, actual, apps, gates };
   }
 
@@ -259,7 +258,7 @@ export class ReconcileLoop {
       isInScope: (app) => inScope.has(app),
       isUnderWay: (app) => this.#rollouts.isUnderWay(app),
     });
-    this.#heldUntilMs = whole.heldUntilMs;
+    this.#times.hold(whole.heldUntilMs);
     reportDrift(this.#core, [...difference.drift, ...drift.filter(needsRestart)]);
     const parts = splitPlan(planSteps({ difference, wanted, actual, newContainerId }));
     const busy = new Set(parts.flatMap(({ apps }) => [...apps]));

@@ -27,6 +27,7 @@ export class Judge {
   readonly #parts: Parts;
   /** Rollout -> when its app was ready for the first time. */
   readonly #readyAtMs = new Map<number, number>();
+  #judgedAtMs = Number.NEGATIVE_INFINITY;
   readonly #bounds: BoundsWatch;
 
   constructor(core: Core, parts: Parts) {
@@ -36,7 +37,8 @@ export class Judge {
   }
 
   async judge(actual: ActualState, gates: ReadonlyMap<string, Gate>): Promise<AppStanding[]> {
-    const { enforcement } = this.#core;
+    const { enforcement, clock } = this.#core;
+    this.#judgedAtMs = clock.now();
     const held = new Map(enforcement.wanted().apps.map((app) => [app.name, app]));
     const desired = enforcement.desired();
     const fresh = (desired?.apps ?? [])
@@ -49,17 +51,20 @@ export class Judge {
     return standings.sort((a, b) => (a.name < b.name ? -1 : 1));
   }
 
-  /** Milliseconds until the time for which some app is watched before its verdict is over; undefined: none is. */
+  /**
+   * Milliseconds until the time for which some app is watched before its verdict is over, 0 or less where that came since it
+   * was judged; undefined: none is watched.
+   */
   settlesInMs(): number | undefined {
     const { enforcement, rollouts, clock } = this.#core;
-    const waits = enforcement.wanted().apps.flatMap((app) => {
+    const endsAtMs = enforcement.wanted().apps.flatMap((app) => {
       const rollout = rollouts.newest(app.name);
       const readyAtMs = rollout === undefined ? undefined : this.#readyAtMs.get(rollout.id);
       if (readyAtMs === undefined || rollout?.verdict !== "pending") return [];
-      return readyAtMs + monitorOf(app).beforeVerdictMs - clock.now();
+      return readyAtMs + monitorOf(app).beforeVerdictMs;
     });
-    const ahead = waits.filter((ms) => ms > 0);
-    return ahead.length === 0 ? undefined : Math.min(...ahead);
+    const ahead = endsAtMs.filter((atMs) => atMs > this.#judgedAtMs);
+    return ahead.length === 0 ? undefined : Math.min(...ahead) - clock.now();
   }
 
   async #judgeApp(

@@ -19,13 +19,14 @@ export function settlesInMs({ health, status }: ActualContainer, nowMs: number):
   return upMs < 0 ? 0 : Math.max(0, settleMs - upMs);
 }
 
-/** Milliseconds until a container counts as up, or one that was restarted as past its restarts; 0: time changes nothing. */
-export function judgedAnewInMs(container: ActualContainer, nowMs: number): number {
-  const { restarts, status } = container;
-  const settles = settlesInMs(container, nowMs);
-  if (settles > 0 || status.state !== "running" || restarts.backoffMs === 0) return settles;
-  const upMs = nowMs - (status.startedAtMs ?? nowMs);
-  return upMs < 0 ? 0 : Math.max(0, healthyWhileMs - upMs);
+/** When time alone changes what a running container counts as: it is up, it is past its restarts. */
+export function judgedAnewAtMs({ health, restarts, status }: ActualContainer): readonly number[] {
+  if (status.state !== "running") return [];
+  const { startedAtMs } = status;
+  const sinceMs = changedAtMs(status);
+  const settlesAtMs = health === "none" && sinceMs !== undefined ? [sinceMs + settleMs] : [];
+  const isRestarted = restarts.backoffMs > 0 && startedAtMs !== undefined;
+  return isRestarted ? [...settlesAtMs, startedAtMs + healthyWhileMs] : settlesAtMs;
 }
 
 /** It runs, and its healthcheck, or a moment's time, has shown that it works. */

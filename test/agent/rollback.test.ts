@@ -1,5 +1,4 @@
 import test from "ava";
-import type { ControlContext } from "../../agent/control/control-context.ts";
 import {
   explain,
   readHistory,
@@ -12,6 +11,7 @@ import { neededImages } from "../../agent/images/needed-images.ts";
 import type { DesiredState, Service } from "../../manifests/desired-state.ts";
 import { app, desired, service, sha, tcpPort } from "../builders/desired-state.ts";
 import { type SimulatedHost, withHost } from "../simulation/simulated-host.ts";
+import { controlOf } from "./simulated-control.ts";
 
 const always = { condition: "always" } as const;
 const healthcheck = {
@@ -22,17 +22,6 @@ const healthcheck = {
   startPeriodMs: 0,
   startIntervalMs: 1_000,
 };
-
-/** All that the control of rollouts looks at. `refresh`: what a fetch finds. */
-function context(host: SimulatedHost, refresh: () => Promise<void> = async () => {}) {
-  const source = {
-    refresh,
-    state: { error: null, errors: [], seen: null, fetchedAtMs: null, unreachableSinceMs: null },
-    source: { displayUrl: "/repo", ref: "main" },
-  };
-  const { core, loop } = host;
-  return { core, loop, source, instance: "berth" } as unknown as ControlContext;
-}
 
 /** What fails stays. */
 const paused = {
@@ -78,9 +67,9 @@ test("a revision whose container ends soon after it was ready is taken back, and
       host.app("shop")?.reason ?? "",
       /b{12} is held back: shop-web-1 ended with exit code 3/,
     );
-    t.deepEqual(readStatus(context(host)).quarantined, [sha("b")]);
-    t.false(isReady(context(host)));
-    const history = await readHistory(context(host), "shop");
+    t.deepEqual(readStatus(controlOf(host)).quarantined, [sha("b")]);
+    t.false(isReady(controlOf(host)));
+    const history = await readHistory(controlOf(host), "shop");
     t.deepEqual(
       history.map(({ revision, cause, verdict }) => [revision.slice(0, 1), cause, verdict]),
       [
@@ -118,7 +107,7 @@ test("what failed is not tried again until the ref moves, over restarts of the a
     await host.clock.advance(1_000);
     t.is(user(host), "c");
     t.like(host.app("shop"), { verdict: "healthy" });
-    t.deepEqual(readStatus(context(host)).quarantined, []);
+    t.deepEqual(readStatus(controlOf(host)).quarantined, []);
   }));
 
 test("a restart loop, a failed healthcheck and a kill for lack of memory each take a revision back", async (t) => {
@@ -166,7 +155,7 @@ test("without a revision before, a failure is told and nothing is held back", (t
     await host.commit(shop("a"));
     await host.clock.advance(5_000);
     t.is(host.app("shop")?.verdict, "failed");
-    t.deepEqual(readStatus(context(host)).quarantined, []);
+    t.deepEqual(readStatus(controlOf(host)).quarantined, []);
   }));
 
 test("a container that failed before the rollout is not blamed on it", (t) =>
@@ -310,7 +299,7 @@ test("sync waits for what goes back, and says that it did", (t) =>
     host.runtime.fail("start shop-web-1", "no such program");
     host.runtime.fail("start shop-web-1", "no such program");
     const syncing = syncNow(
-      context(host, () => host.commit(shop("b"))),
+      controlOf(host, () => host.commit(shop("b"))),
       AbortSignal.timeout(30_000),
       {},
     );
@@ -332,7 +321,7 @@ test("sync does not blame what still runs for a revision that waits for its imag
     host.runtime.pullMs = 3_000;
     const next = desired("b", [app("shop", [{ ...web("b"), image: "web:2" }])]);
     const syncing = syncNow(
-      context(host, () => host.commit(next)),
+      controlOf(host, () => host.commit(next)),
       AbortSignal.timeout(30_000),
       {},
     );
@@ -345,27 +334,27 @@ test("an operator puts an app back, and the next commit takes it on", (t) =>
   withGood(async (host) => {
     await host.commit(shop("b"));
     await host.clock.advance(30_000);
-    const rollout = await rollBackByHand(context(host), { app: "shop" });
+    const rollout = await rollBackByHand(controlOf(host), { app: "shop" });
     t.like(rollout, { revision: sha("a"), cause: "by-hand" });
     await host.clock.advance(1_000);
     t.is(user(host), "a");
     t.is(host.app("shop")?.verdict, "rolled-back");
-    t.like(await explain(context(host), "shop-web-1"), {
+    t.like(await explain(controlOf(host), "shop-web-1"), {
       reason: [{ field: "user", from: "b", to: "a" }],
       rollout: { cause: "by-hand", verdict: "healthy" },
     });
-    await rollBackByHand(context(host), { app: "shop", to: sha("b").slice(0, 8) });
+    await rollBackByHand(controlOf(host), { app: "shop", to: sha("b").slice(0, 8) });
     await host.clock.advance(1_000);
     t.is(user(host), "b");
     t.is(host.app("shop")?.verdict, "healthy");
-    await rollBackByHand(context(host), { app: "shop", to: sha("a") });
+    await rollBackByHand(controlOf(host), { app: "shop", to: sha("a") });
     await host.commit(shop("c"));
     await host.clock.advance(1_000);
     t.is(user(host), "c");
-    await t.throwsAsync(rollBackByHand(context(host), { app: "shop", to: "0000" }), {
+    await t.throwsAsync(rollBackByHand(controlOf(host), { app: "shop", to: "0000" }), {
       message: /is not known here: known are/,
     });
-    await t.throwsAsync(rollBackByHand(context(host), { app: "nobody" }), {
+    await t.throwsAsync(rollBackByHand(controlOf(host), { app: "nobody" }), {
       message: /cannot find an app nobody: there are shop/,
     });
   }));
@@ -397,7 +386,7 @@ test("a change of the healthcheck alone is judged by what the new check says, ho
 
 test("a suspended app is left alone, by commits and by drift, until it is resumed", (t) =>
   withGood(async (host) => {
-    await suspend(context(host), "shop");
+    await suspend(controlOf(host), "shop");
     host.takeCalls();
     await host.commit(shop("b"));
     await host.killAgent();
@@ -414,7 +403,7 @@ test("a suspended app is left alone, by commits and by drift, until it is resume
     await host.clock.advance(30_000);
     t.deepEqual(host.takeCalls(), [], "no image is pulled either");
     await host.commit(shop("b"));
-    await resume(context(host), "shop");
+    await resume(controlOf(host), "shop");
     await host.clock.advance(1_000);
     t.is(user(host), "b");
     t.is(host.app("shop")?.state, "running");
@@ -422,26 +411,26 @@ test("a suspended app is left alone, by commits and by drift, until it is resume
 
 test("the status tells since when an app is suspended, also after a restart of the agent", (t) =>
   withGood(async (host) => {
-    const { suspended: none } = readStatus(context(host));
+    const { suspended: none } = readStatus(controlOf(host));
     t.deepEqual(none, []);
     const since = new Date(host.clock.now()).toISOString();
-    await suspend(context(host), "shop");
+    await suspend(controlOf(host), "shop");
     await host.clock.advance(60_000);
     // What is suspended already stays so since it was.
-    await suspend(context(host), "shop");
+    await suspend(controlOf(host), "shop");
     await host.killAgent();
     await host.startAgent();
-    t.deepEqual(readStatus(context(host)).suspended, [{ app: "shop", since }]);
+    t.deepEqual(readStatus(controlOf(host)).suspended, [{ app: "shop", since }]);
     const sinceAll = new Date(host.clock.now()).toISOString();
-    await suspend(context(host));
-    t.deepEqual(readStatus(context(host)).suspended, [
+    await suspend(controlOf(host));
+    t.deepEqual(readStatus(controlOf(host)).suspended, [
       { app: "shop", since },
       { app: null, since: sinceAll },
     ]);
-    await resume(context(host), "shop");
-    t.deepEqual(readStatus(context(host)).suspended, [{ app: null, since: sinceAll }]);
-    await resume(context(host));
-    t.deepEqual(readStatus(context(host)).suspended, []);
+    await resume(controlOf(host), "shop");
+    t.deepEqual(readStatus(controlOf(host)).suspended, [{ app: null, since: sinceAll }]);
+    await resume(controlOf(host));
+    t.deepEqual(readStatus(controlOf(host)).suspended, []);
   }));
 
 test("resuming tries again what was held back", (t) =>
@@ -451,7 +440,7 @@ test("resuming tries again what was held back", (t) =>
     await host.commit(shop("b"));
     await host.clock.advance(5_000);
     t.is(user(host), "a");
-    await resume(context(host), "shop");
+    await resume(controlOf(host), "shop");
     await host.clock.advance(1_000);
     t.is(user(host), "b");
     t.is(host.app("shop")?.verdict, "healthy");
