@@ -39,7 +39,7 @@ export async function takeDown(options: {
     byHand: new Map(),
     completed: new Map(),
   });
-  const cgroups = detectCgroups();
+  const { cgroups } = runtime;
   const known = new Set(actual.containers.map(({ id }) => id));
   const strays = findStrays(cgroups, { parent: `/${instance}`, known });
   if (options.strays) await endStrays(cgroups, strays);

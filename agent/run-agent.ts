@@ -4,7 +4,6 @@ import { totalmem } from "node:os";
 import { join } from "node:path";
 import { type AgentMetrics, createAgentMetrics } from "../metrics/agent-metrics.ts";
 import { createContainerMetrics } from "../metrics/container-metrics.ts";
-import { detectCgroups } from "../runtime/cgroups/cgroup-host.ts";
 import { hostFeatures } from "../runtime/doctor.ts";
 import { openRuntime } from "../runtime/open-runtime.ts";
 import type { Log, Runtime } from "../runtime/runtime.ts";
@@ -134,7 +133,7 @@ async function serve(parts: Parts): Promise<void> {
     loop,
     source,
     containerMetrics,
-    metricTargets: createMetricTargets({ loop, cgroups: detectCgroups() }),
+    metricTargets: createMetricTargets({ loop, cgroups: runtime.cgroups }),
     end,
     instance: options.instance,
     renderAgentMetrics: async () => {

@@ -114,6 +114,7 @@ function runtimeOf(
   const { networks, volumes, launcher, images, inventory } = context;
   return {
     images,
+    cgroups: context.cgroups,
     features: () => hostFeatures({ libDir: options.libDir }),
     observe: (observe = {}) => observeHost(looks, observe),
     createContainer: (spec, create) => containers.create(spec, create),

@@ -1,4 +1,5 @@
 /** The face of the runtime: what an agent may ask of it. Implemented by `openRuntime` in `open-runtime.ts`. */
+import type { CgroupHost } from "./cgroups/cgroup-host.ts";
 import type { Usage } from "./cgroups/cgroup-usage.ts";
 import type { ContainerSpec, ExecSpec, Mount, PortBinding } from "./container-spec.ts";
 import type { HostFeature } from "./host-features.ts";
@@ -156,6 +157,9 @@ export type LogLine = {
 
 export type Runtime = {
   readonly images: ImageStore;
+
+  /** The cgroup hierarchies that containers are in. */
+  readonly cgroups: CgroupHost;
 
   /** What this host can do and cannot, with the fix for each; asked before anything is started. */
   features(): Promise<readonly HostFeature[]>;

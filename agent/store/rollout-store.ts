@@ -79,22 +79,25 @@ const goodMax = 2;
 
 /** One statement each: whoever calls them decides what is one transaction. */
 export function rolloutMethods(database: DatabaseSync) {
+  const deployRecords = deployRecordMethods(database);
   return {
-    ...recordMethods(database),
-    ...deployRecordMethods(database),
+    ...recordMethods(database, deployRecords),
+    ...deployRecords,
     ...definitionMethods(database),
     ...quarantineMethods(database),
     ...suspensionMethods(database),
   };
 }
 
-function recordMethods(database: DatabaseSync) {
+function recordMethods(
+  database: DatabaseSync,
+  { commitOf }: Pick<ReturnType<typeof deployRecordMethods>, "commitOf">,
+) {
   const insert = database.prepare(
     `INSERT INTO agent_rollouts
        (app, revision, cause, started_at_ms, verdict, reason, definition, images, author, subject)
        VALUES (?, ?, ?, ?, 'pending', '', ?, ?, ?, ?)`,
   );
-  const { commitOf } = deployRecordMethods(database);
   const finish = database.prepare(
     "UPDATE agent_rollouts SET finished_at_ms = ?, verdict = ?, reason = ? WHERE id = ?",
   );

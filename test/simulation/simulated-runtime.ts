@@ -40,6 +40,7 @@ type Simulated = {
 export class SimulatedRuntime implements Runtime {
   readonly calls: string[] = [];
   readonly images: ImageStore;
+  readonly cgroups = { v1: new Map(), unified: undefined, unifiedControllers: new Set<string>() };
   readonly imagesHere = new Map<string, Image>();
   /** Digest -> when it was last said to be in use. */
   readonly imagesUsed = new Map<string, number>();
