@@ -109,6 +109,7 @@ export const op = {
   affinity: 68,
   memoryPolicy: 69,
   timeOffsets: 70,
+  netlinkIn: 71,
   holdUntil: 72,
   find: 73,
   copyOut: 74,
@@ -118,6 +119,7 @@ export const op = {
   dial: 78,
   replaceMount: 79,
   end: 80,
+  undo: 81,
 } as const;
 
 /** Flags of an operation. */

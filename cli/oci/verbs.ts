@@ -70,7 +70,7 @@ const remove: Verb = async (call) => {
     import("../../runtime/oci/state-directory.ts"),
   ]);
   try {
-    await deleteContainer(directory, { force });
+    await deleteContainer(directory, { force, warn: call.warn });
   } catch (error) {
     if (!force || !(error instanceof MissingContainerError)) throw error;
     // Half-made: there is no record yet, only its directory.

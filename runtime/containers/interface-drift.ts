@@ -1,7 +1,6 @@
 import { readFileSync } from "node:fs";
 import { netlinkFamily } from "../network/netlink-message.ts";
-import { dumpLinks } from "../network/rtnetlink.ts";
-import { type Link, readLinks } from "../network/rtnetlink-dump.ts";
+import { dumpLinks, type Link, readLinks } from "../network/rtnetlink-dump.ts";
 import type { ContainerStatus, KernelDrift, ObserveOptions } from "../runtime.ts";
 import type { ContainerContext } from "./container-context.ts";
 import { hasCapability } from "./has-capability.ts";

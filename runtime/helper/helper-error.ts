@@ -104,6 +104,10 @@ function describe(failure: {
   if (failure.op === op.hook && failure.detail !== "") {
     return `cannot run the hook ${failure.object}: error running hook: ${failure.detail}`;
   }
+  if (failure.op === op.netlinkIn) {
+    const why = failure.detail === "" ? reason : `${failure.detail} (${name})`;
+    return `cannot move the network device ${failure.object} into the container: ${why}`;
+  }
   const detail = failure.detail === "" ? "" : `: ${failure.detail}`;
   // A layer is unpacked without operations: the object is a path of it.
   if (failure.stage === stage.unpack) return `cannot unpack ${failure.object}: ${reason}${detail}`;

@@ -1,5 +1,6 @@
 /* NETLINK: sends one datagram of requests and waits until each has been acknowledged or answered. */
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/netfilter/nfnetlink.h>
 #include <linux/netlink.h>
 #include <stdio.h>
@@ -10,6 +11,7 @@
 #include <unistd.h>
 
 #include "cleanup.h"
+#include "kernel-abi.h"
 #include "program.h"
 
 #define ANSWER_SECONDS_MAX 10
@@ -25,6 +27,7 @@ struct conversation {
   size_t request_bytes;
   unsigned awaited;        /* acknowledgements and ends of dumps still to come */
   bool collects;
+  const char *about;       /* the object of its failures; NULL: the message that failed */
   uint8_t *replies;
   size_t replies_bytes;
   size_t replies_room;
@@ -111,6 +114,7 @@ static void note_extended_error(struct conversation *talk, const uint8_t *messag
 /* Which of the requests failed, counted from 1: one datagram may hold a whole batch. */
 static void name_request(struct conversation *talk, uint32_t sequence) {
   unsigned number = 1;
+  if (talk->about != NULL) return;
   for (size_t at = 0; at < talk->request_bytes; number++) {
     struct nlmsghdr header = header_at(talk->request + at);
     if (header.nlmsg_seq == sequence) {
@@ -201,13 +205,13 @@ static int report_replies(struct conversation *talk) {
   return error;
 }
 
-/* The message is this process's private copy, so the child's number can be written into it. */
-static int patch_child(struct program *program, uint32_t offset, const uint8_t *bytes, uint32_t length) {
-  uint32_t pid = (uint32_t)program->child;
+/* The message is this process's private copy, so a number can be written into it. */
+static int patch(const struct conversation *talk, uint32_t offset, int value) {
+  uint32_t number = (uint32_t)value;
   if (offset == BERTH_SLOT_NONE) return 0;
-  if (program->child == 0) return -ESRCH;
-  if (length < sizeof pid || offset > length - sizeof pid) return -EBADMSG;
-  memcpy((uint8_t *)(uintptr_t)bytes + offset, &pid, sizeof pid);
+  if (value < 0) return value;
+  if (talk->request_bytes < sizeof number || offset > talk->request_bytes - sizeof number) return -EBADMSG;
+  memcpy((uint8_t *)(uintptr_t)talk->request + offset, &number, sizeof number);
   return 0;
 }
 
@@ -244,11 +248,42 @@ int op_netlink(struct program *program, struct wire_reader *payload) {
   talk.request = wire_bytes(payload, &length);
   talk.request_bytes = length;
   program_fails(program, 0, "netlink");
-  int error = patch_child(program, offset, talk.request, length);
+  int error = patch(&talk, offset, program->child == 0 ? -ESRCH : program->child);
   if (error == 0) error = count_awaited(&talk);
   int *kept = kept_socket(&talk);
   if (error == 0) error = kept == NULL ? converse_once(&talk) : converse_kept(&talk, kept);
   if (error == 0) error = report_replies(&talk);
   if (talk.replies != NULL) munmap(talk.replies, talk.replies_room);
   return error;
+}
+
+/* A socket speaks to the network namespace that its maker was in. */
+static int open_socket_in(struct conversation *talk, int namespace) {
+  if (namespace < 0) return open_socket(talk);
+  OWNED_FD own = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
+  if (own < 0 || sys_setns(namespace, CLONE_NEWNET) < 0) return -errno;
+  int error = open_socket(talk);
+  if (sys_setns(own, CLONE_NEWNET) < 0) return -errno;
+  return error;
+}
+
+int op_netlink_in(struct program *program, struct wire_reader *payload) {
+  struct conversation talk = {.program = program, .socket = -1};
+  uint32_t slot = wire_u32(payload);
+  talk.family = (int)wire_u32(payload);
+  uint32_t offset = wire_u32(payload);
+  uint32_t named = wire_u32(payload);
+  talk.about = wire_string(payload);
+  uint32_t length;
+  talk.request = wire_bytes(payload, &length);
+  talk.request_bytes = length;
+  program_fails(program, 0, talk.about);
+  int namespace = slot == BERTH_SLOT_NONE ? -1 : program_slot(program, slot);
+  if (slot != BERTH_SLOT_NONE && namespace < 0) return namespace;
+  int error = patch(&talk, offset, program_slot(program, named));
+  if (error == 0) error = count_awaited(&talk);
+  if (error == 0) error = open_socket_in(&talk, namespace);
+  OWNED_FD socket_fd = talk.socket;
+  (void)socket_fd;
+  return error < 0 ? error : converse(&talk);
 }

@@ -85,6 +85,8 @@ static const struct operation_schema schemas[] = {
     [BERTH_OP_DIAL] = {"wws", IN_INIT, op_dial},
     [BERTH_OP_REPLACE_MOUNT] = {"lls", IN_INIT, op_replace_mount},
     [BERTH_OP_END] = {"", IN_INIT, op_end},
+    [BERTH_OP_NETLINK_IN] = {"nwwnsb", IN_HOST, op_netlink_in},
+    [BERTH_OP_UNDO] = {"b", IN_HOST, op_undo},
 };
 
 const struct operation_schema *operation_schema_of(uint16_t op) {
@@ -208,6 +210,15 @@ static const char *operation_error(const struct operation *operation, bool begun
   return fields_fit(operation->payload, schema->fields) ? NULL : "fields do not fit the operation";
 }
 
+/* One level deep: what undoes has nothing that undoes it. */
+static const char *undo_error(enum program_kind kind, struct wire_reader payload) {
+  struct failure failure;
+  uint32_t length;
+  const uint8_t *bytes = wire_bytes(&payload, &length);
+  if (kind != PROGRAM_START) return "UNDO belongs into a START";
+  return program_check(PROGRAM_RUN, bytes, length, &failure) < 0 ? "what UNDO holds is no program of RUN" : NULL;
+}
+
 int program_check(enum program_kind kind, const uint8_t *bytes, size_t length, struct failure *failure) {
   struct wire_reader program = wire_reader_of(bytes, length);
   struct operation operation = {0};
@@ -215,6 +226,7 @@ int program_check(enum program_kind kind, const uint8_t *bytes, size_t length, s
   while (program_next(&program, &operation)) {
     const char *wrong = operation_error(&operation, shape.begins > 0);
     bool is_last = operation.op == BERTH_OP_EXEC || is_own_work(operation.op);
+    if (wrong == NULL && operation.op == BERTH_OP_UNDO) wrong = undo_error(kind, operation.payload);
     if (wrong == NULL && is_last && program.at != program.end) wrong = "EXEC is not the last operation";
     if (wrong != NULL) return malformed(failure, operation.op, wrong);
     add_to_shape(&shape, operation.op);

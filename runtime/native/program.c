@@ -34,10 +34,22 @@ void program_init(struct program *program, uint32_t id, const uint8_t *bytes, si
 void program_release(struct program *program) {
   setfsgid(getegid());
   setfsuid(geteuid());
+  if (program->undo == NULL) program_keep(program);
+  for (size_t i = 0; i < 3; i++) drop_fd(&program->stdio[i]);
+}
+
+void program_keep(struct program *program) {
+  program->undo = NULL;
   for (size_t slot = 0; slot < BERTH_SLOTS; slot++) {
     if (program->slots[slot] >= 0) drop_fd(&program->slots[slot]);
   }
-  for (size_t i = 0; i < 3; i++) drop_fd(&program->stdio[i]);
+}
+
+int op_undo(struct program *program, struct wire_reader *payload) {
+  uint32_t length;
+  program->undo = wire_bytes(payload, &length);
+  program->undo_bytes = length;
+  return 0;
 }
 
 int program_fill_slot(struct program *program, uint32_t slot, int fd) {
@@ -90,6 +102,15 @@ static int run_operation(struct program *program, struct operation *operation, u
   if (error >= 0 || is_passed_over(operation, error)) return 0;
   program->failure.error = -error;
   return error;
+}
+
+void program_undo(struct program *program) {
+  struct failure failure = program->failure;
+  struct operation operation;
+  if (program->undo == NULL) return;
+  struct wire_reader rest = wire_reader_of(program->undo, program->undo_bytes);
+  while (program_next(&rest, &operation)) run_operation(program, &operation, BERTH_STAGE_SUPERVISOR);
+  program->failure = failure;
 }
 
 static _Noreturn void end_init(struct program *program) {

@@ -56,6 +56,9 @@ struct program {
   uint32_t root_uid;        /* the host's id of the container's root, once ID_MAP ran */
   uint32_t root_gid;
 
+  const uint8_t *undo;      /* what a failed START carries out; NULL: nothing */
+  size_t undo_bytes;
+
   size_t preserved;         /* descriptors from 3 on that the payload keeps */
   int console_socket;       /* who gets the terminal; -1: the supervisor */
   int seccomp_agent;        /* who gets the listener of the filter; -1: nobody */
@@ -77,9 +80,13 @@ struct program {
 };
 
 void program_init(struct program *program, uint32_t id, const uint8_t *bytes, size_t length);
-/* Closes every descriptor that the program still owns, but those that point to the child, and ends what FS_IDS has
- * begun. */
+/* Closes every descriptor that the program still owns, but those that point to the child and what UNDO needs, and ends
+ * what FS_IDS has begun. */
 void program_release(struct program *program);
+/* Carries out what UNDO holds, all of it whatever fails. program->failure stays. */
+void program_undo(struct program *program);
+/* Forgets UNDO, and closes the descriptors that it needs. */
+void program_keep(struct program *program);
 
 /*
  * Carries out host operations: of a RUN all of them, else those up to INIT_BEGIN. Returns 0 or -errno with
@@ -117,7 +124,7 @@ operation_function op_child_oom_score, op_child_rlimit, op_id_map, op_child_name
 operation_function op_child_label, op_copy_tree, op_tree_changes, op_fs_ids, op_enter, op_make_node, op_put_file, op_pack, op_dress;
 operation_function op_open_tree, op_mount_setattr, op_fsopen;
 operation_function op_user_namespace, op_clone, op_join, op_pass_fds, op_notify;
-operation_function op_netlink;
+operation_function op_netlink, op_netlink_in, op_undo;
 operation_function op_cgroup_enter, op_take_fds, op_await, op_hold, op_unshare;
 operation_function op_private_mounts, op_attach_root, op_mount, op_make_dir, op_make_symlink, op_read_only;
 operation_function op_mask, op_pivot, op_root_read_only, op_bind_from_root, op_sysctl, op_proc;

@@ -166,6 +166,11 @@
                                   the SECCOMP that makes one, by SCM_RIGHTS, and these strings with the new process's pid
                                   on the host between each two. Before CLONE or JOIN */
 #define BERTH_OP_TIME_OFFSETS 70 /* str as written to timens_offsets: of the time namespace that CLONE makes; before CLONE */
+#define BERTH_OP_NETLINK_IN 71 /* u32 slot of a network namespace or NONE (then one's own), u32 family, u32 patch offset or NONE,
+                                  u32 slot whose descriptor's number is written there (u32) or NONE, str what it is about,
+                                  bytes: as NETLINK */
+#define BERTH_OP_UNDO 81       /* bytes: a program of RUN, carried out where the START fails after this, whatever part of it
+                                  fails. Slots that are filled stay open until then. The last UNDO holds */
 #define BERTH_OP_OPEN_OR_MAKE_DIRS 64 /* u32 slot, u32 mode, str absolute path: a directory of the host; those that are missing
                                   on the way are made, and no link is followed */
 #define BERTH_OP_CONSOLE_SOCKET 28 /* str path: whoever listens there gets the master of TTY, by SCM_RIGHTS */

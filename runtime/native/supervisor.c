@@ -187,7 +187,8 @@ static int place_container(struct supervisor *supervisor, struct start_request *
 }
 
 /* Leaves no process and no socket behind. */
-static _Noreturn void give_up(struct supervisor *supervisor, const struct program *program, int report_fd) {
+static _Noreturn void give_up(struct supervisor *supervisor, struct program *program, int report_fd) {
+  program_undo(program);
   if (supervisor->pid > 0) {
     sys_pidfd_send_signal(supervisor->pidfd, SIGKILL);
     exit_status_of_child(supervisor->pid);
@@ -234,6 +235,7 @@ _Noreturn void supervisor_run(struct start_request *request, int report_fd) {
     give_up(&supervisor, &program, report_fd);
   }
   if (place_container(&supervisor, request, &program) < 0) give_up(&supervisor, &program, report_fd);
+  program_keep(&program);
   supervisor.start_time = process_start_time(supervisor.pid);
   report_started(&supervisor, request->id, report_fd);
   if (program.is_left) _exit(0);

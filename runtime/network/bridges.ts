@@ -9,11 +9,9 @@ import {
   createBridge,
   deleteLink,
   deleteStation,
-  dumpAddresses,
-  dumpLinks,
   setLinkUp,
 } from "./rtnetlink.ts";
-import { type Link, readAddresses, readLinks } from "./rtnetlink-dump.ts";
+import { dumpAddresses, dumpLinks, type Link, readAddresses, readLinks } from "./rtnetlink-dump.ts";
 
 export type BridgesOptions = {
   /** Link group of the instance's interfaces. */

@@ -1,6 +1,19 @@
 import { formatAddress, type Subnet } from "./ipv4.ts";
-import { readAttributes, readMessages, readText } from "./netlink-message.ts";
-import { linkAttribute, linkInfoAttribute, linkUp, routeMessage } from "./rtnetlink.ts";
+import {
+  messageFlag,
+  NetlinkWriter,
+  readAttributes,
+  readMessages,
+  readText,
+} from "./netlink-message.ts";
+import {
+  family,
+  linkAttribute,
+  linkHeader,
+  linkInfoAttribute,
+  linkUp,
+  routeMessage,
+} from "./rtnetlink.ts";
 
 export type Link = {
   readonly index: number;
@@ -22,6 +35,38 @@ const linkHeaderBytes = 16;
 const addressHeaderBytes = 8;
 const routeHeaderBytes = 12;
 const [addressLocal, addressPeer, routeDestination] = [2, 1, 1];
+
+/** RTEXT_FILTER_SKIP_STATS of linux/rtnetlink.h: they are half of what a link's answer has. */
+const skipStatistics = 1 << 3;
+
+/** Asks for every link, or for those of one kind (`bridge`). */
+export function dumpLinks(kind?: string): Buffer {
+  const writer = new NetlinkWriter();
+  linkHeader(writer.begin(routeMessage.getLink, messageFlag.request | messageFlag.dump));
+  writer.attributeU32(linkAttribute.extMask, skipStatistics);
+  if (kind !== undefined) {
+    writer.nested(linkAttribute.linkInfo, () =>
+      writer.attributeString(linkInfoAttribute.kind, kind),
+    );
+  }
+  return writer.finish();
+}
+
+/** Asks for every IPv4 address, or for those of every family. */
+export function dumpAddresses(families: "ipv4" | "unspecified" = "ipv4"): Buffer {
+  return new NetlinkWriter()
+    .begin(routeMessage.getAddress, messageFlag.request | messageFlag.dump)
+    .raw(Buffer.from([family[families], 0, 0, 0, 0, 0, 0, 0]))
+    .finish();
+}
+
+/** Asks for every IPv4 route. */
+export function dumpRoutes(): Buffer {
+  return new NetlinkWriter()
+    .begin(routeMessage.getRoute, messageFlag.request | messageFlag.dump)
+    .raw(Buffer.from([family.ipv4, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]))
+    .finish();
+}
 
 export function readLinks(reply: Buffer): Link[] {
   return payloads(reply, routeMessage.newLink, linkHeaderBytes).map((payload) => {
@@ -60,7 +105,7 @@ export function readRoutes(reply: Buffer): Subnet[] {
   });
 }
 
-function payloads(reply: Buffer, type: number, headerBytes: number): Buffer[] {
+export function payloads(reply: Buffer, type: number, headerBytes: number): Buffer[] {
   return readMessages(reply).flatMap((message) => {
     if (message.type !== type) return [];
     if (message.payload.length < headerBytes) {

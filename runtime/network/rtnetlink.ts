@@ -1,5 +1,5 @@
 import { addressBytes, macBytes } from "./ipv4.ts";
-import { messageFlag, NetlinkWriter } from "./netlink-message.ts";
+import { messageFlag, type NetlinkAttribute, type NetlinkWriter } from "./netlink-message.ts";
 
 /** Message types, linux/rtnetlink.h. */
 export const routeMessage = {
@@ -22,19 +22,19 @@ export const linkAttribute = {
   netNsPid: 19,
   afSpec: 26,
   group: 27,
+  netNsFd: 28,
   extMask: 29,
   numTxQueues: 31,
   numRxQueues: 32,
+  newIndex: 49,
 } as const;
 export const linkInfoAttribute = { kind: 1, data: 2, slaveKind: 4, slaveData: 5 } as const;
 
 /** IFF_UP of linux/if.h. */
 export const linkUp = 1;
 
-/** RTEXT_FILTER_SKIP_STATS of linux/rtnetlink.h: they are half of what a link's answer has. */
-const skipStatistics = 1 << 3;
-
-const family = { unspecified: 0, ipv4: 2, bridge: 7, ipv6: 10 } as const;
+/** AF_* of socket(7). */
+export const family = { unspecified: 0, ipv4: 2, bridge: 7, ipv6: 10 } as const;
 /** NDA_LLADDR and NTF_MASTER of linux/neighbour.h. */
 const neighbourAddress = 2;
 const neighbourOfMaster = 4;
@@ -124,6 +124,29 @@ export function attachToBridge(
   portSettings(writer, options.name);
 }
 
+/**
+ * A link goes to another network namespace, under the name and with the index that it is to have there (since 5.13).
+ * Returns where in the buffer the number of that namespace's descriptor goes (u32).
+ */
+export function moveLink(
+  writer: NetlinkWriter,
+  options: { readonly index: number; readonly name: string; readonly newIndex: number },
+): number {
+  let patchOffset = 0;
+  link(writer, change, { index: options.index })
+    .attributeString(linkAttribute.name, options.name)
+    .attributeU32(linkAttribute.newIndex, options.newIndex)
+    .attribute(linkAttribute.netNsFd, () => {
+      patchOffset = writer.length;
+      writer.u32(0);
+    });
+  return patchOffset;
+}
+
+export function setLinkMaster(writer: NetlinkWriter, index: number, master: number): void {
+  link(writer, change, { index }).attributeU32(linkAttribute.master, master);
+}
+
 export function setLinkUp(writer: NetlinkWriter, index: number): void {
   link(writer, change, { index, flags: linkUp });
 }
@@ -183,6 +206,28 @@ export function addAddress(
     .attributeBytes(4, broadcast);
 }
 
+/** An address of global scope, with the attributes that another link had it with. `flags` are IFA_F_*. */
+export function addAddressAgain(
+  writer: NetlinkWriter,
+  index: number,
+  address: {
+    readonly family: number;
+    readonly prefixLength: number;
+    readonly flags: number;
+    readonly attributes: readonly NetlinkAttribute[];
+  },
+): void {
+  writer
+    .begin(routeMessage.newAddress, change | messageFlag.create | messageFlag.replace)
+    .u8(address.family)
+    .u8(address.prefixLength)
+    .u8(0)
+    .u8(0)
+    .u32(index)
+    .attributeU32(8, address.flags);
+  for (const { type, value } of address.attributes) writer.attributeBytes(type, value);
+}
+
 export function addDefaultRoute(
   writer: NetlinkWriter,
   options: { readonly index: number; readonly gateway: string },
@@ -203,35 +248,6 @@ export function addDefaultRoute(
     .attributeBytes(5, addressBytes(options.gateway));
 }
 
-/** Asks for every link, or for those of one kind (`bridge`). */
-export function dumpLinks(kind?: string): Buffer {
-  const writer = new NetlinkWriter();
-  linkHeader(writer.begin(routeMessage.getLink, messageFlag.request | messageFlag.dump));
-  writer.attributeU32(linkAttribute.extMask, skipStatistics);
-  if (kind !== undefined) {
-    writer.nested(linkAttribute.linkInfo, () =>
-      writer.attributeString(linkInfoAttribute.kind, kind),
-    );
-  }
-  return writer.finish();
-}
-
-/** Asks for every IPv4 address. */
-export function dumpAddresses(): Buffer {
-  return new NetlinkWriter()
-    .begin(routeMessage.getAddress, messageFlag.request | messageFlag.dump)
-    .raw(Buffer.from([family.ipv4, 0, 0, 0, 0, 0, 0, 0]))
-    .finish();
-}
-
-/** Asks for every IPv4 route. */
-export function dumpRoutes(): Buffer {
-  return new NetlinkWriter()
-    .begin(routeMessage.getRoute, messageFlag.request | messageFlag.dump)
-    .raw(Buffer.from([family.ipv4, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]))
-    .finish();
-}
-
 type LinkHeader = { readonly index?: number; readonly flags?: number };
 
 function link(writer: NetlinkWriter, flags: number, header: LinkHeader = {}): NetlinkWriter {
@@ -239,7 +255,7 @@ function link(writer: NetlinkWriter, flags: number, header: LinkHeader = {}): Ne
 }
 
 /** struct ifinfomsg. */
-function linkHeader(writer: NetlinkWriter, header: LinkHeader = {}): NetlinkWriter {
+export function linkHeader(writer: NetlinkWriter, header: LinkHeader = {}): NetlinkWriter {
   const flags = header.flags ?? 0;
   return writer
     .u8(family.unspecified)

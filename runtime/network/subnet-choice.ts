@@ -8,8 +8,7 @@ import {
   subnetSize,
 } from "./ipv4.ts";
 import { type NetlinkTransact, netlinkFamily } from "./netlink-message.ts";
-import { dumpAddresses, dumpRoutes } from "./rtnetlink.ts";
-import { readAddresses, readRoutes } from "./rtnetlink-dump.ts";
+import { dumpAddresses, dumpRoutes, readAddresses, readRoutes } from "./rtnetlink-dump.ts";
 
 const prefixLength = 24;
 

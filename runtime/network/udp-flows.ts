@@ -15,8 +15,7 @@ import {
   readAttributes,
   readMessages,
 } from "./netlink-message.ts";
-import { dumpAddresses } from "./rtnetlink.ts";
-import { readAddresses } from "./rtnetlink-dump.ts";
+import { dumpAddresses, readAddresses } from "./rtnetlink-dump.ts";
 
 /** Numbers of linux/netfilter/nfnetlink_conntrack.h. */
 const [addressSource, addressDestination] = [1, 2];

@@ -6,6 +6,7 @@ import { helperPath } from "../helper/helper-path.ts";
 import { cgroupPath, cgroupPids, dirsOf, makeCgroup, removeCgroup } from "./cgroup-path.ts";
 import { type HookPlans, type OciState, planHooks } from "./hooks.ts";
 import { launch } from "./launch.ts";
+import { planNetDevices } from "./net-devices.ts";
 import { OciConfig, type OciProcess } from "./oci-config.ts";
 import { writeDeviceRules } from "./oci-devices.ts";
 import { type OciPlan, planOci } from "./oci-plan.ts";
@@ -59,6 +60,7 @@ export async function createContainer(
     stagingDir: directory.stagingDir,
     cgroups: host,
     cgroupPath: path,
+    netDevices: await planNetDevices(config),
   });
   const sharesCgroup = isInUse(host, path, request.warn);
   const record = newRecord(config, {

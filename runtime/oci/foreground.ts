@@ -35,7 +35,7 @@ export async function waitForEnd(process: ProcessIdentity, supervisorDir: string
  */
 export async function joinTerminal(
   supervisorDir: string,
-  onRunning: () => void = () => {},
+  onRunning: () => Promise<void> = async () => {},
 ): Promise<number> {
   const { stdin, stdout } = globalThis.process;
   const session = await attachToContainer({ socketPath: `${supervisorDir}/s` }, { stdin: true });
@@ -47,7 +47,7 @@ export async function joinTerminal(
   stdout.on("resize", resize);
   try {
     await release(supervisorDir);
-    onRunning();
+    await onRunning();
     const ended = await session.exit;
     const isKnown = ended.code !== undefined || ended.signal !== undefined;
     return exitCode(isKnown ? ended : await readExit(`${supervisorDir}/exit`));

@@ -82,7 +82,9 @@ export function runHook(hook: OciHook, state: OciState): void {
     ...(hook.timeout == null ? {} : { timeout: hook.timeout * 1000, killSignal: "SIGKILL" }),
   });
   if (ended.status === 0) return;
-  const reason = ended.error?.message ?? ended.signal ?? `exit status ${ended.status}`;
+  // One that does not read its state has an error of the pipe, too (EPIPE): its own end says more.
+  const reason =
+    ended.status === null ? (ended.error?.message ?? ended.signal) : `exit status ${ended.status}`;
   throw new Error(`cannot run the hook ${hook.path}: ${reason}`);
 }
 

@@ -1,4 +1,4 @@
-/** `config.json` of the OCI runtime specification, 1.2: what berth reads of it. Unknown properties are passed over. */
+/** `config.json` of the OCI runtime specification, 1.3: what berth reads of it. Unknown properties are passed over. */
 import { z } from "zod";
 
 const Int = z.int();
@@ -212,6 +212,7 @@ const Linux = z.object({
   readonlyPaths: Strings.nullish(),
   mountLabel: z.string().nullish(),
   intelRdt: z.record(z.string(), z.unknown()).nullish(),
+  netDevices: z.record(z.string(), z.object({ name: z.string().nullish() }).nullable()).nullish(),
   personality: z
     .object({ domain: z.enum(["LINUX", "LINUX32"]), flags: Strings.nullish() })
     .nullish(),

@@ -18,6 +18,9 @@ const modeFlags = {
   MPOL_F_STATIC_NODES: 0x8000,
 } as const;
 
+export const memoryPolicyModes: readonly string[] = Object.keys(modes);
+export const memoryPolicyFlags: readonly string[] = Object.keys(modeFlags);
+
 /** The most that a kernel is built for: NR_CPUS and MAX_NUMNODES. */
 const [highestCpu, highestNode] = [8191, 1023];
 

@@ -2,6 +2,7 @@ import { realpathSync, statSync } from "node:fs";
 import { resolve } from "node:path";
 import type { CgroupHost } from "../cgroups/cgroup-host.ts";
 import { deviceProgram } from "../cgroups/device-program.ts";
+import type { LentLink } from "../network/lent-links.ts";
 import { defaultSymlinks } from "../plan/default-mounts.ts";
 import type { PlannedMount, StartPlan } from "../plan/start-plan.ts";
 import { propagationFlag } from "../program/kernel-flags.ts";
@@ -15,7 +16,11 @@ import { planProcess } from "./oci-process.ts";
 import { planSysctls } from "./oci-sysctls.ts";
 
 /** A start as the runtime plans it, and where the content of the root is to be copied into a mount. */
-export type OciPlan = { readonly plan: StartPlan; readonly copyUps: ReadonlySet<string> };
+export type OciPlan = {
+  readonly plan: StartPlan;
+  readonly copyUps: ReadonlySet<string>;
+  readonly netDevices: readonly LentLink[];
+};
 
 export type OciPlace = {
   readonly bundle: string;
@@ -23,6 +28,8 @@ export type OciPlace = {
   readonly stagingDir: string;
   readonly cgroups: CgroupHost;
   readonly cgroupPath: string;
+  /** As `planNetDevices` found them. */
+  readonly netDevices: readonly LentLink[];
 };
 
 /** Turns a configuration into a start. Throws, naming the field, where it asks for what cannot be; changes nothing. */
@@ -44,6 +51,7 @@ export function planOci(config: OciConfig, process: OciProcess, place: OciPlace)
   const rules = deviceAllowlist(place.cgroups, linux.resources?.devices ?? []);
   return {
     copyUps,
+    netDevices: place.netDevices,
     plan: {
       process: planProcess(process, linux, {
         ownUserNamespace: namespaces.user.kind !== "host",

@@ -3,6 +3,7 @@ import type { ProcessPlan, StartPlan } from "../plan/start-plan.ts";
 import { openCgroup, prepareCgroup } from "../program/cgroup-program.ts";
 import type { HostOperations } from "../program/host-operations.ts";
 import { namespaceFlag, propagationFlag } from "../program/kernel-flags.ts";
+import { lendLinks } from "../program/lend-links.ts";
 import {
   makeOwnNodes,
   mapText,
@@ -37,7 +38,7 @@ export type Handoff = {
  * everything that cannot be taken back.
  */
 export function compileOciContainer(
-  { plan, copyUps }: OciPlan,
+  { plan, copyUps, netDevices }: OciPlan,
   hooks: HookPlans,
   handoff: Handoff,
 ): Buffer {
@@ -54,6 +55,7 @@ export function compileOciContainer(
   if (plan.process.oomScoreAdj !== undefined) program.childOomScore(plan.process.oomScoreAdj);
   const label = openLabel(program, plan.process);
   program.passFds();
+  lendLinks(program, netDevices);
   // What these hooks mount below the root has to find it in its place.
   const waitsForMounts = hooks.createRuntime.length > 0;
   if (waitsForMounts) program.await();

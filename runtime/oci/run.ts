@@ -1,3 +1,4 @@
+import { rmSync } from "node:fs";
 import { type CreateRequest, createContainer } from "./create.ts";
 import { joinTerminal, waitForEnd } from "./foreground.ts";
 import { deleteContainer } from "./signal.ts";
@@ -17,7 +18,7 @@ export async function runContainer(
     try {
       await startContainer(directory);
     } catch (error) {
-      await deleteContainer(directory, { force: true });
+      await deleteContainer(directory, { force: true, warn: request.warn });
       throw error;
     }
     return 0;
@@ -31,9 +32,10 @@ export async function runContainer(
   try {
     const joins = config.process?.terminal === true && request.consoleSocket === undefined;
     if (joins) return await joinTerminal(supervisorDir, poststart);
-    poststart();
+    await poststart();
     return await waitForEnd(record.process, supervisorDir);
   } finally {
-    if (!options.keep) await deleteContainer(directory, { force: true });
+    rmSync(supervisorDir, { recursive: true, force: true });
+    if (!options.keep) await deleteContainer(directory, { force: true, warn: request.warn });
   }
 }

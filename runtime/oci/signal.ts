@@ -39,10 +39,13 @@ export function freezeContainer(directory: StateDirectory, frozen: boolean): voi
   setFrozen(detectCgroups(), record.cgroupPath, frozen);
 }
 
-/** Forgets a stopped container and removes what was made for it. `force`: it is killed first. */
+/**
+ * Forgets a stopped container and removes what was made for it. `force`: it is killed first. `warn` is told of hooks that
+ * fail: nothing waits for them.
+ */
 export async function deleteContainer(
   directory: StateDirectory,
-  { force }: { readonly force: boolean },
+  { force, warn }: { readonly force: boolean; readonly warn: (text: string) => void },
 ): Promise<void> {
   const record = directory.read();
   if (!force) requireStatus(record, directory, ["stopped"], "delete");
@@ -52,7 +55,13 @@ export async function deleteContainer(
   }
   const { hooks } = readJson(directory.configFile, OciConfig, "the configuration");
   directory.remove();
-  for (const hook of hooks?.poststop ?? []) runHook(hook, stateOf(record, "stopped"));
+  for (const hook of hooks?.poststop ?? []) {
+    try {
+      runHook(hook, stateOf(record, "stopped"));
+    } catch (error) {
+      warn(error instanceof Error ? error.message : String(error));
+    }
+  }
 }
 
 function killAll(record: OciRecord, number: number): void {
@@ -63,8 +72,8 @@ function killAll(record: OciRecord, number: number): void {
   for (const pid of cgroupPids(record.cgroup)) sendTo(pid, number);
 }
 
-/** A frozen process is woken, so that it can end. */
-async function killEverything(record: OciRecord): Promise<void> {
+/** Ends every process of a container. A frozen process is woken, so that it can end. */
+export async function killEverything(record: OciRecord): Promise<void> {
   const { process: init } = record;
   if (init !== undefined && isAlive(init)) sendTo(init.pid, signalNumber("KILL"));
   const isOver = () => {

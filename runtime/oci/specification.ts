@@ -1,9 +1,10 @@
 import { readFileSync } from "node:fs";
 import { capabilityBits } from "../plan/capabilities.ts";
 import { hasApparmor, hasSelinux } from "../plan/plan-label.ts";
+import { memoryPolicyFlags, memoryPolicyModes } from "./oci-placement.ts";
 
 /** The version of the runtime specification that is followed. */
-export const ociVersion = "1.2.0";
+export const ociVersion = "1.3.0";
 
 const defaultCapabilities = ["CAP_AUDIT_WRITE", "CAP_KILL", "CAP_NET_BIND_SERVICE"];
 
@@ -119,6 +120,8 @@ export function runtimeFeatures(version: string): unknown {
       apparmor: { enabled: hasApparmor() },
       selinux: { enabled: hasSelinux() },
       intelRdt: { enabled: false },
+      memoryPolicy: { modes: memoryPolicyModes, flags: memoryPolicyFlags },
+      netDevices: { enabled: true },
       mountExtensions: { idmap: { enabled: true } },
     },
     annotations: { "berth.version": version, "berth.kernel": kernelRelease() },

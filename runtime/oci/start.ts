@@ -7,6 +7,7 @@ import { requireStatus, stateOf } from "./container-status.ts";
 import { runHook } from "./hooks.ts";
 import { OciConfig } from "./oci-config.ts";
 import { readJson } from "./read-json.ts";
+import { killEverything } from "./signal.ts";
 import type { OciRecord, StateDirectory } from "./state-directory.ts";
 
 /** Lets a created container's process run. Rejects with a HelperError when its program cannot be executed. */
@@ -15,13 +16,18 @@ export async function startContainer(directory: StateDirectory): Promise<void> {
   requireStatus(record, directory, ["created"], "start");
   await release(directory);
   rmSync(directory.startSocket, { force: true });
-  runPoststart(directory, record);
+  await runPoststart(directory, record);
 }
 
-/** Hooks that fail after the start are told of, and the container runs on. */
-export function runPoststart(directory: StateDirectory, record: OciRecord): void {
+/** Runs the hooks after a start. The container is stopped where one of them fails, and this rejects with its failure. */
+export async function runPoststart(directory: StateDirectory, record: OciRecord): Promise<void> {
   const { hooks } = readJson(directory.configFile, OciConfig, "the configuration");
-  for (const hook of hooks?.poststart ?? []) runHook(hook, stateOf(record, "running"));
+  try {
+    for (const hook of hooks?.poststart ?? []) runHook(hook, stateOf(record, "running"));
+  } catch (error) {
+    await killEverything(record);
+    throw error;
+  }
 }
 
 /** The init answers by what it becomes: the end of the connection without a word is its exec. */

@@ -1,7 +1,7 @@
 import type { WireWriter } from "../helper/wire.ts";
 import { op, packFlag, SLOT_NONE } from "../protocol.ts";
-import { HandoffOperations } from "./handoff-operations.ts";
 import { mountAttribute } from "./kernel-flags.ts";
+import { NetworkOperations } from "./network-operations.ts";
 import type { OpOptions, Slot } from "./operation-list.ts";
 
 export type FsParameter =
@@ -10,7 +10,7 @@ export type FsParameter =
   | { readonly kind: "fd"; readonly key: string; readonly slot: Slot };
 
 /** Operations of the supervisor, or of the child that RUN makes: with the host's rights. */
-export class HostOperations extends HandoffOperations {
+export class HostOperations extends NetworkOperations {
   makeHostDir(path: string, mode: number): this {
     return this.op(op.mkdir, {}, (w) => w.u32(mode).u32(1).string(path));
   }
@@ -105,20 +105,6 @@ export class HostOperations extends HandoffOperations {
 
   userNamespace(slot: Slot, uidMap: string, gidMap: string): this {
     return this.op(op.userNamespace, {}, (w) => w.u32(slot).string(uidMap).string(gidMap));
-  }
-
-  netlink(
-    family: number,
-    messages: Uint8Array,
-    options: { readonly patchOffset?: number; readonly replies?: boolean } & OpOptions = {},
-  ): this {
-    return this.op(op.netlink, options, (w) =>
-      w
-        .u32(family)
-        .u32(options.patchOffset ?? SLOT_NONE)
-        .u32(options.replies === true ? 1 : 0)
-        .bytes(messages),
-    );
   }
 
   cgroupAttach(directory: string): this {

@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import { serialKernelTest } from "../kernel/kernel-test.ts";
 import { TestBundle } from "./bundle.ts";
@@ -116,6 +116,42 @@ serialKernelTest(
     ]);
   },
 );
+
+serialKernelTest(
+  "a poststart hook that fails stops the container, and the start fails",
+  async (t) => {
+    const fails = { poststart: [{ path: "/bin/sh", args: ["sh", "-c", "exit 3"] }] };
+    const bundle = new TestBundle(t);
+    bundle.configure(["sleep", "100"], { hooks: fails });
+    await bundle.create();
+    const started = await bundle.berth("start", bundle.id);
+    t.is(started.code, 1);
+    t.regex(started.stderr, /hook \/bin\/sh: exit status 3/);
+    t.is(await bundle.status(), "stopped");
+    t.is((await bundle.berth("delete", bundle.id)).code, 0);
+    const before = readdirSync("/run").filter((name) => name.startsWith("berth-oci-"));
+    const ran = await bundle.berth("run", bundle.id);
+    t.is(ran.code, 1);
+    t.regex(ran.stderr, /exit status 3/);
+    t.deepEqual(bundle.cgroups(), []);
+    t.deepEqual(
+      readdirSync("/run").filter((name) => name.startsWith("berth-oci-")),
+      before,
+    );
+  },
+);
+
+serialKernelTest("a poststop hook that fails is a warning, and the next one runs", async (t) => {
+  const bundle = new TestBundle(t);
+  const hook = (script: string) => ({ path: "/bin/sh", args: ["sh", "-c", script] });
+  bundle.configure(["exit", "0"], {
+    hooks: { poststop: [hook("exit 3"), hook(`echo done >${bundle.dir}/second`)] },
+  });
+  const ran = await bundle.berth("run", bundle.id);
+  t.is(ran.code, 0);
+  t.regex(ran.stderr, /warning: .*exit status 3/);
+  t.is(readFileSync(`${bundle.dir}/second`, "utf8").trim(), "done");
+});
 
 serialKernelTest("what hooks mount below the bundle's root is in the container", async (t) => {
   const bundle = new TestBundle(t);

@@ -66,6 +66,36 @@ const impossible: readonly (readonly [name: string, changes: ConfigChanges, name
     { linux: { namespaces: own, memoryPolicy: { mode: "MPOL_BIND", nodes: "3-1" } } },
     /linux\.memoryPolicy\.nodes 3-1/,
   ],
+  [
+    "a network device for the host's network namespace",
+    { linux: { namespaces: own, netDevices: { eth9: {} } } },
+    /linux\.netDevices .*network namespace/,
+  ],
+  [
+    "a network device that the host has not",
+    { linux: { namespaces: [...own, { type: "network" }], netDevices: { eth9: {} } } },
+    /linux\.netDevices eth9/,
+  ],
+  [
+    "a loopback device to move",
+    { linux: { namespaces: [...own, { type: "network" }], netDevices: { lo: { name: "a0" } } } },
+    /linux\.netDevices lo/,
+  ],
+  [
+    "two network devices of one name",
+    {
+      linux: {
+        namespaces: [...own, { type: "network" }],
+        netDevices: { eth8: { name: "a0" }, eth9: { name: "a0" } },
+      },
+    },
+    /another device is named a0/,
+  ],
+  [
+    "a name that no network device can have",
+    { linux: { namespaces: [...own, { type: "network" }], netDevices: { eth9: { name: "a/b" } } } },
+    /no device can be named a\/b/,
+  ],
   ["a class of cache and bandwidth", { linux: { namespaces: own, intelRdt: {} } }, /intelRdt/],
   ["an AppArmor profile", { process: { apparmorProfile: "strict" } }, /AppArmor profile "strict"/],
   ["an SELinux label", { process: { selinuxLabel: "a:b:c" } }, /selinuxLabel/],
