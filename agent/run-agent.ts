@@ -11,6 +11,7 @@ import { startApi } from "./api/start-api.ts";
 import { berthVersion } from "./berth-version.ts";
 import { systemClock } from "./clock.ts";
 import { createControl } from "./control/create-control.ts";
+import { removeEndedRuns } from "./control/ended-runs.ts";
 import { createMetricTargets } from "./control/metric-targets.ts";
 import { type Core, createCore } from "./core.ts";
 import { describeListener, readHostListeners } from "./host-listeners.ts";
@@ -128,7 +129,7 @@ async function serve(parts: Parts): Promise<void> {
   closers.add(() => containerMetrics.close());
   const ending = new AbortController();
   const end = (reason: string) => ending.abort(new Error(reason));
-  const control = createControl({
+  const controlContext = {
     core,
     loop,
     source,
@@ -140,13 +141,17 @@ async function serve(parts: Parts): Promise<void> {
       metrics.setDisk(await runtime.images.disk());
       return metrics.render();
     },
-  });
+    beginning: new Set<string>(),
+    removals: new Map<string, Promise<void>>(),
+  };
+  const control = createControl(controlContext);
   const { listen, allowedHosts } = settings;
   const hook = createHook({ settings, core, source, metrics });
   const socketPath = join(options.runDir, "agent.sock");
   const api = await startApi({ control, socketPath, listen, allowedHosts, hook, log });
   closers.add(() => api.close());
   const stop = AbortSignal.any([abort, ending.signal]);
+  removeEndedRuns(controlContext, stop);
   const loops = [loop.run(stop), source.run(stop), core.collector.run(stop), core.tags.run(stop)];
   closers.add(() => Promise.all(loops));
   const manager = createServiceManager({ runtime, log, environment: process.env });

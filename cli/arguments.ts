@@ -64,6 +64,14 @@ export function collectEnvironment(
   return value === undefined ? collected : { ...collected, [key]: value };
 }
 
+/** Collects `-l KEY=VALUE`; `-l KEY` is empty. */
+export function collectLabels(
+  text: string,
+  collected: Readonly<Record<string, string>> = {},
+): Readonly<Record<string, string>> {
+  return collectEnvironment(text.includes("=") ? text : `${text}=`, collected);
+}
+
 /** `500m`, `64g`; a bare number is bytes. */
 export function parseBytes(text: string): number {
   const [, amount = "", unit = ""] = /^(\d{1,12})([kmgt]?)i?b?$/i.exec(text) ?? [];

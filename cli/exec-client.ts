@@ -11,7 +11,12 @@ import {
   type Frame,
   STDIN_WINDOW_BYTES,
 } from "../agent/api/exec-frames.ts";
-import type { AttachRequest, CopyRequest, ExecRequest } from "../agent/api/requests.ts";
+import type {
+  AttachRequest,
+  CopyRequest,
+  ExecRequest,
+  RunStreamRequest,
+} from "../agent/api/requests.ts";
 import { upgrade } from "./agent-client.ts";
 import { CliError } from "./cli-error.ts";
 import type { Context } from "./context.ts";
@@ -34,8 +39,8 @@ export type ExecClient = {
 /** Starts the command, or attaches; output goes to the two streams, which may be as slow as they like. */
 export async function openExec(options: {
   readonly context: Context;
-  readonly path: "/v1/exec" | "/v1/attach" | "/v1/copy";
-  readonly request: ExecRequest | AttachRequest | CopyRequest;
+  readonly path: "/v1/exec" | "/v1/attach" | "/v1/copy" | "/v1/run";
+  readonly request: ExecRequest | AttachRequest | CopyRequest | RunStreamRequest;
   readonly stdout: NodeJS.WritableStream;
   readonly stderr: NodeJS.WritableStream;
 }): Promise<ExecClient> {

@@ -121,6 +121,7 @@ function runtimeOf(
     handOver: (pair) => containers.handOver(pair),
     openConnections: (id) => openConnections(context, id),
     startContainer: (id) => containers.start(id),
+    runContainer: (id, owner) => containers.run(id, owner),
     stopContainer: (id, stop) => containers.stop(id, stop),
     signalContainer: (id, signal) => containers.signal(id, signal),
     reloadContainer: (id, reload) => containers.reload(id, reload),

@@ -1,6 +1,6 @@
 /** The wire between berth and its helper: twin of `native/protocol.h`, which says what each constant carries. */
 
-export const PROTOCOL_VERSION = 3;
+export const PROTOCOL_VERSION = 4;
 /** The oldest that a supervisor may speak which is taken over. */
 export const PROTOCOL_VERSION_OLDEST = 1;
 export const HEADER_BYTES = 12;
@@ -155,6 +155,7 @@ export const encoding = {
 export const attachFlag = {
   stdin: 1,
   output: 2,
+  owner: 4,
 } as const;
 
 /** Kinds of an FSOPEN parameter. */

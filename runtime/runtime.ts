@@ -123,6 +123,14 @@ export type ProcessSession = {
   close(): void;
 };
 
+/** What whoever runs a container in front of them gives it. */
+export type OwnerOptions = {
+  /** Its standard input is theirs, and ends with the session. */
+  readonly stdin: boolean;
+  /** Of the terminal that it starts with, in characters. */
+  readonly terminal?: { readonly rows: number; readonly columns: number };
+};
+
 /** Other files for a container that runs. */
 export type Reload = {
   /** In the place of the mounts with the same targets; when one of them is a secret, all its secrets. */
@@ -181,6 +189,15 @@ export type Runtime = {
   openConnections(id: string): Promise<number>;
   /** Starts a created or exited container; resolves when its program has been exec'ed. Publishes its ports. */
   startContainer(id: string): Promise<{ readonly pid: number; readonly startedAtMs: number }>;
+  /**
+   * Starts a container that does not run, attached from before its first instruction: the session has all that it writes,
+   * and writing waits for whoever reads. Closing the session leaves it running; it ends the input of one that has `stdin`
+   * and no terminal, unless signal 0 was sent before.
+   */
+  runContainer(
+    id: string,
+    owner: OwnerOptions,
+  ): Promise<{ readonly session: ProcessSession; readonly startedAtMs: number }>;
   /** Sends the stop signal, then SIGKILL after the grace period. Withdraws its ports first. Idempotent. */
   stopContainer(id: string, options: StopOptions): Promise<ExitRecord>;
   signalContainer(id: string, signal: string): Promise<void>;

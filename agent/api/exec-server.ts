@@ -15,14 +15,14 @@ import {
   type Frame,
 } from "./exec-frames.ts";
 import { openExecInput, readJsonFrame, wrongFrame } from "./exec-input.ts";
-import { AttachRequest, CopyRequest, ExecRequest } from "./requests.ts";
+import { AttachRequest, CopyRequest, ExecRequest, RunStreamRequest } from "./requests.ts";
 
 const OPEN_TIMEOUT_MS = 10_000;
 const LAST_FRAME_TIMEOUT_MS = 1500;
 /** How long output may stay silent after the process ended before a grandchild's open pipe is given up. */
 const SILENCE_AFTER_EXIT_MS = 500;
 
-export type SessionKind = "exec" | "attach" | "copy";
+export type SessionKind = "exec" | "attach" | "copy" | "run";
 
 /** A session as the OPEN frame asks for it. */
 type Opened = {
@@ -33,7 +33,7 @@ type Opened = {
 };
 
 /**
- * Serves one exec, attach or copy on an upgraded connection: frames in, frames out, until the process ends or either side
+ * Serves one exec, attach, copy or run on an upgraded connection: frames in, frames out, until the process ends or either side
  * goes. Never throws: every error is sent as the last frame.
  */
 export async function serveExec(options: {
@@ -57,11 +57,16 @@ export async function serveExec(options: {
     await runSession({ kind, control, connection, head, ended });
   } catch (thrown) {
     const { error, kind } = describeError(thrown);
-    const exitCode = thrown instanceof HelperError ? thrown.commandExitCode : undefined;
+    const exitCode = commandExitCode(thrown);
     connection.end(encodeJsonFrame(FRAME.error, { error, kind, exitCode }));
   }
   // Whoever does not read the last frame within the time loses it.
   setTimeout(() => connection.destroy(), LAST_FRAME_TIMEOUT_MS).unref();
+}
+
+function commandExitCode(thrown: unknown): number | undefined {
+  if (thrown instanceof HelperError) return thrown.commandExitCode;
+  return thrown instanceof Error ? commandExitCode(thrown.cause) : undefined;
 }
 
 async function runSession(options: {
@@ -75,7 +80,7 @@ async function runSession(options: {
   const input = openExecInput(connection, options.head);
   const patience = AbortSignal.any([ended, AbortSignal.timeout(OPEN_TIMEOUT_MS)]);
   const frame = await whenAborted(input.first, patience);
-  const { session, tty, detach } = await openers[kind](control, frame);
+  const { session, tty, detach } = await openers[kind](control, frame, ended);
   if (ended.aborted) {
     session.close();
     return;
@@ -160,8 +165,21 @@ async function openCopy(control: Control, frame: Frame): Promise<Opened> {
   return { session: await control.copy(name, spec), tty: false, detach: false };
 }
 
-const openers: Readonly<Record<SessionKind, (control: Control, frame: Frame) => Promise<Opened>>> =
-  { exec: openExec, attach: openAttach, copy: openCopy };
+async function openRun(control: Control, frame: Frame, abort: AbortSignal): Promise<Opened> {
+  requireOpen(frame);
+  const { stdin, terminal, ...request } = readJsonFrame(RunStreamRequest, frame);
+  const owner = { stdin, ...(terminal === undefined ? {} : { terminal }) };
+  return { ...(await control.runAttached(request, owner, abort)), detach: false };
+}
+
+type Opener = (control: Control, frame: Frame, abort: AbortSignal) => Promise<Opened>;
+
+const openers: Readonly<Record<SessionKind, Opener>> = {
+  exec: openExec,
+  attach: openAttach,
+  copy: openCopy,
+  run: openRun,
+};
 
 function requireOpen(frame: Frame): void {
   if (frame.type !== FRAME.open) throw wrongFrame("a first frame that is not OPEN");

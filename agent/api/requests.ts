@@ -76,6 +76,26 @@ export const AttachRequest = z.strictObject({ name: Name, stdin: z.boolean().def
 
 export type AttachRequest = z.output<typeof AttachRequest>;
 
+/** Body of a run, and with `RunOwner` payload of the OPEN frame of a run stream. */
+export const RunRequest = z.strictObject({
+  name: z
+    .string()
+    .regex(
+      /^[a-z0-9][a-z0-9_-]{0,62}$/,
+      "a name of up to 63 lower-case letters, digits, dashes and underscores is expected",
+    ),
+  compose: z.record(z.string(), z.unknown()),
+  pull: z.enum(["missing", "always", "never"]).default("missing"),
+  remove: z.boolean().default(false),
+});
+
+export const RunStreamRequest = RunRequest.extend({
+  stdin: z.boolean().default(false),
+  terminal: Terminal.optional(),
+});
+
+export type RunStreamRequest = z.output<typeof RunStreamRequest>;
+
 const Path = NoNul.min(1).max(4096);
 const copyLimits = {
   bytesMax: z.number().int().min(0).max(Number.MAX_SAFE_INTEGER),

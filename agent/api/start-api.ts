@@ -18,6 +18,7 @@ const sessionKinds: ReadonlyMap<string, SessionKind> = new Map([
   ["/v1/exec", "exec"],
   ["/v1/attach", "attach"],
   ["/v1/copy", "copy"],
+  ["/v1/run", "run"],
 ]);
 
 export type StartApiOptions = {

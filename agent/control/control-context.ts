@@ -17,4 +17,8 @@ export type ControlContext = {
   readonly renderAgentMetrics: () => Promise<string>;
   /** Ends the agent. */
   readonly end: (reason: string) => void;
+  /** Containers that are made, and not yet started, by who runs them in front of somebody. */
+  readonly beginning: Set<string>;
+  /** App -> the removal of what was run by hand and has ended, under way. */
+  readonly removals: Map<string, Promise<void>>;
 };

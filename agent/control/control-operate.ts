@@ -1,5 +1,5 @@
 import type { ExecSpec } from "../../runtime/container-spec.ts";
-import type { ProcessSession } from "../../runtime/runtime.ts";
+import type { OwnerOptions, ProcessSession } from "../../runtime/runtime.ts";
 import type { ActualContainer } from "../observe.ts";
 import type { ByHandAction } from "../store/state-store.ts";
 import type { ControlContext } from "./control-context.ts";
@@ -53,6 +53,28 @@ export async function execIn(
   return core.runtime.exec(container.id, spec);
 }
 
+/** Starts what was made for it, with who waits for it attached. */
+export async function startForOwner(
+  context: ControlContext,
+  name: string,
+  owner: OwnerOptions,
+): Promise<ProcessSession> {
+  const { locks, view, runtime, state, events } = context.core;
+  const session = await locks.run(name, async () => {
+    const container = resolveContainer(await view.observe(), name);
+    const how = (id: string) => runtime.runContainer(id, owner);
+    const begun = await startBy(context, container, how);
+    state.unmarkByHand(name);
+    const fields = { container: container.id };
+    const message = `${name} was started`;
+    const { app } = container;
+    events.record({ kind: "container.started", app, target: name, message, fields });
+    return begun.session;
+  });
+  context.loop.trigger("run by hand");
+  return session;
+}
+
 async function byHand(
   { core, loop }: ControlContext,
   name: string,
@@ -89,15 +111,25 @@ async function stop(
   await core.runtime.stopContainer(container.id, { graceMs: grace, abort });
 }
 
-async function start({ core }: ControlContext, container: ActualContainer): Promise<void> {
-  const { supervisor, runtime, state, started } = core;
-  const { id, name } = container;
+async function start(context: ControlContext, container: ActualContainer): Promise<void> {
+  const { runtime } = context.core;
+  await startBy(context, container, (id) => runtime.startContainer(id));
+}
+
+/** `how` makes the kernel run it. */
+async function startBy<Started extends { readonly startedAtMs: number }>(
+  { core }: ControlContext,
+  { id, name }: ActualContainer,
+  how: (id: string) => Promise<Started>,
+): Promise<Started> {
+  const { supervisor, state } = core;
   if (state.completed().has(name)) state.unmarkCompleted(name);
   supervisor.expectRunning(id);
   supervisor.reset(id);
   core.index.started(id, core.clock.now());
-  const { startedAtMs } = await runtime.startContainer(id);
-  started(id, startedAtMs);
+  const begun = await how(id);
+  core.started(id, begun.startedAtMs);
+  return begun;
 }
 
 function requireRunning(container: ActualContainer, purpose: string): void {

@@ -1,54 +1,71 @@
 import { writeCompose } from "../../manifests/convert/conversion.ts";
 import type { App } from "../../manifests/desired-state.ts";
+import type { OwnerOptions, ProcessSession } from "../../runtime/runtime.ts";
 import type { ActualContainer } from "../observe.ts";
 import { wantedApp } from "../plan/wanted-state.ts";
 import type { Round } from "../reconcile.ts";
 import { hostProblems, portClashes } from "../rollout/preflight.ts";
 import { type EnforcedApp, runRevision } from "../store/rollout-store.ts";
 import type { RunSource } from "../store/run-store.ts";
+import type { StateStore } from "../store/state-store.ts";
 import { compileAlone } from "./compile-run.ts";
 import type { ControlContext } from "./control-context.ts";
 import { resolveContainer } from "./control-names.ts";
+import { startForOwner } from "./control-operate.ts";
+import { takeAway } from "./ended-runs.ts";
 import type { RunReport, RunRequest } from "./run-control.ts";
 import { untilRound } from "./until-round.ts";
+
+const takeAwayMs = 30_000;
 
 export async function runByHand(
   context: ControlContext,
   request: RunRequest,
   abort: AbortSignal,
 ): Promise<RunReport> {
-  const { core, loop } = context;
+  const { loop } = context;
   const { name } = request;
-  const compose = await withPresentVolumes(context, request.compose);
-  const app = await compileAlone({
-    directory: name,
-    text: writeCompose({ compose, notes: [] }),
-    host: core.settings().host,
-  });
-  requireFreeName(context, app, name);
-  const enforced: EnforcedApp = {
-    app,
-    revision: runRevision,
-    images: await resolveImages(context, app, request.pull, abort),
-  };
-  await requireHost(context, enforced);
-  // It may have been taken while the image was pulled.
-  requireFreeName(context, app, name);
-  core.enforcement.run(enforced, compose, core.clock.now());
-  const message = `${name} was run by hand`;
-  core.events.record({ kind: "container.run-by-hand", app: app.name, target: name, message });
-  const after = loop.roundsBegun;
-  loop.trigger("run by hand");
+  const { app, after } = await hold(context, request, { started: true, abort });
   const begun = await untilRound(loop, { after, abort }, (round) => beginningOf(round, name));
   if (begun.container !== undefined) return { name, id: begun.container.id };
-  await takeAway(context, app.name, abort);
+  await takeAway(context, app.name, { volumes: request.remove, abort });
   throw new Error(`cannot run ${name} because it does not start: ${begun.reason}`);
+}
+
+/** It is made by the loop, as one that was stopped by hand, and started here once somebody is attached to it. */
+export async function runInFront(
+  context: ControlContext,
+  { request, owner }: { readonly request: RunRequest; readonly owner: OwnerOptions },
+  abort: AbortSignal,
+): Promise<{ readonly session: ProcessSession; readonly tty: boolean }> {
+  const { loop, beginning } = context;
+  const { name } = request;
+  beginning.add(name);
+  try {
+    const { app, after } = await hold(context, request, { started: false, abort });
+    try {
+      const begun = await untilRound(loop, { after, abort }, (round) => beginningOf(round, name));
+      if (begun.container === undefined)
+        throw new Error(`cannot run ${name} because it cannot be made: ${begun.reason}`);
+      const { tty } = begun.container.status.spec;
+      const session = await startForOwner(context, begun.container.name, owner);
+      if (!request.remove) return { session, tty };
+      const exit = session.exit.then((ended) => untilGone(context, app.name, abort, ended));
+      return { session: { ...session, exit }, tty };
+    } catch (error) {
+      const patience = AbortSignal.timeout(takeAwayMs);
+      await takeAway(context, app.name, { volumes: true, abort: patience });
+      throw error;
+    }
+  } finally {
+    beginning.delete(name);
+  }
 }
 
 export async function removeByHand(
   context: ControlContext,
   name: string,
-  { force }: { readonly force: boolean },
+  { force, volumes }: { readonly force: boolean; readonly volumes: boolean },
   abort: AbortSignal,
 ): Promise<void> {
   const { core } = context;
@@ -60,10 +77,65 @@ export async function removeByHand(
       `cannot remove ${container.name} because it is ${state}: stop it first, or say --force`,
     );
   }
-  await takeAway(context, container.app, abort);
+  await takeAway(context, container.app, { volumes, abort });
   const message = `removal of ${container.name} by hand`;
   const kind = "container.removed-by-hand";
   core.events.record({ kind, app: container.app, target: container.name, message });
+}
+
+/** From here on it is wanted, whatever git says. */
+async function hold(
+  context: ControlContext,
+  request: RunRequest,
+  { started, abort }: { readonly started: boolean; readonly abort: AbortSignal },
+): Promise<{ readonly app: App; readonly after: number }> {
+  const { core, loop } = context;
+  const { name } = request;
+  const compose = await withPresentVolumes(context, request.compose);
+  const app = await compileAlone({
+    directory: name,
+    text: writeCompose({ compose, notes: [] }),
+    host: core.settings().host,
+  });
+  requireEnd(app, request);
+  requireFreeName(context, app, name);
+  const enforced: EnforcedApp = {
+    app,
+    revision: runRevision,
+    images: await resolveImages(context, app, request.pull, abort),
+  };
+  await requireHost(context, enforced);
+  // It may have been taken while the image was pulled.
+  requireFreeName(context, app, name);
+  const nowMs = core.clock.now();
+  if (!started) markHeld(core.state, enforced, nowMs);
+  core.enforcement.run(enforced, compose, { ends: request.remove, nowMs });
+  const message = `${name} was run by hand`;
+  core.events.record({ kind: "container.run-by-hand", app: app.name, target: name, message });
+  const after = loop.roundsBegun;
+  loop.trigger("run by hand");
+  return { app, after };
+}
+
+function markHeld(state: StateStore, enforced: EnforcedApp, atMs: number): void {
+  for (const { name, specDigest } of wantedApp(enforced).containers)
+    state.markByHand({ name, action: "hold", specDigest, atMs });
+}
+
+/** Resolves with `ended` once nothing is left of the app, or nobody waits any more. */
+async function untilGone<Ended>(
+  { core, loop, removals }: ControlContext,
+  app: string,
+  abort: AbortSignal,
+  ended: Ended,
+): Promise<Ended> {
+  const patience = AbortSignal.any([abort, AbortSignal.timeout(takeAwayMs)]);
+  const after = loop.roundsBegun;
+  loop.trigger("run ended");
+  const look = () => (core.state.endingRuns().includes(app) ? undefined : true);
+  await untilRound(loop, { after, abort: patience }, look).catch(() => {});
+  await removals.get(app);
+  return ended;
 }
 
 /** Throws where git has the container's app. */
@@ -79,27 +151,15 @@ export function requireByHand(
   );
 }
 
-async function takeAway(
-  { core, loop }: ControlContext,
-  app: string,
-  abort: AbortSignal,
-): Promise<void> {
-  core.enforcement.promote({ begun: [], renamed: [], removed: [app], nowMs: core.clock.now() });
-  const after = loop.roundsBegun;
-  loop.supersede(app);
-  await untilRound(loop, { after, abort }, ({ actual }) =>
-    actual.containers.some((container) => container.app === app) ? undefined : true,
-  );
-}
-
 /** Undefined while nobody knows yet. */
 function beginningOf(
-  { actual, apps }: Round,
+  round: Round,
   name: string,
 ): { readonly container: ActualContainer | undefined; readonly reason: string } | undefined {
-  const container = actual.containers.find((one) => one.name === name);
-  if (container?.status.startedAtMs !== undefined) return { container, reason: "" };
-  const standing = apps.find((one) => one.name === name);
+  const container = round.actual.containers.find((one) => one.name === name);
+  const isHeld = round.actual.byHand.has(name) && container?.status.state === "created";
+  if (isHeld || container?.status.startedAtMs !== undefined) return { container, reason: "" };
+  const standing = round.apps.find((one) => one.name === name);
   if (standing?.verdict !== "failed") return undefined;
   return { container: undefined, reason: standing.reason };
 }
@@ -117,6 +177,13 @@ async function withPresentVolumes(
     present.has(key) ? { name: key, external: true } : value,
   ]);
   return { ...compose, volumes: Object.fromEntries(named) };
+}
+
+function requireEnd({ services }: App, { remove, name }: RunRequest): void {
+  if (!remove || services.every(({ restart }) => restart.condition === "no")) return;
+  throw new Error(
+    `cannot remove ${name} once it has ended because its restart policy starts it again: leave out one of the two`,
+  );
 }
 
 function requireFreeName({ core }: ControlContext, app: App, name: string): void {

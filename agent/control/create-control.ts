@@ -11,7 +11,7 @@ import { execIn, killByHand, restartByHand, startByHand, stopByHand } from "./co
 import { attachTo, listProcesses, pauseByHand, waitForEnd } from "./control-processes.ts";
 import { createResourceControl } from "./control-resources.ts";
 import { explain, readHistory, resume, rollBackByHand, suspend } from "./control-rollouts.ts";
-import { removeByHand, runByHand } from "./control-run.ts";
+import { removeByHand, runByHand, runInFront } from "./control-run.ts";
 import { isReady, listContainers, planNow, readStatus, syncNow } from "./control-status.ts";
 import { followEvents, sampleStats } from "./control-streams.ts";
 
@@ -30,6 +30,7 @@ export function createControl(context: ControlContext): Control {
     history: (app) => readHistory(context, app),
     why: (name) => explain(context, name),
     run: (request, abort) => runByHand(context, request, abort),
+    runAttached: (request, owner, abort) => runInFront(context, { request, owner }, abort),
     remove: (name, options, abort) => removeByHand(context, name, options, abort),
     adopt: (name, options) => adoptByHand(context, name, options),
     byHand: () => namesByHand(context),

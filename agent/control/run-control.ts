@@ -1,3 +1,4 @@
+import type { OwnerOptions, ProcessSession } from "../../runtime/runtime.ts";
 import type { RunSource } from "../store/run-store.ts";
 
 export type RunRequest = {
@@ -7,6 +8,8 @@ export type RunRequest = {
   readonly compose: RunSource;
   /** `missing`: where the image is not here; `always`: asks the registry again. */
   readonly pull: "missing" | "always" | "never";
+  /** Once it has ended it is removed, with the volumes that have no name. */
+  readonly remove: boolean;
 };
 
 export type RunReport = { readonly name: string; readonly id: string };
@@ -30,8 +33,24 @@ export type RunControl = {
    * the request is wrong, the name or a port is taken, or the program cannot be started.
    */
   run(request: RunRequest, abort: AbortSignal): Promise<RunReport>;
-  /** Ends and removes a container that was run by hand; its volumes stay. `force`: also one that runs. */
-  remove(name: string, options: { readonly force: boolean }, abort: AbortSignal): Promise<void>;
+  /**
+   * The same in front of somebody: attached from before its first instruction. The end of the session is that of the
+   * container, and of its removal where `request.remove` asks for one.
+   */
+  runAttached(
+    request: RunRequest,
+    owner: OwnerOptions,
+    abort: AbortSignal,
+  ): Promise<{ readonly session: ProcessSession; readonly tty: boolean }>;
+  /**
+   * Ends and removes a container that was run by hand. `force`: also one that runs; `volumes`: also its volumes that have
+   * no name.
+   */
+  remove(
+    name: string,
+    options: { readonly force: boolean; readonly volumes: boolean },
+    abort: AbortSignal,
+  ): Promise<void>;
   /** The Compose file that takes over a container that was run by hand, without a restart once it is committed. */
   adopt(name: string, options: { readonly showSecrets: boolean }): Promise<AdoptReport>;
   /** Names of the containers that are run by hand. */

@@ -77,7 +77,7 @@ export function isStoppedByHand(wanted: WantedContainer, byHand: ActualState["by
   return (
     mark !== undefined &&
     mark.specDigest === wanted.specDigest &&
-    (mark.action === "stop" || mark.action === "kill")
+    (mark.action === "stop" || mark.action === "kill" || mark.action === "hold")
   );
 }
 

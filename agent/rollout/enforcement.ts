@@ -152,10 +152,14 @@ export class Enforcement {
   }
 
   /** It is held from now on, whatever git says. */
-  run(entry: EnforcedApp, source: RunSource, nowMs: number): void {
+  run(
+    entry: EnforcedApp,
+    source: RunSource,
+    { ends, nowMs }: { readonly ends: boolean; readonly nowMs: number },
+  ): void {
     const { name } = entry.app;
     this.#write([entry], [], () => {
-      this.#state.putRun(name, source);
+      this.#state.putRun(name, source, { ends });
       this.#rollouts.begin(entry, "run", nowMs);
     });
     this.#enforced.set(name, entry);

@@ -164,7 +164,8 @@ function replicaState(options: {
   }
   if (container.status.state === "running") return runningState(name, container, nowMs);
   if (container.status.state === "exited") return exitedState({ wanted, container, actual });
-  if (isStoppedByHand(wanted, actual.byHand)) {
+  const isHeld = actual.byHand.get(name)?.action === "hold";
+  if (!isHeld && isStoppedByHand(wanted, actual.byHand)) {
     return { kind: "by-hand", reason: `${name} was stopped by hand` };
   }
   return { kind: "pending", reason: `${name} is ${container.status.state}` };

@@ -8,9 +8,10 @@ import {
   rolloutMigration,
   suspensionMigration,
 } from "./rollout-store.ts";
-import { runMethods, runMigration } from "./run-store.ts";
+import { endedRunMigration, runMethods, runMigration } from "./run-store.ts";
 
-export type ByHandAction = "stop" | "start" | "restart" | "kill";
+/** `hold`: it is made, and started by who runs it once they are attached. */
+export type ByHandAction = "stop" | "start" | "restart" | "kill" | "hold";
 
 /** What an operator did to a container, valid while its service keeps this digest. */
 export type ByHandMark = {
@@ -47,6 +48,7 @@ export const stateMigrations: Migrations = [
   runMigration,
   suspensionMigration,
   deployRecordMigration,
+  endedRunMigration,
 ];
 
 /** Facts kept by name: the last good fetch, the revision that runs. */

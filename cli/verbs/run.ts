@@ -1,48 +1,52 @@
 import { randomBytes } from "node:crypto";
 import type { Command } from "commander";
-import type { ContainerEnd } from "../../agent/control/control.ts";
 import type { RunReport } from "../../agent/control/run-control.ts";
-import type { LogLine } from "../../runtime/runtime.ts";
-import { call, readLines } from "../agent-client.ts";
-import { CliError } from "../cli-error.ts";
+import { call } from "../agent-client.ts";
 import type { Context } from "../context.ts";
+import { readEnvFiles } from "../env-file.ts";
+import { openExec } from "../exec-client.ts";
+import { followSession, requireTerminal, terminalSize } from "../follow-session.ts";
 import { type RunOptions, runCompose } from "../run-compose.ts";
-import { print, printJson, whenDrained } from "../terminal.ts";
+import { print, printJson } from "../terminal.ts";
 
 type Options = RunOptions & {
   readonly detach?: boolean;
+  readonly rm?: boolean;
+  readonly envFile?: readonly string[];
   readonly name?: string;
-  readonly pull: string;
+  readonly pull: "missing" | "always" | "never";
 };
 
-/** Without `-d` what it writes, until it ends, and then its exit code; Ctrl-C leaves it running. */
+/** Without `-d` in front: its streams and signals are this process's own, and so is its exit code. */
 export async function runRun(context: Context, command: Command): Promise<number | undefined> {
-  const { detach = false, pull, name: asked, ...given } = command.opts<Options>();
+  const { detach = false, rm: remove = false, envFile = [], ...options } = command.opts<Options>();
+  const { pull, name: asked, ...given } = options;
+  const { interactive: stdin = false, tty = false } = given;
+  if (!detach) requireTerminal({ stdin, tty });
   const [image = "", ...argv] = command.args;
   const name = asked ?? `run-${randomBytes(3).toString("hex")}`;
-  const compose = runCompose({ name, image, command: argv, given });
-  const report = await call<RunReport>(context, "POST /v1/run", { name, pull, compose });
+  const env = { ...(await readEnvFiles(envFile)), ...given.env };
+  const compose = runCompose({ name, image, command: argv, given: { ...given, env } });
+  const request = { name, pull, compose, remove };
   if (detach) {
+    const report = await call<RunReport>(context, "POST /v1/run", request);
     if (context.json) printJson(report);
     else print(report.name);
     return undefined;
   }
-  const lines = readLines<LogLine>(context, "GET /v1/logs", { name, follow: true });
-  for await (const { stream, text } of lines) {
-    const to = stream === "stderr" ? process.stderr : process.stdout;
-    to.write(text);
-    await whenDrained(to);
-  }
-  const { code, signal } = await call<ContainerEnd>(context, "GET /v1/wait", { name });
-  if (signal !== null) return 128 + signal;
-  if (code !== null) return code;
-  throw new CliError(1, `cannot say how ${name} ended because its status was lost`);
+  const terminal = tty ? terminalSize() : undefined;
+  const asking = { ...request, stdin, ...(terminal === undefined ? {} : { terminal }) };
+  const { stdout, stderr } = process;
+  const client = await openExec({ context, path: "/v1/run", request: asking, stdout, stderr });
+  const goesOn = `left ${name}, which goes on: 'berth kill ${name}' ends it`;
+  return followSession(client, { subject: name, stdin, tty, goesOn });
 }
 
 export async function runRm(context: Context, command: Command): Promise<undefined> {
-  const { force = false } = command.opts<{ readonly force?: boolean }>();
+  type RmOptions = { readonly force?: boolean; readonly volumes?: boolean };
+  const { force = false, volumes = false } = command.opts<RmOptions>();
   for (const name of new Set(command.args)) {
-    await call(context, "POST /v1/rm", { name, force });
+    await call(context, "POST /v1/rm", { name, force, volumes });
     if (!context.json) print(name);
   }
   if (context.json) printJson([...new Set(command.args)]);

@@ -5,10 +5,14 @@ import { resolveProcess } from "../plan/process-config.ts";
 import { signalNumber } from "../plan/signals.ts";
 import type {
   ContainerStatus,
+  ExitListener,
   ExitRecord,
   HandOver,
   ObserveOptions,
+  OwnerOptions,
+  ProcessSession,
   Reload,
+  Runtime,
   StopOptions,
 } from "../runtime.ts";
 import { adoptContainers } from "./adopt-containers.ts";
@@ -18,6 +22,7 @@ import { ContainerCopies } from "./container-copy.ts";
 import { containerStatus } from "./container-status.ts";
 import { ContainerWatch, killOrphan, removeCgroupSoon } from "./container-watch.ts";
 import { createContainer } from "./create-container.ts";
+import { ExitNews } from "./exit-news.ts";
 import { Freezer } from "./freezer.ts";
 import { handOver } from "./hand-over.ts";
 import { HostsFiles } from "./hosts-files.ts";
@@ -27,7 +32,8 @@ import { publishPorts } from "./publish-ports.ts";
 import { reloadContainer } from "./reload-container.ts";
 import { type SpecWithSecrets, withSecrets } from "./secret-mounts.ts";
 import { settledWithin } from "./settled-within.ts";
-import { prepareStart } from "./start-container.ts";
+import { type PreparedStart, prepareStart } from "./start-container.ts";
+import { type Begun, releaseToOwner } from "./start-owned.ts";
 import { Turns } from "./turns.ts";
 
 /**
@@ -41,13 +47,13 @@ export class Containers {
   readonly #freezer: Freezer;
   readonly #turns = new Turns();
   readonly copies: ContainerCopies;
-  readonly #listeners: ((id: string, exit: ExitRecord) => void)[] = [];
-  readonly #unreported: { readonly id: string; readonly exit: ExitRecord }[] = [];
+  readonly #news: ExitNews;
 
   constructor(context: ContainerContext) {
     this.#context = context;
     this.hosts = new HostsFiles(context);
     this.#freezer = new Freezer(context);
+    this.#news = new ExitNews(context.inventory);
     this.copies = new ContainerCopies(context, this.#turns, (id) => this.isRunning(id));
     this.#watch = new ContainerWatch(context, (id, exit) => this.#ended(id, exit));
   }
@@ -63,9 +69,8 @@ export class Containers {
     });
   }
 
-  onExit(listener: (id: string, exit: ExitRecord) => void): void {
-    this.#listeners.push(listener);
-    for (const { id, exit } of this.#unreported.splice(0)) this.#tell(id, exit);
+  onExit(listener: ExitListener): void {
+    this.#news.listen(listener);
   }
 
   create(spec: ContainerSpec, options?: { readonly heldBack?: boolean }): Promise<void> {
@@ -81,10 +86,19 @@ export class Containers {
     return this.#turns.take(id, () => this.#start(id));
   }
 
+  run(id: string, owner: OwnerOptions): ReturnType<Runtime["runContainer"]> {
+    return this.#turns.take(id, async () => {
+      const { startedAtMs, session } = await this.#start(id, owner);
+      if (session === undefined) throw new Error("cannot run what is running: attach to it");
+      return { session, startedAtMs };
+    });
+  }
+
   handOver(pair: HandOver): Promise<void> {
     const { to } = pair;
-    const work = () => handOver(this.#context, this.hosts, pair, this.isRunning(to));
-    return this.#turns.take(to, work);
+    return this.#turns.take(to, () =>
+      handOver(this.#context, this.hosts, pair, this.isRunning(to)),
+    );
   }
 
   stop(id: string, options: StopOptions): Promise<ExitRecord> {
@@ -153,11 +167,12 @@ export class Containers {
     throw error;
   }
 
-  async #start(id: string): Promise<{ readonly pid: number; readonly startedAtMs: number }> {
+  async #start(id: string, owner?: OwnerOptions): Promise<Begun> {
     const { inventory, networks, heldBack } = this.#context;
     const entry = inventory.require(id);
     if (this.isRunning(id) && entry.process !== undefined) {
-      return { pid: entry.process.pid, startedAtMs: entry.startedAtMs ?? 0 };
+      const { process, startedAtMs = 0 } = entry;
+      return { pid: process.pid, startedAtMs, session: undefined };
     }
     const { spec } = entry;
     await this.copies.end(id);
@@ -167,33 +182,31 @@ export class Containers {
       const start = await withSecrets(this.#context, spec);
       const wayIsFree = networks.conflicts(id, heldBack.has(id) ? [] : spec.ports);
       // Compiled while the kernel answers.
-      const { request, runAs } = this.#prepare(start, wayIsFree);
+      const { request, runAs } = this.#prepare(start, wayIsFree, owner !== undefined);
       await wayIsFree;
-      inventory.put({ ...withoutRun(entry), phase: "starting", oomKillsBefore, runAs });
+      const starting = { ...withoutRun(entry), phase: "starting", oomKillsBefore, runAs } as const;
+      inventory.put(starting);
       const started = await launchOnce(this.#context, id, request);
+      let session: ProcessSession | undefined;
+      if (owner !== undefined) {
+        // Whoever comes after this process ends what is held.
+        inventory.put({ ...starting, ...started });
+        session = await releaseToOwner(this.#context, id, owner);
+      }
       const startedAtMs = this.#context.now();
-      const { process, supervisor } = started;
-      inventory.put({
-        ...withoutRun(entry),
-        phase: "running",
-        process,
-        supervisor,
-        startedAtMs,
-        oomKillsBefore,
-        runAs,
-      });
+      inventory.put({ ...starting, ...started, phase: "running", startedAtMs });
       await Promise.all([this.#watch.watch(id), publishPorts(this.#context, spec)]);
-      return { pid: process.pid, startedAtMs };
+      return { pid: started.process.pid, startedAtMs, session };
     } catch (error) {
       await this.#undoStart(entry);
       throw new Error(`cannot start ${spec.name}: ${messageOf(error)}`, { cause: error });
     }
   }
 
-  #prepare(start: SpecWithSecrets, meanwhile: Promise<void>): ReturnType<typeof prepareStart> {
+  #prepare(start: SpecWithSecrets, meanwhile: Promise<void>, hold: boolean): PreparedStart {
     try {
       this.hosts.write(start.spec);
-      return prepareStart(this.#context, start);
+      return prepareStart(this.#context, start, { hold });
     } catch (error) {
       meanwhile.catch(() => {});
       throw error;
@@ -277,15 +290,7 @@ export class Containers {
     this.#context.networks.withdraw(id).catch((error: unknown) => {
       this.#context.log.warn("ports were not withdrawn", { id, error: messageOf(error) });
     });
-    if (this.#listeners.length === 0) this.#unreported.push({ id, exit });
-    else this.#tell(id, exit);
-  }
-
-  /** Whoever is killed before it is done hears of the end again. */
-  #tell(id: string, exit: ExitRecord): void {
-    for (const listener of this.#listeners) listener(id, exit);
-    const entry = this.#context.inventory.get(id);
-    if (entry?.exit === exit) this.#context.inventory.put({ ...entry, isExitTold: true });
+    this.#news.tell(id, exit);
   }
 }
 

@@ -2,6 +2,7 @@ import { cgroupProcesses } from "../cgroups/container-cgroup.ts";
 import { LauncherLostError, type Started, type StartRequest } from "../helper/launcher.ts";
 import { readIdentity } from "../helper/process-identity.ts";
 import { SupervisorClient } from "../helper/supervisor-client.ts";
+import { signalNumber } from "../plan/signals.ts";
 import { type ContainerContext, pathsOf, supervisorsCgroupOf } from "./container-context.ts";
 
 const patienceMs = 10_000;
@@ -50,6 +51,7 @@ export async function findLostStart(
 async function askSupervisor(context: ContainerContext, id: string): Promise<Started | undefined> {
   try {
     const { client, state } = await SupervisorClient.connect(pathsOf(context, id).socket);
+    if (state.phase === "held") await endHeld(client);
     client.close();
     const supervisor = readIdentity(state.supervisorPid);
     if (state.phase !== "running" || supervisor === undefined) return undefined;
@@ -57,6 +59,12 @@ async function askSupervisor(context: ContainerContext, id: string): Promise<Sta
   } catch {
     return undefined;
   }
+}
+
+/** Who was to have it is gone. */
+async function endHeld(client: SupervisorClient): Promise<void> {
+  await client.signal(signalNumber("SIGKILL"), true);
+  await client.ended;
 }
 
 /** Neither the launcher nor the supervisor of a container that is known to run. */

@@ -27,14 +27,17 @@ import { type SecretContents, type SpecWithSecrets, secretMounts } from "./secre
 /** Docker's default size of /dev/shm. */
 const shmBytesDefault = 64 * 1024 * 1024;
 
+export type PreparedStart = { readonly request: StartRequest; readonly runAs: RunAs };
+
 /** Everything that can be done for a start without asking the kernel: the request that the launcher carries out. */
 export function prepareStart(
   context: ContainerContext,
   { spec, secrets }: SpecWithSecrets,
-): { readonly request: StartRequest; readonly runAs: RunAs } {
+  { hold }: { readonly hold: boolean },
+): PreparedStart {
   const paths = pathsOf(context, spec.id);
   const runAs = resolveRunAs(context, spec);
-  const program = compileContainer(planStart(context, spec, { runAs, secrets }));
+  const program = compileContainer(planStart(context, spec, { runAs, secrets, hold }));
   mkdirSync(paths.runDir, { recursive: true, mode: 0o700 });
   rmSync(paths.exitFile, { force: true });
   rmSync(paths.socket, { force: true });
@@ -45,7 +48,10 @@ export function prepareStart(
     logPath: paths.log,
     logFileBytesMax: spec.log.fileBytesMax,
     logFilesMax: spec.log.filesMax,
-    flags: (spec.stdinOpen ? startFlag.stdin : 0) | (spec.tty ? startFlag.tty : 0),
+    flags:
+      (spec.stdinOpen ? startFlag.stdin : 0) |
+      (spec.tty ? startFlag.tty : 0) |
+      (hold ? startFlag.hold : 0),
     program,
   };
   return { request, runAs };
@@ -54,8 +60,9 @@ export function prepareStart(
 function planStart(
   context: ContainerContext,
   spec: ContainerSpec,
-  { runAs, secrets }: { readonly runAs: RunAs; readonly secrets: SecretContents },
+  asked: { readonly runAs: RunAs; readonly secrets: SecretContents; readonly hold: boolean },
 ): StartPlan {
+  const { runAs, secrets, hold } = asked;
   const paths = pathsOf(context, spec.id);
   const cgroupPath = cgroupPathOf(context, spec.id);
   const image = requireImage(context, spec);
@@ -114,6 +121,6 @@ function planStart(
         ? { hostMessages: attachment.hostMessages, initMessages: attachment.initMessages }
         : { hostMessages: [], initMessages: Buffer.alloc(0) },
     init: spec.init,
-    hold: false,
+    hold,
   };
 }

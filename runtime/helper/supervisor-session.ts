@@ -25,12 +25,12 @@ export function execInContainer(
   return openSession(supervisor, message.exec, body, options);
 }
 
-/** Streams of the container's first process. */
+/** Streams of the container's first process. `owner`: `BERTH_ATTACH_OWNER`. */
 export function attachToContainer(
   supervisor: SupervisorAddress,
-  options: { readonly stdin: boolean },
+  { stdin, owner = false }: { readonly stdin: boolean; readonly owner?: boolean },
 ): Promise<ProcessSession> {
-  const flags = attachFlag.output | (options.stdin ? attachFlag.stdin : 0);
+  const flags = attachFlag.output | (stdin ? attachFlag.stdin : 0) | (owner ? attachFlag.owner : 0);
   return openSession(supervisor, message.attach, new WireWriter().u32(flags).finish());
 }
 
@@ -88,7 +88,10 @@ async function openSession(
     },
     signal: (signal) => {
       if (!socket.writable) return;
-      send(message.execSignal, new WireWriter().u32(signal).finish());
+      // A session that was attached to is no EXEC: what it is sent goes to the container's first process.
+      if (type === message.attach && signal !== 0)
+        send(message.signal, new WireWriter().u32(signal).u32(0).finish());
+      else send(message.execSignal, new WireWriter().u32(signal).finish());
     },
     close: () => socket.destroy(),
   };
@@ -121,10 +124,16 @@ async function startedInTime(
 
 function deliver(socket: Socket, body: Buffer, stdout: PassThrough, stderr: PassThrough): void {
   const reader = new WireReader(body);
-  const stream = reader.u32() === 2 ? stderr : stdout;
-  if (stream.write(reader.bytes())) return;
+  const number = reader.u32();
+  const stream = number === 1 ? stdout : stderr;
+  if (stream.write(number === 0 ? tellDropped(reader.bytes()) : reader.bytes())) return;
   socket.pause();
   stream.once("drain", () => socket.resume());
+}
+
+/** In the place of what a reader was too slow for. */
+function tellDropped(count: Buffer): string {
+  return `\nberth: ${count.readBigUInt64LE()} bytes of output are left out here because they were not read in time\n`;
 }
 
 /** `sendInput`: false when the kernel's buffer is full. */

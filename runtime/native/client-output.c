@@ -9,7 +9,8 @@
 
 /* Enough for answers; output stops being added long before. */
 #define OUTBOX_BYTES ((size_t)1 << 20)
-#define OUTPUT_BYTES_MAX ((size_t)256 << 10)
+/* What is read of a container that has ended comes on top of where reading for an owner stops. */
+#define OWNER_BYTES_MAX ((size_t)768 << 10)
 
 void outbox_free(struct outbox *outbox) {
   if (outbox->bytes != NULL) munmap(outbox->bytes, OUTBOX_BYTES);
@@ -35,7 +36,16 @@ static bool outbox_add(struct outbox *outbox, const void *bytes, size_t length) 
 
 static size_t pending(const struct client *client) { return client->outbox.end - client->outbox.start; }
 
-bool client_has_room(const struct client *client) { return pending(client) < OUTPUT_BYTES_MAX; }
+bool client_has_room(const struct client *client) {
+  return pending(client) < (client->is_owner ? OWNER_BYTES_MAX : OUTPUT_BYTES_MAX);
+}
+
+bool owners_are_behind(const struct supervisor *supervisor, size_t bytes) {
+  for (const struct client *client = supervisor->clients; client != NULL; client = client->next) {
+    if (client->is_owner && client->fd >= 0 && pending(client) > bytes) return true;
+  }
+  return false;
+}
 
 /* What the socket takes now; the rest is kept. Order is kept too: nothing overtakes what already waits. */
 static void send_parts(struct supervisor *supervisor, struct client *client, struct iovec *parts, size_t count) {

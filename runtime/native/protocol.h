@@ -32,8 +32,9 @@
  *     1   the first
  *     2   EXEC takes DIAL, REPLACE_MOUNT and END
  *     3   STATE names the helper's version
+ *     4   ATTACH takes OWNER
  */
-#define BERTH_PROTOCOL_VERSION 3
+#define BERTH_PROTOCOL_VERSION 4
 #define BERTH_PROTOCOL_VERSION_OLDEST 1
 #define BERTH_HEADER_BYTES 12
 #define BERTH_MESSAGE_BYTES_MAX 4194304
@@ -65,7 +66,8 @@
 #define BERTH_MSG_INPUT 37     /* bytes for the stdin of the EXEC or ATTACH with this id; empty: end of input */
 #define BERTH_MSG_RESIZE 38    /* u32 rows, u32 columns, for the terminal of the EXEC or ATTACH with this id */
 #define BERTH_MSG_EXEC_SIGNAL 39 /* u32 signal, to the process of the EXEC with this id; 0: it shall outlive its client,
-                                    and what it writes from then on without one is dropped */
+                                    and what it writes from then on without one is dropped; 0 with the id of an ATTACH:
+                                    that one is no OWNER any more */
 #define BERTH_MSG_ROTATE 40    /* - ; reopens the log; DONE or ERROR */
 
 /* Answers. */
@@ -110,6 +112,9 @@
 /* Flags of ATTACH. */
 #define BERTH_ATTACH_STDIN 1
 #define BERTH_ATTACH_OUTPUT 2
+#define BERTH_ATTACH_OWNER 4   /* whose container it is: output waits until this client has room for it, also after the end;
+                                  when the client goes, a container that is held ends, and one with STDIN has the end of
+                                  its input, unless that is a terminal */
 
 /* Flags of an operation. */
 #define BERTH_OPF_OPTIONAL 1   /* any failure of this operation is passed over */

@@ -1,17 +1,27 @@
 /* Connections to the supervisor's socket: who may speak, and what arrives. */
 #include <errno.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include "cleanup.h"
+#include "kernel-abi.h"
 #include "supervisor-state.h"
 
 /* So that one busy client does not keep the others waiting. */
 #define MESSAGES_PER_ROUND 16
 
+static void owner_left(struct supervisor *supervisor, struct client *client) {
+  if (!client->is_owner) return;
+  client->is_owner = false;
+  if (supervisor->state == CONTAINER_HELD) sys_pidfd_send_signal(supervisor->pidfd, SIGKILL);
+  if (client->owns_stdin) drop_fd(&supervisor->stdin_fd);
+}
+
 void client_drop(struct supervisor *supervisor, struct client *client) {
   if (client->fd < 0) return;
+  owner_left(supervisor, client);
   drop_fd(&client->fd);
   client->subscription_count = 0;
   if (supervisor->releaser == client) supervisor->releaser = NULL;

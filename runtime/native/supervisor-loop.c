@@ -132,6 +132,7 @@ static void container_ended(void *owner, void *object, short events) {
 static void watch_container(struct supervisor *supervisor) {
   struct poll_set *set = &supervisor->polled;
   poll_set_add(set, supervisor->channel, POLLIN, (struct poll_watch){channel_ready, supervisor, NULL});
+  if (owners_are_behind(supervisor, OUTPUT_BYTES_MAX)) return;
   for (size_t i = 0; i < 2; i++) {
     poll_set_add(set, supervisor->streams[i].fd, POLLIN,
                  (struct poll_watch){stream_ready, supervisor, &supervisor->streams[i]});
@@ -141,6 +142,7 @@ static void watch_container(struct supervisor *supervisor) {
 static int timeout_ms(const struct supervisor *supervisor) {
   int execs = execs_timeout_ms(supervisor);
   if (supervisor->state != CONTAINER_ENDED) return execs;
+  if (owners_are_behind(supervisor, 0)) return execs;
   uint64_t now = monotonic_ms();
   int linger = supervisor->end_at_ms > now ? (int)(supervisor->end_at_ms - now) : 0;
   return execs >= 0 && execs < linger ? execs : linger;
@@ -148,6 +150,7 @@ static int timeout_ms(const struct supervisor *supervisor) {
 
 static bool is_over(const struct supervisor *supervisor) {
   if (supervisor->state != CONTAINER_ENDED) return false;
+  if (owners_are_behind(supervisor, 0)) return false;
   if (monotonic_ms() >= supervisor->end_at_ms) return true;
   return supervisor->execs == NULL && supervisor->clients == NULL;
 }

@@ -44,6 +44,8 @@ static void serve_attach(struct supervisor *supervisor, struct client *client, u
   if (supervisor->state == CONTAINER_ENDED) {
     client_send_exit(supervisor, client, client->inbox.header.id, &supervisor->exit);
   } else if (subscribe(supervisor, client, true, flags)) {
+    client->is_owner |= (flags & BERTH_ATTACH_OWNER) != 0;
+    client->owns_stdin = client->is_owner && (flags & BERTH_ATTACH_STDIN) != 0;
     uint8_t bytes[32];
     struct wire_writer body = wire_writer_of(bytes, sizeof bytes);
     wire_put_started(&body, supervisor->pid);
@@ -82,6 +84,7 @@ static void serve_resize(struct supervisor *supervisor, struct client *client, u
 
 static void serve_exec_signal(struct supervisor *supervisor, struct client *client, uint32_t number) {
   struct exec *exec = exec_find(supervisor, client, client->inbox.header.id);
+  if (exec == NULL && number == 0) client->is_owner = false;
   if (exec == NULL || exec->has_ended) return;
   if (number == 0) exec->flags |= BERTH_EXEC_DETACH;
   else sys_pidfd_send_signal(exec->pidfd, (int)number);

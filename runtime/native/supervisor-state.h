@@ -12,6 +12,8 @@
 
 #define CLIENTS_MAX 64
 #define SUBSCRIPTIONS_MAX 64
+/* With more of it waiting for a client, output is dropped for that one, or not read where the client is an owner. */
+#define OUTPUT_BYTES_MAX ((size_t)256 << 10)
 /* With five descriptors each they stay below the usual limit of 1024. */
 #define EXECS_MAX 128
 
@@ -71,6 +73,8 @@ struct client {
   struct outbox outbox;
   struct subscription subscriptions[SUBSCRIPTIONS_MAX];
   size_t subscription_count;
+  bool is_owner;       /* BERTH_ATTACH_OWNER, and not let go */
+  bool owns_stdin;
   bool has_exit;       /* EXITED was sent */
   bool is_shut;        /* nothing more is sent */
 };
@@ -136,6 +140,8 @@ void client_send_exit(struct supervisor *supervisor, struct client *client, uint
                       const struct exit_status *status);
 void client_flush(struct supervisor *supervisor, struct client *client);
 bool client_has_room(const struct client *client);
+/* Some owner has more than this to take yet. */
+bool owners_are_behind(const struct supervisor *supervisor, size_t bytes);
 void outbox_free(struct outbox *outbox);
 /* Output of the first process, to all that are attached; what a slow one has no room for is counted. */
 void clients_broadcast(struct supervisor *supervisor, uint32_t stream, const uint8_t *bytes, size_t length);

@@ -18,11 +18,12 @@ function writeOlder(path: string, version: number): void {
   const database = openDatabase({ path, synchronous: "FULL", migrations });
   const definition = JSON.stringify(shop);
   const images = JSON.stringify({ web: "sha256:1" });
-  const insert = (table: string, ...values: readonly (string | number)[]) =>
+  const insert = (into: string, ...values: readonly (string | number)[]) =>
     database
-      .prepare(`INSERT INTO ${table} VALUES (${values.map(() => "?").join(", ")})`)
+      .prepare(`INSERT INTO ${into} VALUES (${values.map(() => "?").join(", ")})`)
       .run(...values);
-  insert("agent_revisions", revision.revision, 1, JSON.stringify(revision));
+  const revisions = "agent_revisions (sha, accepted_at_ms, desired)";
+  insert(revisions, revision.revision, 1, JSON.stringify(revision));
   insert("agent_apps", "shop", revision.revision, definition, images);
   insert("agent_by_hand", "shop-web-1", "stop", "digest", 3);
   insert("agent_facts", "revision.wanted", revision.revision);

@@ -125,6 +125,10 @@ export function createSampleControl(changes: Partial<Control> = {}): {
       await note("exec", name, ...spec.argv);
       return startSession(spec);
     },
+    runAttached: async (request, owner) => {
+      await note("runAttached", request.name, owner);
+      return { session: startSession({ ...attachedCommand, stdin: owner.stdin }), tty: false };
+    },
     attach: async (name, options) => {
       await note("attach", name, options);
       return { session: startSession({ ...attachedCommand, stdin: options.stdin }), tty: false };

@@ -7,13 +7,23 @@ const everywhere = new Set(["--root", "--instance", "--json", "--help"]);
 
 /** Verb -> the flags that stand with its call, and in its whole row. */
 const documented = new Map<string, { readonly call: Set<string>; readonly row: Set<string> }>();
+/** A verb may tell of its options in a section of its own. */
+const sections = new Map(
+  [...text.matchAll(/^### Options of (\w+)\n([^#]*)/gm)].map(([, verb = "", told = ""]) => [
+    verb,
+    told,
+  ]),
+);
 for (const row of text.split("\n").filter((line) => line.startsWith("| `"))) {
   const [cell = ""] = row.slice(2).split(" | ");
   for (const [, call = ""] of cell.matchAll(/`([^`]+)`/g)) {
     const [verb = ""] = call.split(" ");
     const before = documented.get(verb);
     const calls = [...(before?.call ?? []), ...flagsIn(call)];
-    documented.set(verb, { call: new Set(calls), row: new Set([...calls, ...flagsIn(row)]) });
+    documented.set(verb, {
+      call: new Set(calls),
+      row: new Set([...calls, ...flagsIn(row), ...flagsIn(sections.get(verb) ?? "")]),
+    });
   }
 }
 

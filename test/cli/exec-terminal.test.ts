@@ -1,9 +1,9 @@
-import { type ChildProcessWithoutNullStreams, spawn } from "node:child_process";
 import { fileURLToPath } from "node:url";
-import test, { type ExecutionContext } from "ava";
+import test from "ava";
 import type { ExecSpec } from "../../runtime/container-spec.ts";
 import { startSession } from "../api/sample-control.ts";
 import { startTestAgent } from "../api/test-agent.ts";
+import { openTerminal } from "./open-terminal.ts";
 
 const berth = fileURLToPath(new URL("../../bin/berth", import.meta.url));
 
@@ -120,46 +120,6 @@ test("login asks for user and password, and shows the first only", async (t) => 
   await given2.shows(/code 130/);
   t.is(given.length, 2);
 });
-
-type Terminal = {
-  type(text: string): void;
-  seen(): string;
-  /** All that was seen so far, once it matches; fails after ten seconds. */
-  shows(pattern: RegExp): Promise<string>;
-  readonly code: Promise<number | null>;
-};
-
-/** A shell command on a terminal of its own, made by script(1). */
-function openTerminal(t: ExecutionContext, command: string): Terminal {
-  const child: ChildProcessWithoutNullStreams = spawn(
-    "/usr/bin/script",
-    ["-qefc", command, "/dev/null"],
-    {
-      env: { PATH: process.env.PATH, TERM: "xterm", SHELL: "/bin/sh" },
-    },
-  );
-  t.teardown(() => child.kill("SIGKILL"));
-  let seen = "";
-  child.stdout.on("data", (chunk: Buffer) => {
-    seen += chunk.toString("utf8");
-  });
-  const code = new Promise<number | null>((resolve, reject) => {
-    child.once("error", reject);
-    child.once("close", resolve);
-  });
-  return {
-    type: (text) => child.stdin.write(text),
-    seen: () => seen,
-    code,
-    async shows(pattern) {
-      for (let tries = 0; tries < 200; tries += 1) {
-        if (pattern.test(seen)) return seen;
-        await pause(50);
-      }
-      throw new Error(`the terminal never showed ${pattern}: ${JSON.stringify(seen)}`);
-    },
-  };
-}
 
 function pause(ms: number): Promise<void> {
   return new Promise((resolve) => {

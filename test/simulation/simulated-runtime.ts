@@ -295,6 +295,11 @@ export class SimulatedRuntime implements Runtime {
     return this.exec(id);
   }
 
+  async runContainer(id: string) {
+    const { startedAtMs } = await this.startContainer(id);
+    return { session: await this.exec(id), startedAtMs };
+  }
+
   async *logs() {}
 
   async outOfMemoryKills(id: string) {
