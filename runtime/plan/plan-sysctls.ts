@@ -17,9 +17,7 @@ export function planSysctls(
   options: { readonly nestedUserNamespaces: boolean },
 ): readonly SysctlPlan[] {
   const own = Object.entries(spec.sysctls ?? {}).map(([name, value]): SysctlPlan => {
-    const path = sysctlPath(name);
-    checkSysctl({ name, path, value, namespaces });
-    return { path, value, optional: false };
+    return { path: checkedPath({ name, value, namespaces }), value, optional: false };
   });
   return [...defaults(namespaces, options), ...own];
 }
@@ -42,27 +40,30 @@ function defaults(
     : network;
 }
 
-/** `net.ipv4.conf.eth0/1.rp_filter` and `net/ipv4/…` both, as sysctl(8): the first separator decides. */
-function sysctlPath(name: string): string {
-  const first = /[./]/.exec(name)?.[0];
-  if (first !== ".") return name;
-  return name.replace(/[./]/g, (separator) => (separator === "." ? "/" : "."));
+/**
+ * The path below /proc/sys of `net.ipv4.conf.eth0/1.rp_filter` or `net/ipv4/…`, as sysctl(8) has it: the first separator
+ * decides. Undefined where it would lead elsewhere.
+ */
+export function sysctlPath(name: string): string | undefined {
+  const path =
+    /[./]/.exec(name)?.[0] === "."
+      ? name.replace(/[./]/g, (separator) => (separator === "." ? "/" : "."))
+      : name;
+  return path.split("/").some((part) => ["", ".", ".."].includes(part)) ? undefined : path;
 }
 
-function checkSysctl(wish: {
+function checkedPath(wish: {
   readonly name: string;
-  readonly path: string;
   readonly value: string;
   readonly namespaces: NamespacePlans;
-}): void {
-  const { name, path, value, namespaces } = wish;
-  const refuse = (why: string) => {
+}): string {
+  const { name, value, namespaces } = wish;
+  const refuse = (why: string): never => {
     throw new Error(`cannot set sysctl ${JSON.stringify(name)} because ${why}`);
   };
+  const path =
+    sysctlPath(name) ?? refuse("its name is malformed: one such as net.core.somaxconn is expected");
   const isNetwork = networkPattern.test(path);
-  if (path.split("/").some((part) => part === "" || part === "." || part === "..")) {
-    refuse("its name is malformed: one such as net.core.somaxconn is expected");
-  }
   if (!isNetwork && !ipcPattern.test(path)) {
     refuse(
       "it is the whole host's: one of net.*, kernel.shm*, kernel.msg*, kernel.sem or fs.mqueue.* is expected",
@@ -77,4 +78,5 @@ function checkSysctl(wish: {
   if (value.length > 4096 || /[^\x20-\x7e\t]/.test(value)) {
     refuse("its value is not one line of text");
   }
+  return path;
 }

@@ -97,6 +97,13 @@ const impossible: readonly (readonly [name: string, changes: ConfigChanges, name
     /no device can be named a\/b/,
   ],
   ["a class of cache and bandwidth", { linux: { namespaces: own, intelRdt: {} } }, /intelRdt/],
+  ...["net.//.kernel.core_pattern", "net/../kernel/core_pattern", "net..core.somaxconn"].map(
+    (name): (typeof impossible)[number] => [
+      `the sysctl ${name}, which leads out of its namespace`,
+      { linux: { namespaces: [...own, { type: "network" }], sysctl: { [name]: "core" } } },
+      /its name is malformed/,
+    ],
+  ),
   ["an AppArmor profile", { process: { apparmorProfile: "strict" } }, /AppArmor profile "strict"/],
   ["an SELinux label", { process: { selinuxLabel: "a:b:c" } }, /selinuxLabel/],
   [
