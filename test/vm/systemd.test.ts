@@ -1,4 +1,5 @@
 import type { ExecutionContext } from "ava";
+import { checkEmulation } from "./emulation-fault.ts";
 import type { Machine } from "./machine.ts";
 import { vmTest } from "./vm-test.ts";
 
@@ -120,11 +121,13 @@ async function isAdopted(
   pid: string,
   when: string,
 ): Promise<void> {
+  await checkEmulation(guest);
   t.is(await containerPid(guest), pid, `the same process ${when}`);
   t.regex(await guest.eventually("berth ps | tail -n +2 | grep running"), /hello-web-1/, when);
 }
 
 async function hasNoComplaints(t: ExecutionContext, guest: Machine): Promise<void> {
+  await checkEmulation(guest);
   t.not(await guest.run("journalctl -q --no-pager -b -u berth | grep -c berth"), "0");
   t.is(await guest.run("journalctl -q --no-pager -b -u berth -p err"), "");
   // The commit comes before its image is loaded: one try to pull it fails.
