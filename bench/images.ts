@@ -11,16 +11,21 @@ export type BenchImage = {
   layers(): Iterable<readonly TarEntry[]>;
 };
 
-/** 484 MiB in ten layers of 48 files of a mebibyte; nearly half of what is in them does not compress. */
+/** 484 MiB in ten layers. */
 export const largeImage: BenchImage = {
   name: "large",
   what: "pull and unpack of 480 MiB in 10 gzip layers",
   *layers() {
     for (let layer = 0; layer < 10; layer += 1) {
-      yield Array.from({ length: 48 }, (_, file) => entry(`l${layer}/f${file}`, mebibyte));
+      yield largeEntries(`l${layer}`);
     }
   },
 };
+
+/** 48 files of a mebibyte; nearly half of what is in them does not compress. */
+export function largeEntries(directory: string): readonly TarEntry[] {
+  return Array.from({ length: 48 }, (_, file) => entry(`${directory}/f${file}`, mebibyte));
+}
 
 /** What package managers leave: 30 layers of a thousand small files in forty directories. */
 export const smallFilesImage: BenchImage = {

@@ -5,6 +5,7 @@ import { fileURLToPath } from "node:url";
 import { measureAgent } from "./agent-work.ts";
 import { measureContainerStart } from "./container-start.ts";
 import { openEngines } from "./engines.ts";
+import { measureLoads } from "./load.ts";
 import { measureManifests } from "./manifests.ts";
 import { type Measurement, printTable } from "./measure.ts";
 import { measureEngines, measureOciRuntimes } from "./peers.ts";
@@ -21,6 +22,7 @@ const parts: Readonly<Record<string, () => Promise<readonly Measurement[]>>> = {
   oci: () => measureOciRuntimes(scratch, program),
   engines: measureBesideEngines,
   pulls: () => measurePulls(join(scratch, "pull")),
+  loads: () => measureLoads(join(scratch, "load")),
 };
 
 try {

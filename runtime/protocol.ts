@@ -16,6 +16,7 @@ export const message = {
   run: 4,
   removeTree: 5,
   notify: 6,
+  takeFiles: 7,
   status: 32,
   signal: 33,
   release: 34,
@@ -35,6 +36,7 @@ export const message = {
   netlinkReply: 71,
   unpacked: 72,
   changes: 73,
+  fileTaken: 74,
 } as const;
 
 /** Operations of a program; `protocol.h` names the fields of each. */
@@ -149,6 +151,13 @@ export const encoding = {
   none: 0,
   gzip: 1,
   zstd: 2,
+} as const;
+
+/** What an archive holds. */
+export const taken = {
+  file: 0,
+  hardLink: 1,
+  symlink: 2,
 } as const;
 
 /** Flags of ATTACH. */

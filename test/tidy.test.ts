@@ -121,6 +121,7 @@ test("protocol.ts and protocol.h agree in every constant", (t) => {
     EXEC: protocol.execFlag,
     ATTACH: protocol.attachFlag,
     ENCODING: protocol.encoding,
+    TAKEN: protocol.taken,
     COPY: protocol.copyFlag,
     FS: protocol.fsParameter,
     PACK: protocol.packFlag,

@@ -109,8 +109,10 @@ function describe(failure: {
     return `cannot move the network device ${failure.object} into the container: ${why}`;
   }
   const detail = failure.detail === "" ? "" : `: ${failure.detail}`;
-  // A layer is unpacked without operations: the object is a path of it.
-  if (failure.stage === stage.unpack) return `cannot unpack ${failure.object}: ${reason}${detail}`;
+  // A layer is unpacked without operations: the object is a path of it, if the failure is about one.
+  if (failure.stage === stage.unpack) {
+    return `cannot unpack ${failure.object || "the archive"}: ${reason}${detail}`;
+  }
   const operation = opNames.get(failure.op) ?? `operation ${failure.op}`;
   const what =
     failure.object === operation ? operation : `${operation} ${failure.object}`.trimEnd();

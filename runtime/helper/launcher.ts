@@ -1,12 +1,10 @@
 import { type ChildProcess, spawn } from "node:child_process";
-import { createConnection } from "node:net";
 import type { Readable } from "node:stream";
-import { pipeline } from "node:stream/promises";
-import { type Digest, parseDigest } from "../images/digest.ts";
-import type { UnpackOrder, UnpackOutcome } from "../images/unpacker.ts";
+import type { ArchiveOrder, TakenEntry, UnpackOrder, UnpackOutcome } from "../images/unpacker.ts";
 import { Program } from "../program/program.ts";
 import { encoding, message } from "../protocol.ts";
 import type { Log } from "../runtime.ts";
+import { readTaken, readUnpacked, sendArchive } from "./archive-client.ts";
 import { readHelperError } from "./helper-error.ts";
 import { type Message, receiveMessages, sendMessage } from "./message-stream.ts";
 import { WireReader, WireWriter } from "./wire.ts";
@@ -33,6 +31,7 @@ export type ProcessIdentity = {
 export type Started = { readonly process: ProcessIdentity; readonly supervisor: ProcessIdentity };
 
 export type UnpackRequest = Omit<UnpackOrder, "abort"> & { readonly socketPath: string };
+export type TakeRequest = Omit<ArchiveOrder, "abort"> & { readonly socketPath: string };
 
 /** The launcher ended before it answered: what it was asked for may have been done, or be done still. */
 export class LauncherLostError extends Error {}
@@ -128,32 +127,34 @@ export class Launcher {
       .string(request.destination)
       .u32(request.idBase)
       .u64(request.bytesMax)
-      .u32(request.entriesMax)
-      .u32(encoding[request.encoding])
-      .string(request.keepAs ?? "")
-      .u64(request.expansionCheckedFromBytes)
-      .u32(request.expansionRatioMax);
-    await this.#ask(message.unpack, writer.finish());
-    const socket = createConnection({ path: request.socketPath, allowHalfOpen: true });
-    const answer = new Promise<Message>((resolve, reject) => {
-      receiveMessages(socket, resolve);
-      socket.once("error", reject);
-      socket.once("end", () =>
-        reject(new Error("cannot unpack the layer: the helper ended early")),
-      );
-    });
-    // The helper's own error says more than the EPIPE that follows it.
-    const sent = pipeline(tar, socket, { signal: abort, end: true });
-    try {
-      const [result] = await Promise.all([
-        answer,
-        sent.catch(async (error) => failWith(answer, error)),
-      ]);
-      if (result.type === message.error) throw readHelperError(result.body);
-      return readUnpacked(result.body);
-    } finally {
-      socket.destroy();
-    }
+      .u32(request.entriesMax);
+    await this.#ask(
+      message.unpack,
+      encoded(writer, request)
+        .string(request.keepAs ?? "")
+        .finish(),
+    );
+    return readUnpacked(await sendArchive(request.socketPath, { tar, abort }));
+  }
+
+  /** Streams an archive into a child that takes its files, as `Unpacker` describes. */
+  async takeFiles(
+    request: TakeRequest,
+    tar: Readable,
+    abort: AbortSignal,
+  ): Promise<readonly TakenEntry[]> {
+    const writer = new WireWriter()
+      .string(request.socketPath)
+      .string(request.destination)
+      .u64(request.bytesMax)
+      .u32(request.entriesMax);
+    await this.#ask(message.takeFiles, encoded(writer, request).finish());
+    const entries: TakenEntry[] = [];
+    const onFile = (body: Buffer): void => {
+      entries.push(readTaken(body));
+    };
+    await sendArchive(request.socketPath, { tar, abort, onFile });
+    return entries;
   }
 
   /** Ends the launcher by closing its socket. Supervisors live on. */
@@ -223,35 +224,9 @@ export class Launcher {
   }
 }
 
-async function failWith(answer: Promise<Message>, error: unknown): Promise<void> {
-  const told = await Promise.race([
-    answer.catch(() => undefined),
-    new Promise<undefined>((resolve) => {
-      setTimeout(resolve, 1000, undefined).unref();
-    }),
-  ]);
-  if (told === undefined || told.type !== message.error) throw error;
-}
-
-function digestOfSha256(bytes: Buffer): Digest {
-  return parseDigest(`sha256:${bytes.toString("hex")}`);
-}
-
-function readUnpacked(body: Buffer): UnpackOutcome {
-  const reader = new WireReader(body);
-  const contentBytes = Number(reader.u64());
-  const entries = reader.u32();
-  const tarBytes = Number(reader.u64());
-  const archiveDigest = digestOfSha256(reader.bytes());
-  const sentBytes = Number(reader.u64());
-  const sentDigest = digestOfSha256(reader.bytes());
-  return {
-    contentBytes,
-    entries,
-    tarBytes,
-    archiveDigest,
-    sentBytes,
-    sentDigest,
-    impliedDirectories: reader.list(() => reader.string()),
-  };
+function encoded(writer: WireWriter, request: Omit<ArchiveOrder, "abort">): WireWriter {
+  return writer
+    .u32(encoding[request.encoding])
+    .u64(request.expansionCheckedFromBytes)
+    .u32(request.expansionRatioMax);
 }

@@ -2,12 +2,19 @@ import { randomBytes } from "node:crypto";
 import { constants, mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { Readable } from "node:stream";
-import type { DressedDirectory, Unpacker, UnpackOrder, UnpackOutcome } from "../images/unpacker.ts";
+import type {
+  ArchiveOrder,
+  DressedDirectory,
+  TakenEntry,
+  Unpacker,
+  UnpackOrder,
+  UnpackOutcome,
+} from "../images/unpacker.ts";
 import { Program } from "../program/program.ts";
 import { HelperError } from "./helper-error.ts";
 import type { Launcher } from "./launcher.ts";
 
-/** Unpacks layers in a child of the launcher: no tar byte is interpreted in this process. */
+/** Reads archives in children of the launcher: no tar byte is interpreted in this process. */
 export class LayerUnpacker implements Unpacker {
   readonly #launcher: Launcher;
   readonly #socketDir: string;
@@ -19,10 +26,16 @@ export class LayerUnpacker implements Unpacker {
   }
 
   unpack(order: UnpackOrder, tar: AsyncIterable<Uint8Array> | Readable): Promise<UnpackOutcome> {
-    const source = tar instanceof Readable ? tar : Readable.from(tar, { objectMode: false });
     const { abort, ...what } = order;
-    const socketPath = join(this.#socketDir, `${randomBytes(8).toString("hex")}.sock`);
-    return this.#launcher.unpack({ ...what, socketPath }, source, abort);
+    return this.#launcher.unpack({ ...what, socketPath: this.#socket() }, readable(tar), abort);
+  }
+
+  takeFiles(
+    order: ArchiveOrder,
+    tar: AsyncIterable<Uint8Array> | Readable,
+  ): Promise<readonly TakenEntry[]> {
+    const { abort, ...what } = order;
+    return this.#launcher.takeFiles({ ...what, socketPath: this.#socket() }, readable(tar), abort);
   }
 
   async dressLike(pairs: readonly DressedDirectory[]): Promise<void> {
@@ -47,6 +60,14 @@ export class LayerUnpacker implements Unpacker {
       throw error;
     }
   }
+
+  #socket(): string {
+    return join(this.#socketDir, `${randomBytes(8).toString("hex")}.sock`);
+  }
+}
+
+function readable(tar: AsyncIterable<Uint8Array> | Readable): Readable {
+  return tar instanceof Readable ? tar : Readable.from(tar, { objectMode: false });
 }
 
 /** Two of the helper's slots each. */

@@ -7,13 +7,7 @@ import { DurableFile, syncDirectory } from "./durable-files.ts";
 import { ImageError } from "./image-error.ts";
 import { readBody } from "./read-body.ts";
 import type { StoreLayout } from "./store-layout.ts";
-import {
-  checkDigest,
-  type ExpectedContent,
-  StreamMeter,
-  sized,
-  verified,
-} from "./verified-stream.ts";
+import { checkDigest, type ExpectedContent, sized, verified } from "./verified-stream.ts";
 
 const READ_BYTES = 1024 * 1024;
 
@@ -119,32 +113,19 @@ export class BlobStore {
     for await (const _ of this.keep(source, digest));
   }
 
-  /** Stores a stream under whatever digest it turns out to have; `pin` is called before it gets its name. */
-  async adopt(
-    source: AsyncIterable<Buffer>,
-    pin: (digest: Digest) => void,
-  ): Promise<{ readonly digest: Digest; readonly size: number }> {
-    const meter = new StreamMeter();
-    const incoming = await this.#begin();
-    try {
-      for await (const chunk of meter.pass(source)) await incoming.file.write(chunk);
-      const digest = meter.finish();
-      pin(digest);
-      await this.#complete(incoming, digest);
-      return { digest, size: meter.bytes };
-    } finally {
-      await this.#discard(incoming);
-    }
-  }
-
-  /** For a blob that others write; `place` or `discard` comes next. */
+  /** For what others write; `place` or `discard` comes next. */
   incomingPath(): string {
     return join(this.#layout.incoming, `blob-${randomUUID()}`);
   }
 
   /** Gives an incoming file its name. It must be what the digest says, and on stable storage. */
-  async place(path: string, digest: Digest): Promise<void> {
-    await rename(path, this.path(digest));
+  place(path: string, digest: Digest): Promise<void> {
+    return this.placeAll([[path, digest]]);
+  }
+
+  /** The same for many. */
+  async placeAll(files: Iterable<readonly [path: string, digest: Digest]>): Promise<void> {
+    for (const [path, digest] of files) await rename(path, this.path(digest));
     await syncDirectory(this.#layout.blobs);
   }
 

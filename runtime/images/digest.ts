@@ -33,8 +33,12 @@ export function digestHex(digest: Digest): string {
 export function chainIds(diffIds: readonly Digest[]): readonly Digest[] {
   const chain: Digest[] = [];
   for (const diffId of diffIds) {
-    const below = chain.at(-1);
-    chain.push(below === undefined ? diffId : digestOf(`${below} ${diffId}`));
+    chain.push(chainIdOver(chain.at(-1), diffId));
   }
   return chain;
+}
+
+/** Of one layer; `below`: the ChainID of the layer that it lies on, undefined for the lowest. */
+export function chainIdOver(below: Digest | undefined, diffId: Digest): Digest {
+  return below === undefined ? diffId : digestOf(`${below} ${diffId}`);
 }

@@ -1,13 +1,13 @@
 import * as z from "zod";
 import type { BlobStore } from "./blob-store.ts";
-import { type Compression, sniffCompression } from "./decompress.ts";
+import { sniffCompression } from "./compression.ts";
 import type { Digest } from "./digest.ts";
 import { ImageError, printable } from "./image-error.ts";
 import { LAYERS_MAX } from "./image-limits.ts";
-import type { ArchiveContents } from "./load-image.ts";
 import { checked, parseJson } from "./manifest-document.ts";
-import { OCI_CONFIG, OCI_LAYER_TAR, OCI_MANIFEST } from "./media-types.ts";
+import { layerType, OCI_CONFIG, OCI_MANIFEST } from "./media-types.ts";
 import { formatReference, parseReference } from "./reference.ts";
+import type { ArchiveContents } from "./take-archive.ts";
 
 const DockerManifest = z
   .array(
@@ -21,12 +21,6 @@ const DockerManifest = z
   .max(1000);
 
 type StoredFile = { readonly digest: Digest; readonly size: number };
-
-const typeSuffix: Readonly<Record<Compression, string>> = {
-  none: "",
-  gzip: "+gzip",
-  zstd: "+zstd",
-};
 
 /**
  * The images of a `docker save` archive. They have no manifest of their own: one is written from manifest.json, the
@@ -64,7 +58,7 @@ async function layerDescriptor(
 ): Promise<{ mediaType: string; digest: Digest; size: number }> {
   const { digest, size } = findFile(contents, path);
   const compression = sniffCompression(await blobs.head(digest, 4));
-  return { mediaType: `${OCI_LAYER_TAR}${typeSuffix[compression]}`, digest, size };
+  return { mediaType: layerType(compression), digest, size };
 }
 
 /** Old archives hold a layer once and link to it from the images that share it. */

@@ -85,12 +85,21 @@ export function imageFailure(
   );
 }
 
-/** The first of `codes` that the error or one of its causes carries. */
-/** The errno where a disk without room, or a quota, is the cause of it. */
-export function fullDiskCode(error: unknown): string | undefined {
-  return findCode(error, ["ENOSPC", "EDQUOT"]);
+const fullDiskCodes: readonly string[] = ["ENOSPC", "EDQUOT"];
+
+/** What the helper, or the disk, could not do because of this host: it says nothing about what was read. */
+export function isHostFailure(error: unknown): boolean {
+  return (
+    findCode(error, [...fullDiskCodes, "EIO", "ECHILD", "ENOMEM", "EMFILE", "ENFILE"]) !== undefined
+  );
 }
 
+/** The errno where a disk without room, or a quota, is the cause of it. */
+function fullDiskCode(error: unknown): string | undefined {
+  return findCode(error, fullDiskCodes);
+}
+
+/** The first of `codes` that the error or one of its causes carries. */
 function findCode(error: unknown, codes: readonly string[]): string | undefined {
   let current = error;
   for (let depth = 0; depth < 8 && current instanceof Error; depth += 1) {

@@ -11,6 +11,7 @@ import type { LayerStore } from "./layer-store.ts";
 import { type Descriptor, type ImageManifest, parseManifestDocument } from "./manifest-document.ts";
 import { choosePlatform, isRunnable, type Platform } from "./platform.ts";
 import { readBody } from "./read-body.ts";
+import type { Unpacker } from "./unpacker.ts";
 import { verified } from "./verified-stream.ts";
 
 /** Where an image comes from: a registry's repository, a layout directory, an archive. */
@@ -30,6 +31,7 @@ export type IngestParts = {
   readonly space: DiskSpace;
   readonly blobs: BlobStore;
   readonly layers: LayerStore;
+  readonly unpacker: Unpacker;
   readonly records: ImageRecords;
   readonly platform: Platform;
   readonly now: () => number;

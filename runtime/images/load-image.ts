@@ -3,12 +3,10 @@ import { stat } from "node:fs/promises";
 import { join } from "node:path";
 import { Readable } from "node:stream";
 import type { FetchedManifest } from "../registry/registry-client.ts";
-import { readArchive } from "./archive-reader.ts";
-import { decompressed } from "./decompress.ts";
 import { type Digest, digestHex, digestOf } from "./digest.ts";
 import { readDockerArchive } from "./docker-archive.ts";
 import { ImageError } from "./image-error.ts";
-import { DOCUMENT_BYTES_MAX, LAYER_BYTES_MAX } from "./image-limits.ts";
+import { DOCUMENT_BYTES_MAX } from "./image-limits.ts";
 import type { ImageRecord } from "./image-records.ts";
 import { type ImageSource, type IngestParts, ingestImage } from "./ingest-image.ts";
 import { OCI_MANIFEST } from "./media-types.ts";
@@ -16,6 +14,7 @@ import { readOciLayout } from "./oci-layout.ts";
 import { readBody } from "./read-body.ts";
 import { formatReference, parseReference } from "./reference.ts";
 import { noSuchFile, regularFile } from "./regular-file.ts";
+import { takeArchive } from "./take-archive.ts";
 
 export type LoadOrder = {
   readonly path: string;
@@ -29,18 +28,6 @@ export type LoadableImage = {
   readonly root: FetchedManifest;
   readonly references: readonly string[];
 };
-
-/** What an archive holds besides the blobs, which are in the store once this exists. */
-export type ArchiveContents = {
-  readonly documents: ReadonlyMap<string, Buffer>;
-  readonly files: ReadonlyMap<string, { readonly digest: Digest; readonly size: number }>;
-  /** Other names of files. */
-  readonly aliases: ReadonlyMap<string, string>;
-};
-
-const documentPaths: readonly string[] = ["index.json", "oci-layout", "manifest.json"];
-/** Files of old `docker save` that repeat what manifest.json says. */
-const ignoredPaths = /(^|\/)(VERSION|repositories|json)$/;
 
 /** Loads every image of an OCI layout directory, an oci-archive or a docker-archive that runs on this platform. */
 export async function loadImages(
@@ -114,7 +101,7 @@ async function openArchive(
   order: LoadOrder & { readonly bytes: number },
 ): Promise<{ source: ImageSource; images: readonly LoadableImage[] }> {
   const reservation = await parts.space.reserve([{ key: order.path, bytes: order.bytes }]);
-  const contents = await storeArchive(parts, order).finally(() => reservation.release());
+  const contents = await takeArchive(parts, order).finally(() => reservation.release());
   const source: ImageSource = {
     name: `the archive ${order.path}`,
     origin: "local",
@@ -137,40 +124,6 @@ async function openArchive(
     references,
   }));
   return { source, images };
-}
-
-/** Reads the archive once: each file goes to the blob store under the digest that it turns out to have. */
-async function storeArchive(parts: IngestParts, order: LoadOrder): Promise<ArchiveContents> {
-  const documents = new Map<string, Buffer>();
-  const files = new Map<string, { digest: Digest; size: number }>();
-  const aliases = new Map<string, string>();
-  const plain = decompressed(regularFile(order.path, order.abort), {
-    name: `archive ${order.path}`,
-    bytesMax: 4 * LAYER_BYTES_MAX,
-    abort: order.abort,
-  });
-  for await (const entry of readArchive(plain)) {
-    order.abort.throwIfAborted();
-    if (entry.kind === "alias") aliases.set(entry.path, entry.target);
-    else if (documentPaths.includes(entry.path)) {
-      documents.set(entry.path, await readBody(entry.body, DOCUMENT_BYTES_MAX, entry.path));
-    } else if (!ignoredPaths.test(entry.path)) {
-      const file = await parts.blobs.adopt(entry.body, order.pin);
-      checkBlobName(entry.path, file.digest);
-      files.set(entry.path, file);
-    }
-  }
-  return { documents, files, aliases };
-}
-
-function checkBlobName(path: string, actual: Digest): void {
-  const named = /^blobs\/sha256\/(.+)$/.exec(path)?.[1];
-  if (named === undefined || named === digestHex(actual)) return;
-  throw new ImageError({
-    because: `${path} has the digest ${actual}`,
-    fix: "the archive was changed or damaged: export the image again",
-    kind: "stalled",
-  });
 }
 
 function missingBlob(digest: Digest): ImageError {

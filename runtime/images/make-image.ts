@@ -1,17 +1,13 @@
-import { Readable } from "node:stream";
-import { pipeline } from "node:stream/promises";
-import { createGzip } from "node:zlib";
 import type { BlobStore } from "./blob-store.ts";
-import { decompressed } from "./decompress.ts";
+import { compressed } from "./compression.ts";
 import { type Digest, digestOf } from "./digest.ts";
 import { applyChanges, type ConfigFields } from "./image-changes.ts";
-import { DOCUMENT_BYTES_MAX, LAYER_BYTES_MAX } from "./image-limits.ts";
-import type { ImageRecord } from "./image-records.ts";
+import { DOCUMENT_BYTES_MAX } from "./image-limits.ts";
+import { blobsOf, type ImageRecord } from "./image-records.ts";
 import { type ImageSource, type IngestParts, ingestImage } from "./ingest-image.ts";
+import type { LayerStore } from "./layer-store.ts";
 import { type Descriptor, parseJson, parseManifestDocument } from "./manifest-document.ts";
-import { OCI_CONFIG, OCI_LAYER_TAR, OCI_MANIFEST } from "./media-types.ts";
-import { onFailure } from "./stream-ends.ts";
-import { StreamMeter } from "./verified-stream.ts";
+import { layerType, OCI_CONFIG, OCI_LAYER_TAR, OCI_MANIFEST } from "./media-types.ts";
 
 export type MakeOrder = {
   /** What the new layer lies on; undefined: nothing. */
@@ -35,15 +31,13 @@ type Documents = {
   readonly config: Readonly<Record<string, unknown>>;
 };
 
-/** Fast, and small enough: what is made here seldom travels far. */
-const GZIP_LEVEL = 4;
-
 /** An image out of a base, or nothing, and one new layer. Changes are read before the layer is. */
 export async function makeImage(parts: IngestParts, order: MakeOrder): Promise<ImageRecord> {
   const { blobs, platform, now } = parts;
+  for (const digest of order.base === undefined ? [] : contentOf(order.base)) order.pin(digest);
   const base = await baseDocuments(blobs, order.base);
   const run = applyChanges({ ...fieldsOf(base.config.config), ...order.config }, order.changes);
-  const { descriptor, diffId } = await adoptLayer(blobs, order);
+  const { descriptor, diffId } = await adoptLayer(parts.layers, order);
   const created = new Date(now()).toISOString();
   const variant = platform.variants.find(Boolean);
   const { author, message } = order;
@@ -84,32 +78,19 @@ export async function makeImage(parts: IngestParts, order: MakeOrder): Promise<I
   });
 }
 
-/** Compresses the layer into the blob store, and learns both of its digests on the way. */
+/** Plain layers are compressed on the way. */
 async function adoptLayer(
-  blobs: BlobStore,
-  { layer, pin, abort }: MakeOrder,
+  layers: LayerStore,
+  { base, layer, pin, abort }: MakeOrder,
 ): Promise<{ readonly descriptor: Descriptor; readonly diffId: Digest }> {
-  const meter = new StreamMeter();
-  let sourceFailure: unknown;
-  const plain = decompressed(layer, { name: "the archive", bytesMax: LAYER_BYTES_MAX, abort });
-  const guarded = onFailure(meter.pass(plain), (error) => {
-    sourceFailure = error;
+  const { digest, size, diffId, compression } = await layers.adopt({
+    name: "the archive",
+    base: base?.layers.map(({ chainId }) => chainId) ?? [],
+    open: (signal) => compressed(layer, signal),
+    pin,
+    abort,
   });
-  const gzip = createGzip({ level: GZIP_LEVEL, chunkSize: 1 << 18 });
-  const fed = pipeline(Readable.from(guarded), gzip, { signal: abort });
-  // Awaited below on each path; this keeps an early failure from counting as unhandled.
-  fed.catch(() => {});
-  try {
-    const { digest, size } = await blobs.adopt(gzip, pin);
-    await fed;
-    const mediaType = `${OCI_LAYER_TAR}+gzip`;
-    return { descriptor: { mediaType, digest, size }, diffId: meter.finish() };
-  } catch (error) {
-    throw sourceFailure ?? error;
-  } finally {
-    gzip.destroy();
-    await fed.catch(() => {});
-  }
+  return { descriptor: { mediaType: layerType(compression), digest, size }, diffId };
 }
 
 async function baseDocuments(blobs: BlobStore, base: ImageRecord | undefined): Promise<Documents> {
@@ -129,6 +110,10 @@ async function baseDocuments(blobs: BlobStore, base: ImageRecord | undefined): P
     })),
     config: fieldsOf(parseJson(configBytes, "the image configuration")),
   };
+}
+
+function contentOf(image: ImageRecord): readonly Digest[] {
+  return [...blobsOf(image), ...image.layers.map(({ chainId }) => chainId)];
 }
 
 /** Docker's types have a twin each; a manifest holds one family of them. */

@@ -1,3 +1,5 @@
+import type { Compression } from "./compression.ts";
+
 /** Media types of the OCI image-spec and of Docker's image manifest version 2, schema 2. */
 export const indexTypes: readonly string[] = [
   "application/vnd.oci.image.index.v1+json",
@@ -32,3 +34,8 @@ export const layerTypes: readonly string[] = [
 export const OCI_MANIFEST = "application/vnd.oci.image.manifest.v1+json";
 export const OCI_CONFIG = "application/vnd.oci.image.config.v1+json";
 export const OCI_LAYER_TAR = "application/vnd.oci.image.layer.v1.tar";
+
+/** Of a layer, by how its archive is compressed. */
+export function layerType(compression: Compression): string {
+  return compression === "none" ? OCI_LAYER_TAR : `${OCI_LAYER_TAR}+${compression}`;
+}

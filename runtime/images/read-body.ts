@@ -11,13 +11,17 @@ export async function readBody(
   for await (const chunk of body) {
     bytes += chunk.length;
     if (bytes > bytesMax) {
-      throw new ImageError({
-        because: `${sender} sends more than the ${bytesMax} bytes that are allowed here`,
-        fix: "ask who runs it, or use another",
-        kind: "stalled",
-      });
+      throw tooLarge(sender, bytesMax);
     }
     chunks.push(chunk);
   }
   return Buffer.concat(chunks);
+}
+
+export function tooLarge(sender: string, bytesMax: number): ImageError {
+  return new ImageError({
+    because: `${sender} sends more than the ${bytesMax} bytes that are allowed here`,
+    fix: "ask who runs it, or use another",
+    kind: "stalled",
+  });
 }

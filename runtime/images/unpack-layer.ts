@@ -1,16 +1,11 @@
 import { chmod, chown, mkdir } from "node:fs/promises";
 import type { BlobStore } from "./blob-store.ts";
-import { type Compression, peekCompression } from "./decompress.ts";
+import type { Compression } from "./compression.ts";
 import type { Digest } from "./digest.ts";
-import { fullDiskCode, ImageError } from "./image-error.ts";
-import {
-  EXPANSION_CHECKED_FROM_BYTES,
-  EXPANSION_RATIO_MAX,
-  LAYER_BYTES_MAX,
-  LAYER_ENTRIES_MAX,
-} from "./image-limits.ts";
+import { withHelper } from "./helped-archive.ts";
+import { ImageError, isHostFailure } from "./image-error.ts";
+import { LAYER_BYTES_MAX, LAYER_ENTRIES_MAX } from "./image-limits.ts";
 import { LAYER_ID_BASE } from "./layer-ids.ts";
-import { onFailure, tracked } from "./stream-ends.ts";
 import type { Unpacker, UnpackOrder, UnpackOutcome } from "./unpacker.ts";
 import { checkDigest, type ExpectedContent, sized, verified } from "./verified-stream.ts";
 
@@ -32,13 +27,18 @@ export type LayerOrder = {
   readonly onProgress: (progress: LayerProgress) => void;
 };
 
-/** A layer on its way: what it is to be, where from, how far others may use it. */
-type Passage = {
-  readonly order: LayerOrder;
-  readonly expected: ExpectedContent;
-  readonly isStored: boolean;
-  readonly to: Pick<UnpackOrder, "destination" | "idBase" | "bytesMax" | "entriesMax" | "abort">;
+/** A layer that nobody has named yet. */
+export type NewLayerOrder = {
+  /** For errors: `the archive`. */
+  readonly name: string;
+  /** Its archive, which is kept as it comes. */
+  readonly open: (abort: AbortSignal) => AsyncIterable<Buffer>;
+  /** Called with the digest before the blob gets its name. */
+  readonly pin: (digest: Digest) => void;
+  readonly abort: AbortSignal;
 };
+
+type UnpackParts = { readonly blobs: BlobStore; readonly unpacker: Unpacker };
 
 const PROGRESS_BYTES = 1024 * 1024;
 
@@ -47,66 +47,68 @@ const PROGRESS_BYTES = 1024 * 1024;
  * over the same stream; what is in the directory counts for nothing unless this resolves.
  */
 export async function unpackLayer(
-  parts: { readonly blobs: BlobStore; readonly unpacker: Unpacker },
+  { blobs, unpacker }: UnpackParts,
   order: LayerOrder,
   destination: string,
 ): Promise<UnpackOutcome> {
   const { digest, size } = order;
   const expected = { digest, size, name: `layer ${digest}` };
   await makeLayerRoot(destination);
-  const teardown = new AbortController();
-  const abort = AbortSignal.any([order.abort, teardown.signal]);
-  const isStored = (await parts.blobs.size(digest)) !== undefined;
-  const source = isStored ? parts.blobs.readSized(expected) : sized(order.open(abort), expected);
-  const sent = tracked(observed(source, order));
-  const limits = { bytesMax: LAYER_BYTES_MAX, entriesMax: LAYER_ENTRIES_MAX };
-  const to = { destination, idBase: LAYER_ID_BASE, ...limits, abort };
+  const isStored = (await blobs.size(digest)) !== undefined;
+  const kept = isStored ? undefined : blobs.incomingPath();
+  const open = (abort: AbortSignal): AsyncIterable<Buffer> =>
+    observed(isStored ? blobs.readSized(expected) : sized(order.open(abort), expected), order);
   try {
-    const { compression, all } = await peekCompression(sent.stream);
-    const passage = { order, expected, isStored, to };
-    const outcome = await sendLayer(parts, passage, { encoding: compression, all });
+    const outcome = await withHelper(open, order.abort, ({ how, stream }) =>
+      unpacker.unpack({ ...unpackedTo(destination), ...how, ...keptAs(kept) }, stream),
+    );
+    if (kept === undefined) await blobs.recheck(expected, outcome.sentDigest);
+    else {
+      checkDigest(expected, outcome.sentDigest);
+      await blobs.place(kept, digest);
+    }
     checkDiffId(expected.name, order.diffId, outcome.archiveDigest);
     return outcome;
   } catch (error) {
     order.abort.throwIfAborted();
-    throw notUnpackable(expected.name, error);
-  } finally {
-    teardown.abort();
-    await sent.stream.return(undefined);
-    await sent.ended();
-  }
-}
-
-/** The helper hashes and keeps the blob, decodes it, and hashes the archive: this process passes bytes on. */
-async function sendLayer(
-  { blobs, unpacker }: { readonly blobs: BlobStore; readonly unpacker: Unpacker },
-  { order, expected, isStored, to }: Passage,
-  stream: { readonly encoding: Compression; readonly all: AsyncGenerator<Buffer> },
-): Promise<UnpackOutcome> {
-  const kept = isStored ? undefined : blobs.incomingPath();
-  try {
-    const outcome = await withOwnFailure(stream.all, (all) =>
-      unpacker.unpack(
-        {
-          ...to,
-          encoding: stream.encoding,
-          expansionCheckedFromBytes: EXPANSION_CHECKED_FROM_BYTES,
-          expansionRatioMax: EXPANSION_RATIO_MAX,
-          ...(kept === undefined ? {} : { keepAs: kept }),
-        },
-        all,
-      ),
-    );
-    if (kept === undefined) await blobs.recheck(expected, outcome.sentDigest);
-    else checkDigest(expected, outcome.sentDigest);
-    if (kept !== undefined) await blobs.place(kept, order.digest);
-    return outcome;
-  } catch (error) {
     if (kept !== undefined && isMalformed(error)) await checkSource(order, expected);
-    throw error;
+    throw notUnpackable(expected.name, error);
   } finally {
     if (kept !== undefined) await blobs.discard(kept);
   }
+}
+
+/** The same for a layer whose digests are not known before: the outcome says them. */
+export async function unpackNewLayer(
+  { blobs, unpacker }: UnpackParts,
+  { name, open, pin, abort }: NewLayerOrder,
+  destination: string,
+): Promise<UnpackOutcome & { readonly compression: Compression }> {
+  await makeLayerRoot(destination);
+  const kept = blobs.incomingPath();
+  try {
+    const made = await withHelper(open, abort, async ({ how, stream }) => {
+      const to = { ...unpackedTo(destination), ...how, keepAs: kept };
+      return { ...(await unpacker.unpack(to, stream)), compression: how.encoding };
+    });
+    pin(made.sentDigest);
+    await blobs.place(kept, made.sentDigest);
+    return made;
+  } catch (error) {
+    abort.throwIfAborted();
+    throw notUnpackable(name, error);
+  } finally {
+    await blobs.discard(kept);
+  }
+}
+
+function unpackedTo(destination: string) {
+  const limits = { bytesMax: LAYER_BYTES_MAX, entriesMax: LAYER_ENTRIES_MAX };
+  return { destination, idBase: LAYER_ID_BASE, ...limits };
+}
+
+function keptAs(path: string | undefined): Pick<UnpackOrder, "keepAs"> {
+  return path === undefined ? {} : { keepAs: path };
 }
 
 /** The archive, or its encoding, is not what such a thing looks like. */
@@ -121,24 +123,6 @@ function isMalformed(error: unknown): boolean {
  */
 async function checkSource({ open, abort }: LayerOrder, expected: ExpectedContent): Promise<void> {
   for await (const _ of verified(open(abort), expected));
-}
-
-/** Whoever consumes a stream that fails reports only that it ended: the stream's own error says why. */
-async function withOwnFailure<T>(
-  stream: AsyncGenerator<Buffer>,
-  work: (guarded: AsyncGenerator<Buffer>) => Promise<T>,
-): Promise<T> {
-  let streamFailure: unknown;
-  const guarded = onFailure(stream, (error) => {
-    streamFailure = error;
-  });
-  try {
-    return await work(guarded);
-  } catch (error) {
-    throw streamFailure ?? error;
-  } finally {
-    await guarded.return(undefined);
-  }
 }
 
 /** Until the archive says otherwise the layer's root belongs to the image's root and is open to its users. */
@@ -174,7 +158,7 @@ function checkDiffId(name: string, expected: Digest, actual: Digest): void {
 function notUnpackable(name: string, cause: unknown): unknown {
   if (cause instanceof ImageError) return cause;
   // Says nothing about the layer.
-  if (fullDiskCode(cause) !== undefined) return cause;
+  if (isHostFailure(cause)) return cause;
   const message = cause instanceof Error ? cause.message : String(cause);
   return new ImageError({
     because: `${name} cannot be unpacked (${message})`,

@@ -47,32 +47,6 @@ export function checkDigest(expected: ExpectedContent, actual: Digest): void {
   if (actual !== expected.digest) throw lie(expected, `has the digest ${actual}`);
 }
 
-/** Counts and hashes what passes: the DiffID of a layer, once its stream has ended. */
-export class StreamMeter {
-  readonly #hash = createHash("sha256");
-  #bytes = 0;
-  #digest: Digest | undefined;
-
-  async *pass(source: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
-    for await (const chunk of source) {
-      this.#hash.update(chunk);
-      this.#bytes += chunk.length;
-      yield chunk;
-    }
-    this.#digest = parseDigest(`sha256:${this.#hash.digest("hex")}`);
-  }
-
-  get bytes(): number {
-    return this.#bytes;
-  }
-
-  /** The digest of the whole stream, which must have been read to its end. */
-  finish(): Digest {
-    if (this.#digest === undefined) throw new Error("the stream was not read to its end");
-    return this.#digest;
-  }
-}
-
 function lie(expected: ExpectedContent, what: string): ImageError {
   return new ImageError({
     because: `${expected.name} ${what}`,

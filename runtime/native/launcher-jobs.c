@@ -15,6 +15,7 @@
 #include "program.h"
 #include "remove-tree.h"
 #include "supervisor.h"
+#include "take-files.h"
 #include "unpack.h"
 
 static int malformed(struct failure *failure, const char *why) {
@@ -119,6 +120,18 @@ bool job_run_here(const struct wire_inbox *request, int *netlink_sockets) {
   return true;
 }
 
+static struct layer_source encoded_source(struct wire_reader *body) {
+  struct layer_source source = {.sender = -1, .kept = -1};
+  source.encoding = wire_u32(body);
+  source.dense_from = wire_u64(body);
+  source.ratio_max = wire_u32(body);
+  return source;
+}
+
+static bool is_source(const struct layer_source *source) {
+  return source->ratio_max > 0 && source->encoding <= BERTH_ENCODING_ZSTD;
+}
+
 static int unpack(const struct wire_inbox *request, int *report_fd, struct failure *failure) {
   struct wire_reader body = wire_reader_of(request->body, request->header.length);
   struct unpack_request unpack = {.request_id = request->header.id};
@@ -128,16 +141,30 @@ static int unpack(const struct wire_inbox *request, int *report_fd, struct failu
   unpack.id_base = wire_u32(&body);
   unpack.bytes_max = wire_u64(&body);
   unpack.entries_max = wire_u32(&body);
-  unpack.encoding = wire_u32(&body);
+  unpack.source = encoded_source(&body);
+  unpack.source.has_keeper = true;
   unpack.kept_path = wire_string(&body);
-  unpack.dense_from = wire_u64(&body);
-  unpack.ratio_max = wire_u32(&body);
-  if (!wire_is_done(&body) || unpack.ratio_max == 0 || unpack.encoding > BERTH_ENCODING_ZSTD)
-    return malformed(failure, "fields of UNPACK");
+  if (!wire_is_done(&body) || !is_source(&unpack.source)) return malformed(failure, "fields of UNPACK");
   int error = fork_with_pipe(report_fd, &child_end);
   if (error != 1) return error;
   begin_child(child_end);
   _exit(unpack_serve(&unpack, 3));
+}
+
+static int take_files(const struct wire_inbox *request, int *report_fd, struct failure *failure) {
+  struct wire_reader body = wire_reader_of(request->body, request->header.length);
+  struct take_request take = {.request_id = request->header.id};
+  int child_end;
+  take.socket_path = wire_string(&body);
+  take.destination = wire_string(&body);
+  take.bytes_max = wire_u64(&body);
+  take.entries_max = wire_u32(&body);
+  take.source = encoded_source(&body);
+  if (!wire_is_done(&body) || !is_source(&take.source)) return malformed(failure, "fields of TAKE_FILES");
+  int error = fork_with_pipe(report_fd, &child_end);
+  if (error != 1) return error;
+  begin_child(child_end);
+  _exit(take_files_serve(&take, 3));
 }
 
 static int remove_path(const struct wire_inbox *request, int *report_fd, struct failure *failure) {
@@ -162,6 +189,7 @@ int job_start(const struct wire_inbox *request, int *report_fd, struct failure *
     case BERTH_MSG_START: return start(request, report_fd, failure);
     case BERTH_MSG_RUN: return run(request, report_fd, failure);
     case BERTH_MSG_UNPACK: return unpack(request, report_fd, failure);
+    case BERTH_MSG_TAKE_FILES: return take_files(request, report_fd, failure);
     case BERTH_MSG_REMOVE_TREE: return remove_path(request, report_fd, failure);
     default: return malformed(failure, "unknown request");
   }

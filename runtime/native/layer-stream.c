@@ -102,6 +102,10 @@ static pid_t fork_bound(void) {
 
 static int start_keeper(struct layer_stream *stream, const struct layer_source *source) {
   int data[2], report[2];
+  if (!source->has_keeper) {
+    stream->archive = fcntl(source->sender, F_DUPFD_CLOEXEC, FIRST_FD);
+    return stream->archive < 0 ? -1 : 0;
+  }
   if (make_pipe(data) < 0) return -1;
   OWNED_FD data_in = data[1];
   stream->archive = data[0];
@@ -181,12 +185,21 @@ int layer_stream_end(struct layer_stream *stream, struct layer_origin *origin, s
   bool saw_end = true;
   int decoded = stream->decoder_report < 0 ? 0 : check_decoder(stream, &saw_end, failure);
   if (!saw_end) return -1;
+  if (stream->keeper_report < 0) return decoded;
   if (!get_report(stream->keeper_report, &report, sizeof report))
     return fail(failure, ECHILD, "what keeps the layer's bytes ended without an answer");
   /* Its input ended because the keeper gave up. */
   if (report.error != 0) return fail(failure, report.error, "cannot keep the layer as it came");
   *origin = report.origin;
   return decoded;
+}
+
+void layer_stream_explain(struct layer_stream *stream, struct failure *failure) {
+  struct failure earlier = {0};
+  struct layer_origin origin;
+  if (failure->error != ENODATA || layer_stream_end(stream, &origin, &earlier) == 0) return;
+  failure->error = earlier.error;
+  memcpy(failure->detail, earlier.detail, sizeof earlier.detail);
 }
 
 static void end_process(pid_t pid) {

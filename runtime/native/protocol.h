@@ -46,16 +46,20 @@
 #define BERTH_MSG_START 2      /* str container id, str socket path, str exit path, str log path,
                                   u64 log bytes max (0: no log), u32 log files max, u32 start flags, program */
 #define BERTH_MSG_UNPACK 3     /* str socket path, str destination dir, u32 id base, u64 bytes max,
-                                  u32 entries max, u32 encoding BERTH_ENCODING_*, str path of a new file for
-                                  what is sent ("": none), u64 decoded bytes from which on the ratio counts,
-                                  u32 decoded bytes for one encoded at most; answered by DONE once the socket
-                                  listens. One client connects, sends the archive and shuts its sending side;
+                                  u32 entries max, u32 encoding BERTH_ENCODING_*, u64 decoded bytes from which on
+                                  the ratio counts, u32 decoded bytes for one encoded at most, str path of a new
+                                  file for what is sent ("": none); answered by DONE once the socket listens. One client connects, sends the archive and shuts its sending side;
                                   it receives one UNPACKED or ERROR message and the end of the stream */
 #define BERTH_MSG_RUN 4        /* program of host operations, carried out in a child: answered by DONE or
                                   ERROR (NETLINK replies travel in NETLINK_REPLY before that) */
 #define BERTH_MSG_REMOVE_TREE 5 /* str path: removes a tree fd-relative in a child; DONE or ERROR */
 #define BERTH_MSG_NOTIFY 6     /* str socket path (abstract when it begins with '@'), str datagram: sends one
                                   AF_UNIX datagram (sd_notify); DONE or ERROR */
+#define BERTH_MSG_TAKE_FILES 7 /* str socket path, str destination dir, u64 bytes max, u32 entries max, u32 encoding
+                                  BERTH_ENCODING_*, u64 and u32 as for UNPACK; answered by DONE once the socket
+                                  listens. One client sends an archive and shuts its sending side; each file of it
+                                  is written into the destination, named by its number. It receives one FILE_TAKEN
+                                  for each file and link, in the archive's order, then DONE or ERROR and the end */
 
 /* Requests to a supervisor, on its path socket (root only, checked by SO_PEERCRED). */
 #define BERTH_MSG_STATUS 32    /* - ; answered by STATE, then one EXITED when the container ends */
@@ -89,8 +93,15 @@
                                   list of str: directories that the layer implies but does not carry */
 
 #define BERTH_MSG_CHANGES 73   /* bytes: for each change a letter (A, C, D), its path and a NUL; before the DONE of a RUN */
+#define BERTH_MSG_FILE_TAKEN 74 /* u32 kind BERTH_TAKEN_*, str path as the archive has it, str target of a link, u32 number,
+                                   u64 bytes, bytes: their SHA-256. It is on the disk */
 
-/* How an archive is sent to UNPACK. */
+/* What an archive holds. */
+#define BERTH_TAKEN_FILE 0
+#define BERTH_TAKEN_HARD_LINK 1
+#define BERTH_TAKEN_SYMLINK 2
+
+/* How an archive is sent to UNPACK and TAKE_FILES. */
 #define BERTH_ENCODING_NONE 0
 #define BERTH_ENCODING_GZIP 1
 #define BERTH_ENCODING_ZSTD 2

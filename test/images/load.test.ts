@@ -67,7 +67,22 @@ const wrappings = [
   ["plain", (bytes: Buffer) => bytes],
   ["gzip", (bytes: Buffer) => gzipSync(bytes)],
   ["zstd", (bytes: Buffer) => zstdCompressSync(bytes)],
+  [
+    "two-member gzip",
+    (bytes: Buffer) => Buffer.concat(halves(bytes).map((half) => gzipSync(half))),
+  ],
+  [
+    "many-framed zstd",
+    (bytes: Buffer) =>
+      Buffer.concat(halves(bytes).flatMap((half) => [skippable, zstdCompressSync(half)])),
+  ],
 ] as const;
+const skippable = Buffer.from([0x50, 0x2a, 0x4d, 0x18, 4, 0, 0, 0, 1, 2, 3, 4]);
+
+function halves(bytes: Buffer): readonly Buffer[] {
+  const middle = bytes.length >> 1;
+  return [bytes.subarray(0, middle), bytes.subarray(middle)];
+}
 
 for (const [form, wrap] of wrappings) {
   kernelTest(`a ${form} oci-archive is loaded under the name that is given`, (t) =>

@@ -7,6 +7,7 @@ import { Launcher } from "../../runtime/helper/launcher.ts";
 import { LayerUnpacker } from "../../runtime/helper/layer-unpacker.ts";
 import type { ImageMeters, ImageStore } from "../../runtime/images/image-store.ts";
 import { openImageStore } from "../../runtime/images/open-image-store.ts";
+import type { Unpacker } from "../../runtime/images/unpacker.ts";
 import {
   noRegistrySettings,
   type RegistrySettings,
@@ -33,10 +34,11 @@ export async function withStore(
   registries: RegistrySettings = noRegistrySettings,
   imageTrust: () => TrustPolicy = () => acceptAll,
   imageMeters?: ImageMeters,
+  wrapped: (unpacker: Unpacker, launcher: Launcher) => Unpacker = (unpacker) => unpacker,
 ): Promise<void> {
   const launcher = new Launcher({ helperPath, log: silent });
   const state = new DatabaseSync(join(root, "state.db"));
-  const unpacker = new LayerUnpacker(launcher, join(root, "run"));
+  const unpacker = wrapped(new LayerUnpacker(launcher, join(root, "run")), launcher);
   const images = join(root, "lib", "images");
   const open = (trace?: (step: string) => void): Promise<ImageStore> =>
     openImageStore({

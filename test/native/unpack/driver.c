@@ -129,8 +129,9 @@ static int serve(char **argv, uint32_t encoding) {
   struct layer_limits limits = limits_of(argv + 1);
   struct unpack_request request = {.socket_path = path, .destination = argv[0], .id_base = limits.id_base,
                                    .bytes_max = limits.bytes_max, .entries_max = limits.entries_max,
-                                   .request_id = 77, .encoding = encoding, .kept_path = kept,
-                                   .dense_from = 32 << 20, .ratio_max = 300};
+                                   .request_id = 77, .kept_path = kept,
+                                   .source = {.sender = -1, .has_keeper = true, .kept = -1, .encoding = encoding,
+                                              .dense_from = 32 << 20, .ratio_max = 300}};
   snprintf(path, sizeof path, "%s.socket", argv[0]);
   if (encoding != BERTH_ENCODING_NONE) snprintf(kept, sizeof kept, "%s.kept", argv[0]);
   if (pipe2(report, O_CLOEXEC) < 0) return 2;
