@@ -163,7 +163,7 @@ async function serve(parts: Parts): Promise<void> {
 
 function createHook({
   settings: { webhook },
-  core: { events, log },
+  core: { events, log, state },
   source,
   metrics,
 }: {
@@ -176,6 +176,7 @@ function createHook({
   return createHookReceiver({
     secretFile: webhook.secretFile,
     now: Date.now,
+    isNew: (mark) => state.takeDelivery(mark, Date.now()),
     onHook(sender) {
       metrics.hooked("accepted");
       const message = `a webhook of the kind ${sender} says that the source moved`;

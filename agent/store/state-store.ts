@@ -1,5 +1,6 @@
 import type { DatabaseSync } from "node:sqlite";
 import type { App, DesiredState, SecretFormat } from "../../manifests/desired-state.ts";
+import { deliveryMethods, deliveryMigration } from "./delivery-store.ts";
 import { type CommitSummary, deployRecordMigration } from "./deploy-record.ts";
 import { inTransaction, type Migrations } from "./open-database.ts";
 import {
@@ -49,6 +50,7 @@ export const stateMigrations: Migrations = [
   suspensionMigration,
   deployRecordMigration,
   endedRunMigration,
+  deliveryMigration,
 ];
 
 /** Facts kept by name: the last good fetch, the revision that runs. */
@@ -75,6 +77,7 @@ export function createStateStore(database: DatabaseSync) {
     ...factMethods(database),
     ...secretMethods(database),
     ...runMethods(database),
+    ...deliveryMethods(database),
   };
 }
 

@@ -48,7 +48,10 @@ export function createHookCheck(
     return signed("standard", standardCandidates(secrets, { id, time, list }));
   }
   const token = header("x-gitlab-token");
-  return token === undefined ? undefined : bearer(secrets, token);
+  // The first of them stays the same when GitLab tries again; older versions have the others, or none.
+  const delivery =
+    header("idempotency-key") ?? header("x-gitlab-webhook-uuid") ?? header("x-gitlab-event-uuid");
+  return token === undefined ? undefined : bearer(secrets, { token, delivery });
 }
 
 function signed(sender: string, candidates: readonly Candidate[]): HookCheck {
@@ -94,14 +97,21 @@ function standardCandidates(
   });
 }
 
-/** Digests have one length, so that the comparison tells nothing about the token's. */
-function bearer(secrets: readonly string[], token: string): HookCheck {
+/** Digests have one length, so that the comparison tells nothing about the token's. Nothing of the delivery is signed. */
+function bearer(
+  secrets: readonly string[],
+  { token, delivery }: { readonly token: string; readonly delivery: string | undefined },
+): HookCheck {
   const digest = (text: string) => createHash("sha256").update(text).digest();
   const found = digest(token);
   const matches = secrets.filter((secret) => timingSafeEqual(digest(secret), found));
+  const content = createHash("sha256").update(`gitlab\0${delivery}\0`);
   return {
     sender: "gitlab",
-    take() {},
-    verdict: () => (matches.length > 0 ? { ok: true, mark: undefined } : { ok: false }),
+    take: (chunk) => void content.update(chunk),
+    verdict() {
+      if (matches.length === 0) return { ok: false };
+      return { ok: true, mark: delivery === undefined ? undefined : content.digest("hex") };
+    },
   };
 }

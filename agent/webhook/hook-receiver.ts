@@ -13,7 +13,6 @@ export type HookReceiver = {
 const bodyBytesMax = 25 * 1_048_576;
 const secretBytesMax = 65_536;
 const secretCharactersMin = 16;
-const marksMax = 1024;
 
 const refused: HookAnswer = {
   status: 401,
@@ -27,19 +26,12 @@ const refused: HookAnswer = {
 export function createHookReceiver(options: {
   readonly secretFile: string;
   readonly now: () => number;
+  /** Asked once for each delivery that is accepted and has a mark; it is taken with that. */
+  readonly isNew: (mark: string) => boolean;
   readonly onHook: (sender: string) => void;
   readonly onRefused: () => void;
 }): HookReceiver {
-  const { secretFile, now, onHook, onRefused } = options;
-  const seen = new Set<string>();
-  const isNew = (mark: string | undefined): boolean => {
-    if (mark === undefined) return true;
-    if (seen.has(mark)) return false;
-    seen.add(mark);
-    const [oldest] = seen;
-    if (seen.size > marksMax && oldest !== undefined) seen.delete(oldest);
-    return true;
-  };
+  const { secretFile, now, isNew, onHook, onRefused } = options;
   return {
     async receive(request) {
       const check = createHookCheck(request.headers, await readSecrets(secretFile), now());
@@ -61,7 +53,8 @@ export function createHookReceiver(options: {
         onRefused();
         return refused;
       }
-      if (!isNew(verdict.mark)) return { status: 200, text: "seen before\n" };
+      if (verdict.mark !== undefined && !isNew(verdict.mark))
+        return { status: 200, text: "seen before\n" };
       onHook(check.sender);
       return { status: 202, text: "fetching\n" };
     },

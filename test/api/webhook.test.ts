@@ -2,9 +2,15 @@ import { createHmac } from "node:crypto";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import type { OutgoingHttpHeaders } from "node:http";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import test, { type ExecutionContext } from "ava";
 import { startApi } from "../../agent/api/start-api.ts";
+import { openDatabase } from "../../agent/store/open-database.ts";
+import {
+  createStateStore,
+  type StateStore,
+  stateMigrations,
+} from "../../agent/store/state-store.ts";
 import { createHookReceiver } from "../../agent/webhook/hook-receiver.ts";
 import { createSampleControl } from "./sample-control.ts";
 import { type Answer, ask, silent } from "./test-agent.ts";
@@ -80,6 +86,45 @@ test("a delivery that comes again does nothing, nor does one whose time is past"
   t.deepEqual(host.hooks, ["github", "standard"]);
 });
 
+test("a delivery of GitLab that comes again does nothing, whatever version of it names the delivery", async (t) => {
+  const host = await startHost(t, [secret]);
+  const deliver = async (names: OutgoingHttpHeaders, content = body) => {
+    const answer = await host.deliver(content, { "x-gitlab-token": secret, ...names });
+    return answer.body.toString();
+  };
+  for (const name of ["idempotency-key", "x-gitlab-webhook-uuid", "x-gitlab-event-uuid"]) {
+    t.is(await deliver({ [name]: "1" }, name), "fetching\n");
+    t.is(await deliver({ [name]: "1" }, name), "seen before\n");
+    t.is(await deliver({ [name]: "2" }, name), "fetching\n");
+  }
+  // What is tried again has another event, and the same key.
+  const first = { "idempotency-key": "k", "x-gitlab-event-uuid": "1" };
+  t.is(await deliver(first), "fetching\n");
+  t.is(await deliver({ ...first, "x-gitlab-event-uuid": "2" }), "seen before\n");
+  t.is(await deliver({}), "fetching\n");
+  t.is(await deliver({}), "fetching\n");
+});
+
+test("a delivery is known again after a restart, and forgotten by age and by number", async (t) => {
+  const path = join(mkdtempSync(join(tmpdir(), "bt-deliveries-")), "state.db");
+  t.teardown(() => rmSync(dirname(path), { recursive: true, force: true }));
+  const signed = { "x-hub-signature-256": `sha256=${hmac(secret, body)}` };
+  const before = openState(path);
+  t.is((await (await startHost(t, [secret], 0, before)).deliver(body, signed)).status, 202);
+  before.close();
+  const state = openState(path);
+  t.teardown(() => state.close());
+  t.is((await (await startHost(t, [secret], 0, state)).deliver(body, signed)).status, 200);
+  const days = 86_400_000;
+  t.true(state.takeDelivery("b", 29 * days));
+  t.false(state.takeDelivery("b", 31 * days));
+  t.true(state.takeDelivery("c", 31 * days));
+  t.is((await (await startHost(t, [secret], 31 * days, state)).deliver(body, signed)).status, 202);
+  for (let number = 0; number < 10_000; number += 1) state.takeDelivery(`n${number}`, 31 * days);
+  t.false(state.takeDelivery("n0", 31 * days));
+  t.true(state.takeDelivery("c", 31 * days));
+});
+
 test("any of several secrets counts, and another one from the next delivery on", async (t) => {
   const host = await startHost(t, ["# earlier", "an earlier secret of it", secret]);
   const token = (value: string) => host.deliver(body, { "x-gitlab-token": value });
@@ -107,9 +152,22 @@ test("only POST of /hook is a delivery, and without a secret file there is none"
   t.is((await bare.ask({ method: "POST", path: "/hook" })).status, 404);
 });
 
-async function startHost(t: ExecutionContext, secrets: readonly string[] | null, nowMs = 0) {
+function openState(path: string): StateStore & { close(): void } {
+  const database = openDatabase({ path, synchronous: "OFF", migrations: stateMigrations });
+  return Object.assign(createStateStore(database), { close: () => database.close() });
+}
+
+async function startHost(
+  t: ExecutionContext,
+  secrets: readonly string[] | null,
+  nowMs = 0,
+  given?: StateStore,
+) {
   const root = mkdtempSync(join(tmpdir(), "bt-hook-"));
   t.teardown(() => rmSync(root, { recursive: true, force: true }));
+  const own = given === undefined ? openState(join(root, "state.db")) : undefined;
+  if (own !== undefined) t.teardown(() => own.close());
+  const state = given ?? own;
   const secretFile = join(root, "secret");
   const setSecrets = (lines: readonly string[]) =>
     writeFileSync(secretFile, `${lines.join("\n")}\n`);
@@ -119,6 +177,7 @@ async function startHost(t: ExecutionContext, secrets: readonly string[] | null,
   const hook = createHookReceiver({
     secretFile,
     now: () => nowMs,
+    isNew: (mark) => state?.takeDelivery(mark, nowMs) === true,
     onHook: (sender) => hooks.push(sender),
     onRefused: () => {
       refused += 1;
