@@ -105,24 +105,16 @@ test("a delivery of GitLab that comes again does nothing, whatever version of it
   t.is(await deliver({}), "fetching\n");
 });
 
-test("a delivery is known again after a restart, and forgotten by age and by number", async (t) => {
+test("a delivery is known again by the next agent", async (t) => {
+  const signed = { "x-hub-signature-256": `sha256=${hmac(secret, body)}` };
   const path = join(mkdtempSync(join(tmpdir(), "bt-deliveries-")), "state.db");
   t.teardown(() => rmSync(dirname(path), { recursive: true, force: true }));
-  const signed = { "x-hub-signature-256": `sha256=${hmac(secret, body)}` };
   const before = openState(path);
   t.is((await (await startHost(t, [secret], 0, before)).deliver(body, signed)).status, 202);
   before.close();
-  const state = openState(path);
-  t.teardown(() => state.close());
-  t.is((await (await startHost(t, [secret], 0, state)).deliver(body, signed)).status, 200);
-  const days = 86_400_000;
-  t.true(state.takeDelivery("b", 29 * days));
-  t.false(state.takeDelivery("b", 31 * days));
-  t.true(state.takeDelivery("c", 31 * days));
-  t.is((await (await startHost(t, [secret], 31 * days, state)).deliver(body, signed)).status, 202);
-  for (let number = 0; number < 10_000; number += 1) state.takeDelivery(`n${number}`, 31 * days);
-  t.false(state.takeDelivery("n0", 31 * days));
-  t.true(state.takeDelivery("c", 31 * days));
+  const after = openState(path);
+  t.is((await (await startHost(t, [secret], 0, after)).deliver(body, signed)).status, 200);
+  after.close();
 });
 
 test("any of several secrets counts, and another one from the next delivery on", async (t) => {
