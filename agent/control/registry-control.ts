@@ -14,7 +14,11 @@ export type RegistryControl = {
   pushImage(
     name: string,
     options: { readonly target?: string } & TransferOptions,
-  ): Promise<{ readonly reference: string; readonly digest: string }>;
+  ): Promise<{
+    readonly reference: string;
+    readonly digest: string;
+    readonly missingPlatforms: readonly string[];
+  }>;
   /** Copies from registry to registry; with `all` every platform. */
   copyImage(
     from: string,
@@ -52,10 +56,10 @@ export function createRegistryControl({ core, loop }: ControlContext): RegistryC
     },
     logOut: (registry) => registries.logOut(registry),
     async pushImage(name, { target = name, ...options }) {
-      const { digest } = requireImage(core.runtime.images, name);
-      await core.runtime.images.push(digest, target, options);
-      note("image.pushed", target, digest);
-      return { reference: target, digest };
+      const image = requireImage(core.runtime.images, name);
+      const pushed = await core.runtime.images.push(image.digest, target, options);
+      note("image.pushed", target, pushed.digest);
+      return { reference: target, ...pushed };
     },
     async copyImage(from, to, options) {
       const digest = await registries.copy(from, to, options);

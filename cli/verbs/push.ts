@@ -7,7 +7,11 @@ import { createProgressLine } from "../progress-line.ts";
 import { print, printable, printJson } from "../terminal.ts";
 import { TransferProgress } from "../transfer-progress.ts";
 
-type Sent = { readonly reference: string; readonly digest: string };
+type Sent = {
+  readonly reference: string;
+  readonly digest: string;
+  readonly missingPlatforms?: readonly string[];
+};
 type Line =
   | { readonly progress: TransferStep }
   | { readonly pushed: Sent }
@@ -46,4 +50,10 @@ async function transfer(
   }
   if (context.json) printJson(sent);
   else print(printable(`${sent.reference} ${sent.digest}`));
+  const missing = sent.missingPlatforms ?? [];
+  if (missing.length > 0) {
+    process.stderr.write(
+      `${printable(`the image of this host's platform was pushed alone: its index also has ${missing.join(", ")}, which is not here`)}\n`,
+    );
+  }
 }

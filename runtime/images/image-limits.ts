@@ -11,6 +11,8 @@ export const LAYER_ENTRIES_MAX = 4_000_000;
 export const EXPANSION_RATIO_MAX = 300;
 export const EXPANSION_CHECKED_FROM_BYTES = 512 * 1024 * 1024;
 export const INDEX_DEPTH_MAX = 3;
+/** Of an index that is kept whole. */
+export const INDEX_BLOBS_MAX = 10_000;
 export const LAYERS_AT_ONCE = 3;
 /** Of an archive given to `load`. */
 export const ARCHIVE_ENTRIES_MAX = 100_000;

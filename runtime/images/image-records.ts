@@ -1,17 +1,20 @@
 import type { DatabaseSync, SQLOutputValue } from "node:sqlite";
 import { type Digest, parseDigest } from "./digest.ts";
 import type { Image, ImageConfig } from "./image-store.ts";
+import type { KeptIndex } from "./kept-index.ts";
 
 /** What is stored of an image; `Image` adds where its layers lie. */
 export type ImageRecord = Omit<Image, "layerDirs" | "references" | "digest" | "layerDigests"> & {
   readonly digest: Digest;
   readonly configDigest: Digest;
   readonly layers: readonly { readonly digest: Digest; readonly chainId: Digest }[];
+  /** Of the last index that it was chosen from. */
+  readonly index?: KeptIndex;
 };
 
-/** Manifest, configuration and layers. */
-export function blobsOf({ digest, configDigest, layers }: ImageRecord): Digest[] {
-  return [digest, configDigest, ...layers.map((layer) => layer.digest)];
+/** Manifest, configuration and layers, and what is kept of the index. Some may be there twice. */
+export function blobsOf({ digest, configDigest, layers, index }: ImageRecord): Digest[] {
+  return [digest, configDigest, ...layers.map((layer) => layer.digest), ...(index?.blobs ?? [])];
 }
 
 export type NeededContent = {
@@ -174,11 +177,8 @@ export class ImageRecords {
     const layers = new Set<Digest>();
     for (const image of this.#images.values()) {
       if (without.has(image.digest)) continue;
-      blobs.add(image.digest).add(image.configDigest);
-      for (const layer of image.layers) {
-        blobs.add(layer.digest);
-        layers.add(layer.chainId);
-      }
+      for (const digest of blobsOf(image)) blobs.add(digest);
+      for (const { chainId } of image.layers) layers.add(chainId);
     }
     return { blobs, layers };
   }

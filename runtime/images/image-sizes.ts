@@ -1,18 +1,14 @@
 import type { BlobStore } from "./blob-store.ts";
 import type { Digest } from "./digest.ts";
-import type { ImageRecord, ImageRecords } from "./image-records.ts";
+import { blobsOf, type ImageRecord, type ImageRecords } from "./image-records.ts";
 
 /** A blob by its digest, or an unpacked layer by its ChainID: the first layer's ChainID is the digest of its tar. */
 export type ContentKey = `blob ${Digest}` | `layer ${Digest}`;
 
 export function contentOf(image: ImageRecord): readonly ContentKey[] {
   return [
-    `blob ${image.digest}`,
-    `blob ${image.configDigest}`,
-    ...image.layers.flatMap(({ digest, chainId }): ContentKey[] => [
-      `blob ${digest}`,
-      `layer ${chainId}`,
-    ]),
+    ...blobsOf(image).map((digest): ContentKey => `blob ${digest}`),
+    ...image.layers.map(({ chainId }): ContentKey => `layer ${chainId}`),
   ];
 }
 
@@ -25,11 +21,10 @@ export function ownContent(
   const own = new Set<ContentKey>();
   for (const image of records.images()) {
     if (!images.has(image.digest)) continue;
-    for (const { digest, chainId } of image.layers) {
-      if (!others.blobs.has(digest)) own.add(`blob ${digest}`);
+    for (const { chainId } of image.layers) {
       if (!others.layers.has(chainId)) own.add(`layer ${chainId}`);
     }
-    for (const digest of [image.digest, image.configDigest]) {
+    for (const digest of blobsOf(image)) {
       if (!others.blobs.has(digest)) own.add(`blob ${digest}`);
     }
   }

@@ -129,6 +129,13 @@ export type PullProgress = {
   readonly waiting?: { readonly host: string; readonly untilMs: number };
 };
 
+export type PushedImage = {
+  /** Of the manifest or the index that was pushed. */
+  readonly digest: string;
+  /** What else the image's index lists and is not here, as `linux/arm64`: it was not pushed. */
+  readonly missingPlatforms: readonly string[];
+};
+
 /** What is counted of images as they come. */
 export type ImageMeters = {
   /** Bytes of layers that came over the network. */
@@ -191,8 +198,10 @@ export type ImageStore = {
     names: readonly string[],
     options: { readonly path: string; readonly abort: AbortSignal },
   ): Promise<void>;
-  /** Another name for an image; one that another image had moves here. */
-  /** Sends an image to the registry that `target` names, with the digest that it has here. */
+  /**
+   * Sends an image to the registry that `target` names, with the digest that it has here: the whole index that it was chosen
+   * from where all of that is here, else the image alone.
+   */
   push(
     digestOrReference: string,
     target: string,
@@ -200,7 +209,8 @@ export type ImageStore = {
       readonly abort: AbortSignal;
       readonly onProgress?: (progress: PushProgress) => void;
     },
-  ): Promise<Image>;
+  ): Promise<PushedImage>;
+  /** Another name for an image; one that another image had moves here. */
   tag(digestOrReference: string, reference: string): void;
   /** All that is known of an image, from its own documents; undefined when it is not here. */
   describe(digestOrReference: string): Promise<ImageDetails | undefined>;

@@ -7,6 +7,7 @@ import { ImageError } from "./image-error.ts";
 import { DOCUMENT_BYTES_MAX, INDEX_DEPTH_MAX } from "./image-limits.ts";
 import type { ImageRecord, ImageRecords } from "./image-records.ts";
 import type { PullProgress } from "./image-store.ts";
+import { type KeptIndex, lookForIndex } from "./kept-index.ts";
 import type { LayerStore } from "./layer-store.ts";
 import { type Descriptor, type ImageManifest, parseManifestDocument } from "./manifest-document.ts";
 import { choosePlatform, isRunnable, type Platform } from "./platform.ts";
@@ -52,7 +53,8 @@ export type IngestOrder = {
 type Chosen = {
   readonly fetched: FetchedManifest;
   readonly manifest: ImageManifest;
-  readonly indexes: readonly Digest[];
+  /** From the root down to the one that lists the manifest. */
+  readonly indexes: readonly FetchedManifest[];
 };
 
 /**
@@ -79,6 +81,7 @@ export async function ingestImage(parts: IngestParts, order: IngestOrder): Promi
   }
   await storeDocument(parts.blobs, manifest.config.digest, configBytes);
   await storeDocument(parts.blobs, fetched.digest, fetched.bytes);
+  const index = await keepIndex(parts, order, indexes);
   const record = {
     digest: fetched.digest,
     configDigest: manifest.config.digest,
@@ -91,19 +94,36 @@ export async function ingestImage(parts: IngestParts, order: IngestOrder): Promi
     sizeBytes: layers.reduce((sum, { size }) => sum + size, manifest.config.size),
     ...(config.createdAt === undefined ? {} : { createdAt: config.createdAt }),
     pulledAtMs: parts.now(),
+    ...(index === undefined ? {} : { index }),
   };
-  parts.records.putImage(record, { references: order.references, indexes });
+  const names = { references: order.references, indexes: indexes.map(({ digest }) => digest) };
+  parts.records.putImage(record, names);
   return record;
 }
 
+/** The index documents are stored where all that they name is here. */
+async function keepIndex(
+  { blobs, records }: IngestParts,
+  { pin, root }: IngestOrder,
+  indexes: readonly FetchedManifest[],
+): Promise<KeptIndex | undefined> {
+  if (indexes.length === 0) return records.byDigest(root.digest)?.index;
+  const documents = new Map(indexes.map(({ digest, bytes }) => [digest, bytes] as const));
+  for (const digest of documents.keys()) pin(digest);
+  const index = await lookForIndex(root, { blobs, documents, pin });
+  if (index.missing.length > 0) return index;
+  for (const [digest, bytes] of documents) await storeDocument(blobs, digest, bytes);
+  return index;
+}
+
 async function chooseManifest(platform: Platform, order: IngestOrder): Promise<Chosen> {
-  const indexes: Digest[] = [];
+  const indexes: FetchedManifest[] = [];
   let fetched = order.root;
   let announced = order.root.contentType;
   for (let depth = 0; depth <= INDEX_DEPTH_MAX; depth += 1) {
     const document = parseManifestDocument(fetched.bytes, announced);
     if (document.kind === "manifest") return { fetched, manifest: document.manifest, indexes };
-    indexes.push(fetched.digest);
+    indexes.push(fetched);
     const entry = choosePlatform(document.index.manifests, platform);
     fetched = await order.source.manifest(entry, order.abort);
     if (fetched.digest !== entry.digest || fetched.bytes.length !== entry.size) {

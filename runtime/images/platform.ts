@@ -37,7 +37,7 @@ export function choosePlatform(entries: readonly Descriptor[], host: Platform): 
   const only = entries.length === 1 ? entries[0] : undefined;
   if (only !== undefined && only.platform === undefined) return only;
   throw new ImageError({
-    because: `it has no image for ${host.os}/${host.architecture}, only for ${listPlatforms(entries)}`,
+    because: `it has no image for ${host.os}/${host.architecture}, only for ${sayPlatforms(entries)}`,
     fix: "use a tag that is built for this machine's platform",
     kind: "stalled",
   });
@@ -54,12 +54,17 @@ export function isRunnable(
   );
 }
 
-function listPlatforms(entries: readonly Descriptor[]): string {
-  const names = entries.map(({ platform }) =>
-    platform === undefined
-      ? "an unnamed platform"
-      : [platform.os, platform.architecture, platform.variant].filter(Boolean).join("/"),
-  );
-  const known = [...new Set(names)].filter((name) => !name.startsWith("unknown/")).slice(0, 20);
-  return known.length === 0 ? "none" : known.join(", ");
+/** Each once, as `linux/arm64/v8`; what builders put beside the images is called attestations. */
+export function listPlatforms(entries: readonly Descriptor[]): readonly string[] {
+  const names = entries.map(({ platform }) => {
+    if (platform === undefined) return "an unnamed platform";
+    if (platform.os === "unknown") return "attestations";
+    return [platform.os, platform.architecture, platform.variant].filter(Boolean).join("/");
+  });
+  return [...new Set(names)];
+}
+
+function sayPlatforms(entries: readonly Descriptor[]): string {
+  const known = listPlatforms(entries).filter((name) => name !== "attestations");
+  return known.length === 0 ? "none" : known.slice(0, 20).join(", ");
 }

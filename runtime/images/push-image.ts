@@ -1,9 +1,11 @@
 import { createReadStream } from "node:fs";
 import { type PushProgress, pushContent } from "../registry/push-content.ts";
+import type { Digest } from "./digest.ts";
 import { ImageError, imageFailure, printable } from "./image-error.ts";
 import { DOCUMENT_BYTES_MAX } from "./image-limits.ts";
 import { noSuchImage } from "./image-names.ts";
 import { blobsOf, type ImageRecord } from "./image-records.ts";
+import type { PushedImage } from "./image-store.ts";
 import { parseManifestDocument } from "./manifest-document.ts";
 import { formatReference, parseReference } from "./reference.ts";
 import type { StoreParts } from "./stored-images.ts";
@@ -19,15 +21,17 @@ type PushOrder = {
   readonly onProgress?: (progress: PushProgress) => void;
 };
 
-/** Sends a stored image to the registry that the name says, byte for byte as it is here: its digest stays. */
-export async function pushStored(parts: StoreParts, order: PushOrder): Promise<ImageRecord> {
+/**
+ * Sends a stored image to the registry that the name says, byte for byte as it is here: its digest stays. Where all of the
+ * index is here that the image was chosen from, that is sent.
+ */
+export async function pushStored(parts: StoreParts, order: PushOrder): Promise<PushedImage> {
   const { record, abort } = order;
   const doing = `push ${printable(order.name, 200)} as ${printable(order.target, 200)}`;
   if (record === undefined) throw noSuchImage(doing);
   const unpin = parts.pins.hold(blobsOf(record));
   try {
-    await push(parts, { ...order, record });
-    return record;
+    return await push(parts, { ...order, record });
   } catch (error) {
     throw imageFailure(doing, error, { abort, directory: parts.layout.root });
   } finally {
@@ -38,31 +42,56 @@ export async function pushStored(parts: StoreParts, order: PushOrder): Promise<I
 async function push(
   { blobs, registry, records }: StoreParts,
   order: PushOrder & { readonly record: ImageRecord },
-): Promise<void> {
+): Promise<PushedImage> {
   const { record, abort } = order;
   const target = parseReference(order.target);
-  if (target.digest !== undefined && target.digest !== record.digest) {
-    throw new ImageError({
-      because: `the name has the digest ${target.digest} and the image ${record.digest}`,
-      fix: "push it by a tag",
-      kind: "stalled",
-    });
-  }
-  const bytes = await blobs.readWhole(record.digest, DOCUMENT_BYTES_MAX);
-  if (bytes === undefined) throw new Error(`the manifest ${record.digest} is not in the store`);
+  const { digest, missingPlatforms } = chooseRoot(record, target.digest);
+  const stored = async (wanted: Digest): Promise<Buffer> => {
+    const bytes = await blobs.readWhole(wanted, DOCUMENT_BYTES_MAX);
+    if (bytes === undefined) throw new Error(`the manifest ${wanted} is not in the store`);
+    return bytes;
+  };
+  const bytes = await stored(digest);
   const reference = formatReference(target);
   await pushContent(registry, {
     source: {
-      manifest: () => Promise.reject(new Error("a stored image is no index")),
-      open: ({ digest }, start) =>
-        createReadStream(blobs.path(digest), { start, highWaterMark: READ_BYTES }),
+      manifest: async (entry) => ({
+        bytes: await stored(entry.digest),
+        digest: entry.digest,
+        contentType: entry.mediaType,
+      }),
+      open: (blob, start) =>
+        createReadStream(blobs.path(blob.digest), { start, highWaterMark: READ_BYTES }),
       // The repositories of its other names may hold its layers already.
       mountFrom: repositoriesOn(target.registry, records.referencesOf(record.digest)),
     },
-    root: { bytes, digest: record.digest, contentType: parseManifestDocument(bytes).mediaType },
+    root: { bytes, digest, contentType: parseManifestDocument(bytes).mediaType },
     target,
     abort,
     onProgress: (progress) => order.onProgress?.({ reference, ...progress }),
+  });
+  return { digest, missingPlatforms };
+}
+
+/** `named`: the digest in the target's name, which says what is wanted. */
+function chooseRoot(
+  { digest, index }: ImageRecord,
+  named: Digest | undefined,
+): { readonly digest: Digest; readonly missingPlatforms: readonly string[] } {
+  const missing = index?.missing ?? [];
+  const isWhole = index !== undefined && missing.length === 0;
+  if (isWhole && named !== digest && (named === undefined || named === index.digest)) {
+    return { digest: index.digest, missingPlatforms: [] };
+  }
+  if (named === undefined) return { digest, missingPlatforms: missing };
+  if (named === digest) return { digest, missingPlatforms: [] };
+  const isMissing = named === index?.digest;
+  throw new ImageError({
+    because: isMissing
+      ? `${missing.join(", ")} of the index ${named} is not here`
+      : `the name has the digest ${named} and the image ${digest}`,
+    fix: isMissing ? "copy it between registries with berth copy --all" : "push it by a tag",
+    kind: "stalled",
   });
 }
 

@@ -136,10 +136,8 @@ export class StoredImages implements ImageStore {
     });
   }
 
-  push: ImageStore["push"] = async (name, target, options) =>
-    this.#image(
-      await pushStored(this.#parts, { ...options, name, target, record: this.#find(name) }),
-    );
+  push: ImageStore["push"] = (name, target, options) =>
+    pushStored(this.#parts, { ...options, name, target, record: this.#find(name) });
 
   tag(digestOrReference: string, reference: string): void {
     const record = this.#find(digestOrReference);
@@ -259,7 +257,7 @@ export class StoredImages implements ImageStore {
   }
 
   #image(record: ImageRecord): Image {
-    const { configDigest: _, layers, ...facts } = record;
+    const { configDigest: _, index: __, layers, ...facts } = record;
     return {
       ...facts,
       references: this.#parts.records.referencesOf(record.digest),

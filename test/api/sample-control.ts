@@ -218,7 +218,7 @@ export function createSampleControl(changes: Partial<Control> = {}): {
     ],
     pushImage: async (name, { target = name }) => {
       await note("push", name, target);
-      return { reference: target, digest: sampleImage.digest };
+      return { reference: target, digest: sampleImage.digest, missingPlatforms: ["linux/mips"] };
     },
     copyImage: async (from, to, { all }) => {
       await note("copy", from, to, { all });
