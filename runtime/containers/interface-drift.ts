@@ -6,6 +6,11 @@ import type { ContainerContext } from "./container-context.ts";
 import { hasCapability } from "./has-capability.ts";
 
 type Found = { readonly pid: number; readonly drift: readonly KernelDrift[] };
+/** The host's links by name, and the bridge of each network by the network's. */
+type Host = {
+  readonly links: ReadonlyMap<string, Link>;
+  readonly bridges: ReadonlyMap<string, string>;
+};
 type Context = Pick<ContainerContext, "networks" | "launcher">;
 
 /**
@@ -29,8 +34,11 @@ export class InterfaceDrift {
     const before = running(statuses());
     const links = before.size === 0 ? new Map<string, Link>() : await this.#links();
     const found = new Map<string, Found>();
+    const bridges = new Map(
+      this.#context.networks.list().map(({ name, bridge }) => [name, bridge]),
+    );
     for (const [id, { status, pid }] of before) {
-      const differences = this.#compare(status, links);
+      const differences = this.#compare(status, { links, bridges });
       if (differences.length > 0) found.set(id, { pid, drift: differences });
     }
     const after = found.size === 0 ? before : running(statuses());
@@ -53,10 +61,8 @@ export class InterfaceDrift {
     this.#found = new Map([...this.#found].filter(([known]) => known !== id));
   }
 
-  #compare({ spec }: ContainerStatus, links: ReadonlyMap<string, Link>): KernelDrift[] {
-    const { networks } = this.#context;
-    const bridges = new Map(networks.list().map(({ name, bridge }) => [name, bridge]));
-    const ends = Object.entries(networks.leases(spec.id).hostInterfaces);
+  #compare({ spec }: ContainerStatus, { links, bridges }: Host): KernelDrift[] {
+    const ends = Object.entries(this.#context.networks.leases(spec.id).hostInterfaces);
     return ends.flatMap(([network, name]): KernelDrift[] => {
       const report = (kind: KernelDrift["kind"], from: string, to: string): KernelDrift => {
         const { id: container, name: target } = spec;

@@ -5,7 +5,7 @@ import { gatewayOf } from "./bridges.ts";
 import type { Firewall } from "./firewall.ts";
 import { pinElement } from "./firewall-elements.ts";
 import { formatAddress, formatSubnet, lastAddress, parseAddress, parseSubnet } from "./ipv4.ts";
-import { hostInterfaceIndex, hostInterfaceName } from "./network-names.ts";
+import { hostInterfaceName } from "./network-names.ts";
 import type { NetworkStore, StoredLease, StoredNetwork } from "./network-store.ts";
 import type { NamedElement } from "./published-ports.ts";
 
@@ -54,7 +54,7 @@ export class AddressLeases {
         wish.ipv4Address === undefined
           ? freeAddress(network, all)
           : wishedAddress(network, wish.ipv4Address, all),
-      hostInterface: freeName(this.#instance, { containerId, network: networkName }, all),
+      hostInterface: this.#freeInterface({ containerId, network: networkName }),
       ...(wish.macAddress === undefined ? {} : { mac: wish.macAddress }),
     };
     this.#store.putLease(lease);
@@ -71,8 +71,7 @@ export class AddressLeases {
     for (const lease of before) {
       // By chance: what is left of earlier runs is written down nowhere.
       const attempt = randomInt(attemptsMax);
-      const all = this.#store.leases();
-      const moved = { ...lease, hostInterface: freeName(this.#instance, lease, all, attempt) };
+      const moved = { ...lease, hostInterface: this.#freeInterface(lease, attempt) };
       this.#store.moveLease(moved);
       this.#pending.remove.push(pinElement(lease));
       this.#pending.add.push(pinElement(moved));
@@ -124,6 +123,16 @@ export class AddressLeases {
     });
   }
 
+  #freeInterface(
+    container: { readonly containerId: string; readonly network: string },
+    firstAttempt = 0,
+  ): string {
+    for (let attempt = firstAttempt; ; attempt += 1) {
+      const name = hostInterfaceName(this.#instance, container, attempt);
+      if (this.#store.isInterfaceFree(name)) return name;
+    }
+  }
+
   #network(name: string): StoredNetwork {
     const network = this.#store.network(name);
     if (network === undefined) {
@@ -173,19 +182,4 @@ function wishedAddress(
   if (holder !== undefined)
     throw because(`container ${holder.containerId.slice(0, 12)} has it: choose another`);
   return address;
-}
-
-/** A name whose index is free among ours as well. */
-function freeName(
-  instance: string,
-  container: { readonly containerId: string; readonly network: string },
-  leases: readonly StoredLease[],
-  firstAttempt = 0,
-): string {
-  const names = new Set(leases.map((lease) => lease.hostInterface));
-  const indexes = new Set(leases.map((lease) => hostInterfaceIndex(lease.hostInterface)));
-  for (let attempt = firstAttempt; ; attempt += 1) {
-    const name = hostInterfaceName(instance, container, attempt);
-    if (!names.has(name) && !indexes.has(hostInterfaceIndex(name))) return name;
-  }
 }

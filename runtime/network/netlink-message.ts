@@ -147,23 +147,32 @@ export function readMessages(buffer: Buffer): NetlinkMessage[] {
   return messages;
 }
 
-/** The attributes in their order, without the nested and byte order flags of their types. */
-export function readAttributeList(buffer: Buffer): NetlinkAttribute[] {
-  const attributes: NetlinkAttribute[] = [];
-  let offset = 0;
-  while (offset + attributeHeaderBytes <= buffer.length) {
+/** Tells where the value of each attribute between two offsets begins and ends; the flags of types are left out. */
+export function visitAttributes(
+  buffer: Buffer,
+  { from = 0, to = buffer.length }: { readonly from?: number; readonly to?: number },
+  visit: (type: number, from: number, to: number) => void,
+): void {
+  let offset = from;
+  while (offset + attributeHeaderBytes <= to) {
     const length = buffer.readUInt16LE(offset);
-    if (length < attributeHeaderBytes || length > buffer.length - offset) {
+    if (length < attributeHeaderBytes || length > to - offset) {
       throw new RangeError(
         `cannot read a netlink attribute: its length ${length} is out of bounds`,
       );
     }
-    attributes.push({
-      type: buffer.readUInt16LE(offset + 2) & attributeTypeMask,
-      value: buffer.subarray(offset + attributeHeaderBytes, offset + length),
-    });
+    const type = buffer.readUInt16LE(offset + 2) & attributeTypeMask;
+    visit(type, offset + attributeHeaderBytes, offset + length);
     offset += align(length);
   }
+}
+
+/** The attributes in their order, without the nested and byte order flags of their types. */
+export function readAttributeList(buffer: Buffer): NetlinkAttribute[] {
+  const attributes: NetlinkAttribute[] = [];
+  visitAttributes(buffer, {}, (type, from, to) => {
+    attributes.push({ type, value: buffer.subarray(from, to) });
+  });
   return attributes;
 }
 
@@ -174,9 +183,14 @@ export function readAttributes(buffer: Buffer): ReadonlyMap<number, Buffer> {
 
 /** A NUL-terminated (or unterminated) string attribute. */
 export function readText(value: Buffer | undefined): string {
-  if (value === undefined) return "";
-  const end = value.indexOf(0);
-  return value.toString("utf8", 0, end === -1 ? value.length : end);
+  return value === undefined ? "" : readTextAt(value, 0, value.length);
+}
+
+/** The same between two offsets. */
+export function readTextAt(buffer: Buffer, from: number, to: number): string {
+  let end = from;
+  while (end < to && buffer[end] !== 0) end += 1;
+  return buffer.toString("utf8", from, end);
 }
 
 /** The kernel's error number behind a rejection of `NetlinkTransact`; undefined for any other error. */

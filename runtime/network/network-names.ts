@@ -1,4 +1,4 @@
-import { createHash } from "node:crypto";
+import { hash } from "node:crypto";
 
 const hashDigits = 8;
 const prefixCharacters = 6;
@@ -8,7 +8,7 @@ const prefixCharacters = 6;
  * name where the first one is taken.
  */
 export function bridgeName(instance: string, network: string, attempt: number): string {
-  return `${instance.slice(0, prefixCharacters)}-${hash(["bridge", instance, network, attempt])}`;
+  return `${instance.slice(0, prefixCharacters)}-${shortHash(["bridge", instance, network, attempt])}`;
 }
 
 /** Name of a container's interface on the host; never the name of a bridge, whose prefix has no leading `v`. */
@@ -17,7 +17,7 @@ export function hostInterfaceName(
   container: { readonly containerId: string; readonly network: string },
   attempt: number,
 ): string {
-  const digest = hash(["veth", instance, container.containerId, container.network, attempt]);
+  const digest = shortHash(["veth", instance, container.containerId, container.network, attempt]);
   return `v${instance.slice(0, prefixCharacters - 1)}-${digest}`;
 }
 
@@ -26,15 +26,15 @@ export function hostInterfaceName(
  * `VethOptions.hostIndex`.
  */
 export function hostInterfaceIndex(hostInterface: string): number {
-  const number = Number.parseInt(hash(["index", hostInterface]), 16);
+  const number = Number.parseInt(shortHash(["index", hostInterface]), 16);
   return 0x40000000 + (number & 0x3fffffff);
 }
 
 /** Link group of all interfaces of an instance; never 0, the group of everyone else's. */
 export function linkGroup(instance: string): number {
-  return (Number.parseInt(hash(["group", instance]), 16) & 0x7fffffff) | 1;
+  return (Number.parseInt(shortHash(["group", instance]), 16) & 0x7fffffff) | 1;
 }
 
-function hash(parts: readonly (string | number)[]): string {
-  return createHash("sha256").update(JSON.stringify(parts)).digest("hex").slice(0, hashDigits);
+function shortHash(parts: readonly (string | number)[]): string {
+  return hash("sha256", JSON.stringify(parts)).slice(0, hashDigits);
 }

@@ -2,6 +2,7 @@ import type { DatabaseSync } from "node:sqlite";
 import type { PortProtocol } from "../container-spec.ts";
 import type { NetworkSpec } from "../runtime.ts";
 import { formatSubnet, parseSubnet, type Subnet } from "./ipv4.ts";
+import { hostInterfaceIndex } from "./network-names.ts";
 import { bindingName, type PortRoute } from "./published-ports.ts";
 
 export type StoredNetwork = NetworkSpec & { readonly bridge: string; readonly subnet: Subnet };
@@ -28,6 +29,8 @@ export class NetworkStore {
   readonly #networks: Map<string, StoredNetwork>;
   /** Container id -> network -> lease. */
   readonly #leases = new Map<string, Map<string, StoredLease>>();
+  /** Of the leases' interfaces on the host. */
+  readonly #interfaceIndexes = new Set<number>();
   readonly #ports: Map<string, StoredPort>;
 
   constructor(databases: { readonly state: DatabaseSync; readonly live: DatabaseSync }) {
@@ -85,6 +88,11 @@ export class NetworkStore {
     return this.#leases.get(containerId)?.get(network);
   }
 
+  /** False: a lease has an interface of that name, or one that would get the same index. */
+  isInterfaceFree(hostInterface: string): boolean {
+    return !this.#interfaceIndexes.has(hostInterfaceIndex(hostInterface));
+  }
+
   putLease(lease: StoredLease): void {
     this.#state
       .prepare(
@@ -109,6 +117,7 @@ export class NetworkStore {
     this.#state
       .prepare("DELETE FROM runtime_network_lease WHERE container_id = ?")
       .run(containerId);
+    for (const lease of this.leasesOf(containerId)) this.#forgetInterface(lease);
     this.#leases.delete(containerId);
   }
 
@@ -173,12 +182,19 @@ export class NetworkStore {
   clear(): void {
     this.#state.exec("DELETE FROM runtime_network_lease; DELETE FROM runtime_network;");
     this.#live.exec("DELETE FROM runtime_network_port; DELETE FROM runtime_network_kernel;");
-    for (const map of [this.#networks, this.#leases, this.#ports]) map.clear();
+    for (const map of [this.#networks, this.#leases, this.#ports, this.#interfaceIndexes])
+      map.clear();
   }
 
   #keepLease(lease: StoredLease): void {
     const leases = this.#leases.get(lease.containerId) ?? new Map<string, StoredLease>();
+    this.#forgetInterface(leases.get(lease.network));
     this.#leases.set(lease.containerId, leases.set(lease.network, lease));
+    this.#interfaceIndexes.add(hostInterfaceIndex(lease.hostInterface));
+  }
+
+  #forgetInterface(lease: StoredLease | undefined): void {
+    if (lease !== undefined) this.#interfaceIndexes.delete(hostInterfaceIndex(lease.hostInterface));
   }
 }
 

@@ -4,7 +4,8 @@ import {
   NetlinkWriter,
   readAttributes,
   readMessages,
-  readText,
+  readTextAt,
+  visitAttributes,
 } from "./netlink-message.ts";
 import {
   family,
@@ -69,18 +70,24 @@ export function dumpRoutes(): Buffer {
 }
 
 export function readLinks(reply: Buffer): Link[] {
-  return payloads(reply, routeMessage.newLink, linkHeaderBytes).map((payload) => {
-    const attributes = readAttributes(payload.subarray(linkHeaderBytes));
-    const info = readAttributes(attributes.get(linkAttribute.linkInfo) ?? Buffer.alloc(0));
-    return {
-      index: payload.readInt32LE(4),
-      name: readText(attributes.get(linkAttribute.name)),
-      kind: readText(info.get(linkInfoAttribute.kind)),
-      up: (payload.readUInt32LE(8) & linkUp) !== 0,
-      master: attributes.get(linkAttribute.master)?.readUInt32LE() ?? 0,
-      group: attributes.get(linkAttribute.group)?.readUInt32LE() ?? 0,
-    };
+  return payloads(reply, routeMessage.newLink, linkHeaderBytes).map(readLink);
+}
+
+/** A link has some thirty attributes, and a host as many links as containers: what is not asked for costs nothing. */
+function readLink(payload: Buffer): Link {
+  let [name, kind, master, group] = ["", "", 0, 0];
+  visitAttributes(payload, { from: linkHeaderBytes }, (type, from, to) => {
+    if (type === linkAttribute.name) name = readTextAt(payload, from, to);
+    else if (type === linkAttribute.master) master = payload.readUInt32LE(from);
+    else if (type === linkAttribute.group) group = payload.readUInt32LE(from);
+    else if (type === linkAttribute.linkInfo) {
+      visitAttributes(payload, { from, to }, (inner, start, end) => {
+        if (inner === linkInfoAttribute.kind) kind = readTextAt(payload, start, end);
+      });
+    }
   });
+  const up = (payload.readUInt32LE(8) & linkUp) !== 0;
+  return { index: payload.readInt32LE(4), name, kind, up, master, group };
 }
 
 export function readAddresses(reply: Buffer): LinkAddress[] {
