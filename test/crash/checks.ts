@@ -5,6 +5,9 @@ import type { CrashHost } from "./crash-host.ts";
 import { type Living, leftovers, livingContainers, takeInventory } from "./inventory.ts";
 import { type Revision, reloadedContainer, reloadedFile } from "./scenario.ts";
 
+/** Until what differs is taken for wrong. */
+const settleMs = 60_000;
+
 /** What an undisturbed run ends with, for each revision; filled by the first host that gets there. */
 export type EndStates = Map<Revision, unknown>;
 
@@ -91,12 +94,12 @@ export function checkUntouched(
   }
 }
 
-/** What is taken once it is done, or after six seconds. */
+/** What is taken once it is done, or at last when it is taken for stuck. */
 export async function settled<T>(
   take: () => Promise<T>,
   isDone: (state: T) => boolean,
 ): Promise<T> {
-  const deadline = Date.now() + 6000;
+  const deadline = Date.now() + settleMs;
   for (;;) {
     const state = await take();
     if (isDone(state) || Date.now() > deadline) return state;
