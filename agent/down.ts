@@ -122,7 +122,6 @@ export async function downWithoutAgent(options: {
 /** A plan for "nothing is wanted" only ever removes. */
 function removingExecutors(runtime: Runtime): Executors {
   return {
-    "pull-image": never,
     "create-network": never,
     "create-volume": never,
     "await-condition": never,

@@ -5,7 +5,7 @@ import type { StepOutcome } from "./rollout/apply.ts";
 
 /** What the loop tells its metrics. */
 export type Meters = {
-  step(kind: StepKind, outcome: StepOutcome, durationMs: number): void;
+  step(kind: StepKind | "pull-image", outcome: StepOutcome, durationMs: number): void;
   pull(result: "pulled" | "failed", durationMs: number): void;
   round(result: "changed" | "unchanged" | "failed", durationMs: number): void;
   fetched(result: "ok" | "failed"): void;

@@ -6,9 +6,8 @@ export type AwaitedCondition = "service_healthy" | "service_completed_successful
 
 type ContainerTarget = { readonly id: string; readonly name: string; readonly app: string };
 
-/** One idempotent change (or one wait for a named thing). */
+/** One idempotent change (or one wait for a named thing). Images are pulled before any step, beside the loop. */
 export type Step =
-  | { readonly kind: "pull-image"; readonly app: string; readonly reference: string }
   | { readonly kind: "create-network"; readonly app: string; readonly network: NetworkSpec }
   | { readonly kind: "remove-network"; readonly app: string; readonly network: string }
   | { readonly kind: "create-volume"; readonly app: string; readonly volume: VolumeSpec }
@@ -61,8 +60,6 @@ export type PlannedStep = {
 /** What a step is about, for people. */
 export function stepTarget(step: Step): string {
   switch (step.kind) {
-    case "pull-image":
-      return step.reference;
     case "create-network":
       return step.network.name;
     case "remove-network":

@@ -3,6 +3,7 @@ import { isStoppedByHand } from "../plan/diff.ts";
 import type { StepOf } from "../plan/step.ts";
 import { StepError } from "../plan/step-error.ts";
 import type { WantedContainer } from "../plan/wanted-state.ts";
+import type { CreationReason } from "../store/live-store.ts";
 import type { Executors } from "./apply.ts";
 import { isConditionMet } from "./conditions.ts";
 import { createHandOverExecutors } from "./hand-over.ts";
@@ -11,9 +12,6 @@ import { createHandOverExecutors } from "./hand-over.ts";
 export function createExecutors(core: Core): Executors {
   const { runtime } = core;
   return {
-    "pull-image": async ({ reference }, { abort }) => {
-      await runtime.images.pull(reference, { abort });
-    },
     "create-network": async ({ network }) => {
       await runtime.ensureNetwork(network);
     },
@@ -48,18 +46,19 @@ async function awaitCondition(core: Core, step: StepOf<"await-condition">): Prom
 async function createContainer(
   core: Core,
   step: StepOf<"create-container">,
-  reason: Parameters<Core["live"]["setReason"]>[1]["reason"],
+  reason: CreationReason["reason"],
 ): Promise<void> {
-  const { runtime, index, live, clock, events } = core;
+  const { runtime, index, events } = core;
   const { id, app, wanted, heldBack = false } = step;
   requireWanted(core, wanted);
   requireImage(core, wanted);
   forgetMarks(core, wanted);
-  await runtime.createContainer({ ...wanted.spec, id }, { heldBack });
+  const revision = core.enforcement.app(app)?.revision ?? "";
+  await withReason(core, { id, revision, reason }, () =>
+    runtime.createContainer({ ...wanted.spec, id }, { heldBack }),
+  );
   const { name, specDigest, service } = wanted;
   index.put({ id, name, app, service: service.name, specDigest, startedAtMs: undefined });
-  const revision = core.enforcement.app(app)?.revision ?? "";
-  live.setReason(id, { revision, atMs: clock.now(), reason });
   const fields = { container: id, revision, changed: reason.map(({ field }) => field) };
   events.record({
     kind: "container.created",
@@ -68,6 +67,28 @@ async function createContainer(
     message: `${name} was created`,
     fields,
   });
+}
+
+/** The reason comes first: after a kill in between nothing else would tell why the container is as it is. */
+async function withReason(
+  { live, clock }: Core,
+  why: {
+    readonly id: string;
+    readonly revision: string;
+    readonly reason: CreationReason["reason"];
+  },
+  change: () => Promise<void>,
+): Promise<void> {
+  const { id, revision, reason } = why;
+  const before = live.reason(id);
+  live.setReason(id, { revision, atMs: clock.now(), reason });
+  try {
+    await change();
+  } catch (error) {
+    if (before === undefined) live.forgetReason(id);
+    else live.setReason(id, before);
+    throw error;
+  }
 }
 
 /** A verdict or a newer revision may have come since the step began: it waited for its turn. */
@@ -134,16 +155,15 @@ async function startContainer(core: Core, step: StepOf<"start-container">): Prom
 async function reloadContainer(
   core: Core,
   step: StepOf<"reload-container">,
-  reason: Parameters<Core["live"]["setReason"]>[1]["reason"],
+  reason: CreationReason["reason"],
 ): Promise<void> {
-  const { runtime, index, live, clock, events } = core;
+  const { runtime, index, events } = core;
   const { id, name, app, specDigest, reload } = step;
   requireWanted(core, { name, specDigest });
-  await runtime.reloadContainer(id, reload);
+  const revision = core.enforcement.app(app)?.revision ?? "";
+  await withReason(core, { id, revision, reason }, () => runtime.reloadContainer(id, reload));
   const known = index.find(id);
   if (known !== undefined) index.put({ ...known, specDigest });
-  const revision = core.enforcement.app(app)?.revision ?? "";
-  live.setReason(id, { revision, atMs: clock.now(), reason });
   const fields = {
     container: id,
     revision,

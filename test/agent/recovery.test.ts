@@ -1,5 +1,5 @@
 import test from "ava";
-import { app, desired, healthy, service, started } from "../builders/desired-state.ts";
+import { app, desired, healthy, service, sha, started } from "../builders/desired-state.ts";
 import { withHost } from "../simulation/simulated-host.ts";
 
 const healthcheck = {
@@ -37,6 +37,35 @@ test("an agent that died while a container was being made finishes the job", (t)
     t.is(host.state("shop-web-1"), "running");
     t.is(host.runtime.status("shop-web-1")?.spec.id, id);
     t.deepEqual(host.core.live.openIntents(), []);
+  }));
+
+test("why a container was made is known though the agent was killed right after that", (t) =>
+  withHost(async (host) => {
+    const { createContainer } = host.runtime;
+    host.runtime.createContainer = async (spec, options) => {
+      await createContainer.call(host.runtime, spec, options);
+      host.stopDead();
+    };
+    await host.commit(desired("a", [app("shop", [service("web")])]));
+    await host.killAgent();
+    host.runtime.createContainer = createContainer;
+    await host.startAgent();
+    t.is(host.runtime.calls.filter((call) => call.startsWith("create")).length, 1);
+    const { id = "" } = host.runtime.status("shop-web-1")?.spec ?? {};
+    t.is(host.core.live.reason(id)?.revision, sha("a"));
+  }));
+
+test("a container that could not be made leaves no reason behind", (t) =>
+  withHost(async (host) => {
+    const ids: string[] = [];
+    host.runtime.disturb = async (call, container) => {
+      if (!call.startsWith("create")) return;
+      ids.push(container?.spec.id ?? "");
+      throw new Error("no space");
+    };
+    await host.commit(desired("a", [app("shop", [service("web")])]));
+    t.is(ids.length, 1);
+    t.is(host.core.live.reason(ids[0] ?? ""), undefined);
   }));
 
 test("after a reboot everything that ran is started again, in the order of dependencies", (t) =>

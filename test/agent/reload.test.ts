@@ -160,6 +160,20 @@ test("an agent that died on the way goes on, or back, with every file; what cann
     t.like(host.app("shop"), { verdict: "healthy", revision: sha("c") });
   }));
 
+test("why files were replaced is known though the agent was killed right after that", (t) =>
+  withHost(async (host) => {
+    await host.commit(revision("a", [file("1")]));
+    host.runtime.changed = () => {
+      if (reloads(host).length > 0) host.stopDead();
+    };
+    await host.commit(revision("b", [file("2")]));
+    await host.killAgent();
+    host.runtime.changed = () => {};
+    await host.startAgent();
+    t.is(reloads(host).length, 1);
+    t.is(host.core.live.reason(idOf(host) ?? "")?.revision, sha("b"));
+  }));
+
 test("another commit after a death on the way replaces what that one had changed too", (t) =>
   withHost(async (host) => {
     await host.commit(revision("a", [file("1"), file("7", "/other"), file("9", "/third")]));
