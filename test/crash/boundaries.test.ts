@@ -1,10 +1,12 @@
 import type { ExecutionContext } from "ava";
+import type { StepKind } from "../../agent/plan/step.ts";
 import { kernelTest } from "../kernel/kernel-test.ts";
 import { checkEndState, checkNothingLeft, checkUntouched, endState } from "./checks.ts";
 import { CrashHost } from "./crash-host.ts";
-import type { Kill } from "./crash-plan.ts";
+import type { Kill, Passed } from "./crash-plan.ts";
 import { livingContainers } from "./inventory.ts";
 import { type Revision, type Template, withTemplates } from "./scenario.ts";
+import { stepsOf } from "./walked-steps.ts";
 
 const revisions = ["deploy", "change", "prune"] as const;
 /** Hosts side by side: each mostly waits. */
@@ -24,7 +26,7 @@ kernelTest(
   "an agent killed at any boundary of any step leaves what an undisturbed one would",
   (t) => {
     // Three minutes on an idle machine with two CPUs: a busy one takes more than a test is given otherwise.
-    t.timeout(1_800_000);
+    t.timeout(3_600_000);
     return withTemplates(lanes, async (templates) => {
       const [first] = templates;
       if (first === undefined) throw new Error("cannot begin: no template was made");
@@ -50,6 +52,11 @@ async function undisturbed(
 ): Promise<Pick<Walk, "expected" | "counts">> {
   const expected = new Map<Revision, unknown>();
   const counts: Record<string, number> = {};
+  const met = new Set<StepKind>();
+  const note = (phase: string, { boundaries, steps }: Passed) => {
+    counts[phase] = boundaries;
+    for (const kind of steps) met.add(kind);
+  };
   for (const pruned of [true, false]) {
     await CrashHost.use(template, async (host) => {
       await host.moveTo("deploy");
@@ -58,17 +65,19 @@ async function undisturbed(
         if (revision !== "deploy") await host.arm(null);
         await host.moveTo(revision);
         t.true(await host.converged());
-        counts[revision] = (await host.passed()).boundaries;
+        note(revision, await host.passed());
         expected.set(revision, await endState(host));
         const file = revision === "prune" ? undefined : `${revision}\n`;
         t.like(expected.get(revision), { plan: [], intents: [], mounts: [], file });
       }
       await host.arm(null);
       await host.downByAgent();
-      counts[pruned ? "down after prune" : "down"] = host.lastPassed().boundaries;
+      note(pruned ? "down after prune" : "down", host.lastPassed());
       await checkNothingLeft(t, host, "undisturbed down");
     });
   }
+  const unmet = stepsOf("a life").filter((kind) => !met.has(kind));
+  t.deepEqual(unmet, [], "steps that it was to meet");
   // All five were set above.
   return { expected, counts: counts as Counts };
 }

@@ -3,13 +3,10 @@ import { isDeepStrictEqual } from "node:util";
 import type { ExecutionContext } from "ava";
 import type { CrashHost } from "./crash-host.ts";
 import { type Living, leftovers, livingContainers, takeInventory } from "./inventory.ts";
-import { type Revision, reloadedContainer, reloadedFile } from "./scenario.ts";
+import { reloadedContainer, reloadedFile } from "./scenario.ts";
 
 /** Until what differs is taken for wrong. */
 const settleMs = 60_000;
-
-/** What an undisturbed run ends with, for each revision; filled by the first host that gets there. */
-export type EndStates = Map<Revision, unknown>;
 
 /** How a host looks from outside and inside once a revision runs; waits while something is still being tidied up. */
 export async function endState(host: CrashHost): Promise<Record<string, unknown>> {

@@ -5,30 +5,33 @@
 import fs from "node:fs";
 import { syncBuiltinESMExports } from "node:module";
 import { DatabaseSync, StatementSync } from "node:sqlite";
+import type { StepKind } from "../../agent/plan/step.ts";
 import { runAgent } from "../../agent/run-agent.ts";
 import { Launcher } from "../../runtime/helper/launcher.ts";
-import type { ChildOptions, Kill } from "./crash-plan.ts";
+import type { ChildOptions, Kill, Passed, Said } from "./crash-plan.ts";
 
 const options = JSON.parse(process.argv[2] ?? "") as ChildOptions;
 let kill: Kill | null = options.kill;
 let timer: NodeJS.Timeout | undefined;
-let seen = { boundaries: 0, instants: 0 };
+let seen = nothing();
 
-process.on("message", (next: Kill | "count" | "never") => {
-  if (next === "count") {
-    process.send?.(seen);
+process.on("message", (said: Said) => {
+  if (said !== "count") {
+    kill = typeof said === "string" ? null : said;
+    clearTimeout(timer);
+  }
+  if (said === "count" || said === "disarm") {
+    process.send?.(passed());
     return;
   }
-  kill = next === "never" ? null : next;
-  clearTimeout(timer);
-  seen = { boundaries: 0, instants: 0 };
+  seen = nothing();
   process.send?.("armed");
 });
 
 for (const [prototype, names] of [
   [DatabaseSync.prototype, ["exec"]],
   [StatementSync.prototype, ["run"]],
-  [Launcher.prototype, ["start", "run", "removeTree"]],
+  [Launcher.prototype, ["start", "run", "removeTree", "unpack"]],
 ] as const) {
   for (const name of names) surround(prototype, name);
 }
@@ -50,14 +53,23 @@ await runAgent(
   },
   ended.signal,
   {
-    trace: (moment) => {
+    trace: (moment, { step }) => {
+      seen.steps.add(step.kind);
       // A step is due when the one before it is settled: nothing was written in between.
       if (moment !== "due" || seen.boundaries === 0) pass("boundaries");
     },
   },
 );
-process.send?.(seen);
+process.send?.(passed());
 process.disconnect?.();
+
+function nothing() {
+  return { boundaries: 0, instants: 0, steps: new Set<StepKind>() };
+}
+
+function passed(): Passed {
+  return { ...seen, steps: [...seen.steps] };
+}
 
 function surround(prototype: object, name: string): void {
   const original: unknown = Reflect.get(prototype, name);

@@ -6,11 +6,17 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
-import type { AgentEvent, PlanReport, PsEntry, StatusReport } from "../../agent/control/control.ts";
+import type {
+  AgentEvent,
+  PlanReport,
+  PsEntry,
+  StatusReport,
+  SyncReport,
+} from "../../agent/control/control.ts";
 import type { PruneReport } from "../../agent/control/image-control.ts";
-import { call, readLines } from "../../cli/agent-client.ts";
+import { call, type Query, readLines } from "../../cli/agent-client.ts";
 import { createContext } from "../../cli/context.ts";
-import type { Kill, Passed } from "./crash-plan.ts";
+import type { Kill, Passed, Said } from "./crash-plan.ts";
 import { livingContainers } from "./inventory.ts";
 import { commitAgain, copyTemplate, moveTo, type Revision, type Template } from "./scenario.ts";
 
@@ -19,7 +25,7 @@ const child = fileURLToPath(new URL("crash-child.ts", import.meta.url));
 const berth = fileURLToPath(new URL("../../bin/berth", import.meta.url));
 const compileCache = fileURLToPath(new URL("../../build/compile-cache", import.meta.url));
 /** Until something is taken for stuck, on a machine that is busy with other things too. */
-export const patienceMs = 300_000;
+const patienceMs = 300_000;
 
 /** A root and an instance whose agents are killed; everything of it is gone afterwards, also on failure. */
 export class CrashHost {
@@ -103,7 +109,7 @@ export class CrashHost {
     return (await this.#tell("count")) as Passed;
   }
 
-  /** What the agent that has just ended passed since it was armed. */
+  /** What the agent that has just ended, or was disarmed last, passed since it was armed. */
   lastPassed(): Passed {
     if (this.#lastPassed === undefined) throw new Error("the agent was killed before it could say");
     return this.#lastPassed;
@@ -153,7 +159,7 @@ export class CrashHost {
 
   /** False when the agent ended itself before it was told not to. */
   async disarmed(): Promise<boolean> {
-    const isDisarmed = await this.arm(null).then(
+    const isDisarmed = await this.#tell("disarm").then(
       () => true,
       () => false,
     );
@@ -180,9 +186,18 @@ export class CrashHost {
   }
 
   /** `berth prune --all`; undefined when the agent ended on the way. */
-  async pruneImages(): Promise<PruneReport | undefined> {
+  pruneImages(): Promise<PruneReport | undefined> {
+    return this.#ask("POST /v1/prune", { all: true, dryRun: false });
+  }
+
+  /** `berth sync`, which looks for all that was changed by hand; undefined when the agent ended on the way. */
+  sync(): Promise<SyncReport | undefined> {
+    return this.#ask("POST /v1/sync", { timeoutMs: patienceMs });
+  }
+
+  async #ask<Answer>(route: string, input: Query): Promise<Answer | undefined> {
     try {
-      return await call(this.#context, "POST /v1/prune", { all: true, dryRun: false });
+      return await call<Answer>(this.#context, route, input);
     } catch (error) {
       // The connection of a killed agent ends before the agent is known to have ended.
       await Promise.race([this.#ended, sleep(2000)]);
@@ -218,7 +233,7 @@ export class CrashHost {
     this.duplicates.push(...twice);
   }
 
-  #tell(message: Kill | "count" | "never"): Promise<unknown> {
+  #tell(message: Said): Promise<unknown> {
     const agent = this.#agent;
     if (agent === undefined) throw new Error("cannot tell the agent anything: none was started");
     return new Promise((resolve, reject) => {

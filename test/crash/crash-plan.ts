@@ -1,3 +1,5 @@
+import type { StepKind } from "../../agent/plan/step.ts";
+
 /** When a child ends itself: at the `at`-th thing it passes, counted from 0, or some time after it. */
 export type Kill = {
   readonly kind: "boundaries" | "instants";
@@ -13,5 +15,12 @@ export type ChildOptions = {
   readonly kill: Kill | null;
 };
 
-/** How many it passed since it was told when to end. */
-export type Passed = { readonly boundaries: number; readonly instants: number };
+/** What is said to a child: when to end itself, counted from here on; to count from here on; to say what it passed; or that it need not end itself any more, and to say so. */
+export type Said = Kill | "never" | "count" | "disarm";
+
+/** How many it passed since it was told to count, and the kinds of the steps that it passed boundaries of. */
+export type Passed = {
+  readonly boundaries: number;
+  readonly instants: number;
+  readonly steps: readonly StepKind[];
+};

@@ -4,6 +4,7 @@ import type { StatusReport } from "../../agent/control/control.ts";
 import { checkUntouched, settled } from "./checks.ts";
 import type { CrashHost } from "./crash-host.ts";
 import type { Kill } from "./crash-plan.ts";
+import { damage, repairable } from "./damage.ts";
 import { type Living, livingContainers, storedImages } from "./inventory.ts";
 
 export type Disturbed = {
@@ -34,6 +35,57 @@ export async function rollBack({ t, host, kill, label }: Disturbed): Promise<boo
   }
   // `web` is as it was, and yet another container: what was good is made anew.
   t.deepEqual(withoutWeb(livingContainers(host)), withoutWeb(before), label);
+  return wasKilled;
+}
+
+/** To a revision whose image has to be pulled; true when the agent was killed on the way. `unpull` goes back. */
+export async function pull({ t, host, kill, label }: Disturbed): Promise<boolean> {
+  await host.arm(kill);
+  const before = livingContainers(host);
+  await host.commitAgain("pulled");
+  const wasKilled = !(kill === null
+    ? await host.converged(isHealthy)
+    : await host.survived(isHealthy));
+  if (wasKilled) {
+    host.start(null);
+    t.true(await host.converged(isHealthy), label);
+  }
+  const after = livingContainers(host);
+  t.is(after.length, before.length + 1, label);
+  checkUntouched(t, before, after, label);
+  return wasKilled;
+}
+
+export async function unpull({ t, host, label }: Omit<Disturbed, "kill">): Promise<void> {
+  // The image of an app that is gone is kept for one revision.
+  for (let turn = 0; turn < 2; turn += 1) {
+    await host.commitAgain("deploy");
+    t.true(await host.converged(isHealthy), label);
+  }
+  await host.pruneImages();
+}
+
+/** From damage by hand to what was there before; true when the agent was killed on the way. */
+export async function repair({ t, host, kill, label }: Disturbed): Promise<boolean> {
+  await host.arm(kill);
+  const before = livingContainers(host);
+  const whole = await repairable(host);
+  await damage(host);
+  t.notDeepEqual(await repairable(host), whole, label);
+  const report = host.sync();
+  const isWhole = async () => isDeepStrictEqual(await repairable(host), whole);
+  await settled(isWhole, (isDone) => isDone || !host.isAlive);
+  const wasKilled = (await report) === undefined || (kill !== null && !(await host.disarmed()));
+  if (wasKilled) {
+    host.start(null);
+    t.true(await host.converged(isHealthy), label);
+  }
+  const found = await settled(
+    () => repairable(host),
+    (state) => isDeepStrictEqual(state, whole),
+  );
+  t.deepEqual(found, whole, label);
+  t.deepEqual(livingContainers(host), before, label);
   return wasKilled;
 }
 

@@ -9,10 +9,14 @@ import { openRuntime } from "../../runtime/open-runtime.ts";
 import { freePort } from "../builders/free-port.ts";
 import { programImage, writeOciLayout } from "../builders/oci-layout.ts";
 import type { TarEntry } from "../builders/tar.ts";
+import { buildImage } from "../images/image-builder.ts";
+import { withRegistry } from "../images/test-registry.ts";
 import { payloadPath } from "../kernel/runtime-harness.ts";
 
 const run = promisify(execFile);
 const image = "localhost/web:crash";
+/** In a registry, and pulled by the app that `pulled` adds. */
+const pulledImage = { repository: "late", tag: "crash" };
 /** In `spareLayout`, needed by nothing. */
 const spareImage = "localhost/spare:crash";
 const firstPool = 232;
@@ -24,9 +28,9 @@ export const reloadedFile = "/etc/idle.conf";
 
 /**
  * `broken` is a child of `deploy`, as `change` is: its `web` names a program that its image does not have. So are `left` and
- * `right`, between which `web` is replaced without a pause.
+ * `right`, between which `web` is replaced without a pause. `pulled` adds an app whose image is in a registry only.
  */
-export type Revision = "deploy" | "change" | "prune" | "broken" | "left" | "right";
+export type Revision = "deploy" | "change" | "prune" | "broken" | "left" | "right" | "pulled";
 
 /** An image store and a repository of three commits, to be copied for each host that is to crash. */
 export type Template = {
@@ -44,7 +48,24 @@ export type Template = {
  * Two apps: `shop` (web needs a healthy db, publishes a port; db has a volume) and `side` (a file changes under it). `count` templates that
  * differ in the port and the address pool. Removed afterwards.
  */
-export async function withTemplates(
+export function withTemplates(
+  count: number,
+  work: (templates: readonly Template[]) => Promise<void>,
+): Promise<void> {
+  return withRegistry(async (registry) => {
+    const { repository, tag } = pulledImage;
+    const [program] = programImage(image, webPrograms()).layers;
+    // Neither is a layer of what is here.
+    const layers = [[...(program ?? []), spareFile("late")], [spareFile("later")]].map(
+      (entries) => ({ entries }),
+    );
+    registry.add(repository, tag, buildImage(layers, { config: { Entrypoint: ["/bin/web"] } }));
+    await withTemplatesOf(registry.host, count, work);
+  });
+}
+
+async function withTemplatesOf(
+  registry: string,
   count: number,
   work: (templates: readonly Template[]) => Promise<void>,
 ): Promise<void> {
@@ -61,7 +82,7 @@ export async function withTemplates(
       const configFile = join(dir, `${index}`, "agent.yaml");
       writeFileSync(configFile, `addressPool: 10.${firstPool + index}.0.0/16\n`);
       const port = await freePort();
-      const commits = await commitAll(fleet, port);
+      const commits = await commitAll(fleet, { port, registry });
       templates.push({ libDir, fleet, configFile, spareLayout, port, commits });
     }
     await work(templates);
@@ -70,7 +91,10 @@ export async function withTemplates(
   }
 }
 
-async function commitAll(repo: string, port: number): Promise<Template["commits"]> {
+async function commitAll(
+  repo: string,
+  { port, registry }: { readonly port: number; readonly registry: string },
+): Promise<Template["commits"]> {
   await git(repo, ["init", "--quiet", "--initial-branch=main"]);
   const deploy = await commit(repo, {
     "shop/compose.yaml": shop(port),
@@ -86,13 +110,15 @@ async function commitAll(repo: string, port: number): Promise<Template["commits"
     "shop/compose.yaml": shop(port, "right", "/bin/web", startFirst),
   });
   await git(repo, ["reset", "--quiet", "--hard", deploy]);
+  const pulled = await commit(repo, { "late/compose.yaml": late(registry) });
+  await git(repo, ["reset", "--quiet", "--hard", deploy]);
   const change = await commit(repo, {
     "shop/compose.yaml": shop(port, "AHOY"),
     "side/idle.conf": "change\n",
   });
   await git(repo, ["rm", "--quiet", "-r", "side"]);
   const prune = await commit(repo, { "shop/compose.yaml": shopWithoutWeb });
-  return { deploy, change, prune, broken, left, right };
+  return { deploy, change, prune, broken, left, right, pulled };
 }
 
 /** Makes a root of its own from the template. */
@@ -123,21 +149,23 @@ export async function commitAgain(repo: string, sha: string): Promise<string> {
 }
 
 function writeSpareImage(layout: string): void {
-  const file = (name: string): TarEntry => ({
-    type: "file",
-    path: name,
-    content: Buffer.from(name),
-  });
-  const layers = ["one", "two"].map((name) => [file(name)]);
+  const layers = ["one", "two"].map((name) => [spareFile(name)]);
   writeOciLayout(layout, [{ reference: spareImage, layers, config: {} }]);
 }
 
-async function loadImage(dir: string): Promise<void> {
-  const programs = ["web", "probe-net"].map((name) => ({
+function spareFile(name: string): TarEntry {
+  return { type: "file", path: name, content: Buffer.from(name) };
+}
+
+function webPrograms() {
+  return ["web", "probe-net"].map((name) => ({
     path: payloadPath(name),
     installAs: `/bin/${name}`,
   }));
-  writeOciLayout(join(dir, "layout"), [programImage(image, programs)]);
+}
+
+async function loadImage(dir: string): Promise<void> {
+  writeOciLayout(join(dir, "layout"), [programImage(image, webPrograms())]);
   const [libDir, runDir] = [join(dir, "lib"), join(dir, "run")];
   const stores = openStores({ libDir, runDir, now: Date.now });
   const runtime = await openRuntime({
@@ -214,3 +242,12 @@ const side = `services:
     volumes: ["./idle.conf:${reloadedFile}:ro"]
     x-berth: { on-config-change: "signal:SIGCONT" }
 `;
+
+function late(registry: string): string {
+  return `services:
+  late:
+    image: ${registry}/${pulledImage.repository}:${pulledImage.tag}
+    command: ["--port", "8080", "--name", "late"]
+    restart: always
+`;
+}

@@ -1,0 +1,38 @@
+import { kernelTest } from "../kernel/kernel-test.ts";
+import { checkEndState, endState } from "./checks.ts";
+import { storedImages } from "./inventory.ts";
+import { checkImages, isHealthy, pull, unpull } from "./phases.ts";
+import { walkBoundaries } from "./walk-boundaries.ts";
+
+kernelTest(
+  "an agent killed after any change of a pull, and of what follows, ends with the image whole",
+  (t) =>
+    walkBoundaries({
+      t,
+      walked: "a pull",
+      by: "instants",
+      lanes: 3,
+      // Two layers and two documents are written and moved; then a network and a container are made.
+      least: 60,
+      begin: async (host) => {
+        await host.moveTo("deploy");
+        host.start(null);
+        t.true(await host.converged(isHealthy));
+        const before = { host: await endState(host), images: storedImages(host) };
+        await pull({ t, host, kill: null, label: "undisturbed" });
+        const pulled = { host: await endState(host), images: storedImages(host) };
+        t.is(pulled.images.layers.length, before.images.layers.length + 2);
+        await unpull({ t, host, label: "undisturbed" });
+        await checkImages(t, host, { expected: before.images, label: "undisturbed: back" });
+        return async ({ kill, label }) => {
+          const wasKilled = await pull({ t, host, kill, label });
+          await checkEndState(t, host, { expected: pulled.host, label });
+          await checkImages(t, host, { expected: pulled.images, label });
+          await unpull({ t, host, label });
+          await checkEndState(t, host, { expected: before.host, label: `${label}: back` });
+          await checkImages(t, host, { expected: before.images, label: `${label}: back` });
+          return wasKilled;
+        };
+      },
+    }),
+);
