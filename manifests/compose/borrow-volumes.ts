@@ -1,8 +1,8 @@
 import type { Dependency, Service, ServiceMount } from "../desired-state.ts";
-import type { Report } from "../diagnostics.ts";
 import { suggestion } from "../nearest-name.ts";
 import { locate, type Path } from "../yaml/node.ts";
 import type { FileModel } from "./read-file.ts";
+import type { ServiceStage } from "./service-stage.ts";
 
 const waitsFor: Dependency = { condition: "service_started", required: true, restart: false };
 
@@ -10,15 +10,7 @@ const waitsFor: Dependency = { condition: "service_started", required: true, res
  * `volumes_from`: what another service mounts is mounted here, too, unless something else is at its target. The
  * other one starts first. What it borrows itself comes along.
  */
-export function borrowVolumes({
-  services,
-  file,
-  report,
-}: {
-  readonly services: readonly Service[];
-  readonly file: FileModel;
-  readonly report: Report;
-}): readonly Service[] {
+export function borrowVolumes({ services, file, report }: ServiceStage): readonly Service[] {
   const byName = new Map(services.map((service) => [service.name, service]));
   const done = new Map<string, readonly ServiceMount[]>();
 

@@ -3,20 +3,13 @@ import type { Report } from "../diagnostics.ts";
 import { suggestion } from "../nearest-name.ts";
 import { locate, locateName, nodeAt, type Path, type Position } from "../yaml/node.ts";
 import type { FileModel } from "./read-file.ts";
+import type { ServiceStage } from "./service-stage.ts";
 
 /**
  * Checks that dependencies exist, can be met and form no cycle. Returns the services without
  * the dependencies that are not required and not there.
  */
-export function checkDependencies({
-  services,
-  file,
-  report,
-}: {
-  readonly services: readonly Service[];
-  readonly file: FileModel;
-  readonly report: Report;
-}): readonly Service[] {
+export function checkDependencies({ services, file, report }: ServiceStage): readonly Service[] {
   const byName = new Map(services.map((service) => [service.name, service]));
   const linked = services.map((service) => {
     const kept = Object.entries(service.dependsOn).filter(([name, dependency]) =>
@@ -70,15 +63,7 @@ function checkDependency({
 }
 
 /** Depth first; each cycle is reported once, where its first edge found closes it. */
-function reportCycles({
-  services,
-  file,
-  report,
-}: {
-  readonly services: readonly Service[];
-  readonly file: FileModel;
-  readonly report: Report;
-}): void {
+function reportCycles({ services, file, report }: ServiceStage): void {
   const byName = new Map(services.map((service) => [service.name, service]));
   const finished = new Set<string>();
   for (const { name: start } of services) {

@@ -1,21 +1,13 @@
 import type { Service, ServiceMount } from "../desired-state.ts";
-import type { Report } from "../diagnostics.ts";
 import { locateKey } from "../yaml/node.ts";
 import type { FileModel } from "./read-file.ts";
+import type { ServiceStage } from "./service-stage.ts";
 
 /**
  * A volume of the local driver with options is no directory of its own: a bind mount of its device, or a tmpfs,
  * which lives as long as the one container that has it.
  */
-export function resolveVolumes({
-  services,
-  file,
-  report,
-}: {
-  readonly services: readonly Service[];
-  readonly file: FileModel;
-  readonly report: Report;
-}): readonly Service[] {
+export function resolveVolumes({ services, file, report }: ServiceStage): readonly Service[] {
   checkTmpfsVolumes({ services, file, report });
   return services.map((service) => ({
     ...service,
@@ -37,15 +29,7 @@ function resolved(mount: ServiceMount, file: FileModel): ServiceMount {
   return { type: "bind", source: path, target, readOnly, createHostPath: false };
 }
 
-function checkTmpfsVolumes({
-  services,
-  file,
-  report,
-}: {
-  readonly services: readonly Service[];
-  readonly file: FileModel;
-  readonly report: Report;
-}): void {
+function checkTmpfsVolumes({ services, file, report }: ServiceStage): void {
   for (const [key, model] of file.volumes) {
     if (model?.driver_opts?.kind !== "tmpfs") continue;
     const users = services.filter(({ mounts }) =>

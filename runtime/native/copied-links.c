@@ -32,7 +32,7 @@ const struct copied_link *copied_links_find(const struct copied_links *links, st
 
 static int grow(struct copied_links *links) {
   size_t capacity = links->capacity == 0 ? CAPACITY_FIRST : links->capacity * 2;
-  struct copied_links grown = {calloc(capacity, sizeof *grown.slots), capacity, links->count};
+  struct copied_links grown = {calloc(capacity, sizeof *grown.slots), capacity, links->count, links->path_bytes};
   if (grown.slots == NULL) return -ENOMEM;
   for (size_t i = 0; i < links->capacity; i++) {
     if (links->slots[i].path != NULL) *place_of(&grown, links->slots[i].source) = links->slots[i];
@@ -49,6 +49,7 @@ int copied_links_add(struct copied_links *links, struct file_identity source, st
   if (own == NULL) return -ENOMEM;
   *place_of(links, source) = (struct copied_link){source, copy, own};
   links->count++;
+  links->path_bytes += strlen(path) + sizeof *links->slots;
   return 0;
 }
 

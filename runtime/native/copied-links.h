@@ -20,6 +20,7 @@ struct copied_links {
   struct copied_link *slots; /* open addressing, at most half full */
   size_t capacity;           /* a power of two */
   size_t count;
+  size_t path_bytes; /* of all paths, with what it takes to keep one */
 };
 
 /* NULL when this file was not copied yet. */

@@ -9,28 +9,23 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/sysmacros.h>
 #include <sys/vfs.h>
 #include <sys/xattr.h>
 #include <unistd.h>
 
 #include "cleanup.h"
-#include "copied-links.h"
 #include "in-root.h"
-#include "tar-writer.h"
+#include "tar-pack.h"
 
 #define DEPTH_MAX 256
 #define XATTR_NAMES_BYTES 65536
 #define XATTR_VALUES_BYTES 262144
-/* A file with several names that is not remembered is sent once for each of them. */
-#define LINKS_BYTES_MAX (64u << 20)
 
 struct sender {
   const struct copy_out_request *request;
   struct failure *failure;
   struct tar_writer writer;
   struct copied_links links;
-  size_t links_bytes;
   uint64_t bytes;
   uint32_t entries;
   char path[PATH_MAX]; /* of the current entry, in the archive */
@@ -72,17 +67,10 @@ static size_t read_xattrs(struct sender *sender, int fd) {
 
 static int send_entry(struct sender *sender, const struct stat *status, enum tar_kind kind, int fd) {
   char detail[96];
-  struct tar_entry entry = {.kind = kind, .path = sender->path, .uid = status->st_uid, .gid = status->st_gid,
-                            .mode = status->st_mode & 07777, .mtime = status->st_mtim};
+  struct tar_entry entry = tar_pack_entry(status, kind, sender->path, sender->target);
   if (++sender->entries > sender->request->entries_max) {
     snprintf(detail, sizeof detail, "there are more than the limit of %u entries", sender->request->entries_max);
     return fail(sender, EFBIG, detail);
-  }
-  if (kind == TAR_SYMLINK || kind == TAR_HARD_LINK) entry.target = sender->target;
-  if (kind == TAR_FILE) entry.size = (uint64_t)status->st_size;
-  if (kind == TAR_CHARACTER_DEVICE || kind == TAR_BLOCK_DEVICE) {
-    entry.major = major(status->st_rdev);
-    entry.minor = minor(status->st_rdev);
   }
   entry.xattrs = sender->xattrs;
   entry.xattr_count = fd < 0 ? 0 : read_xattrs(sender, fd);
@@ -91,19 +79,9 @@ static int send_entry(struct sender *sender, const struct stat *status, enum tar
 }
 
 static int send_content(struct sender *sender, int fd, uint64_t size) {
-  uint8_t bytes[65536];
-  uint64_t left = size;
-  while (left > 0) {
-    ssize_t got = read(fd, bytes, left < sizeof bytes ? (size_t)left : sizeof bytes);
-    if (got < 0 && errno == EINTR) continue;
-    if (got < 0) return fail(sender, errno, "it cannot be read");
-    if (got == 0) break;
-    int error = tar_writer_content(&sender->writer, bytes, (uint64_t)got);
-    if (error < 0) return send_failed(sender, error);
-    left -= (uint64_t)got;
-  }
-  int error = tar_writer_content(&sender->writer, NULL, left);
-  if (error == 0) error = tar_writer_pad(&sender->writer, size);
+  int unread = 0;
+  int error = tar_pack_content(&sender->writer, fd, size, &unread);
+  if (unread != 0) return fail(sender, unread, "it cannot be read");
   return error < 0 ? send_failed(sender, error) : 0;
 }
 
@@ -126,16 +104,9 @@ static bool is_made_up(int fd) {
 
 /* 1: it was sent before, under another name. */
 static int send_further_name(struct sender *sender, const struct stat *status) {
-  struct file_identity file = {status->st_dev, status->st_ino};
-  if (status->st_nlink < 2) return 0;
-  const struct copied_link *before = copied_links_find(&sender->links, file);
-  if (before != NULL) {
-    snprintf(sender->target, sizeof sender->target, "%s", before->path);
-    return send_entry(sender, status, TAR_HARD_LINK, -1) < 0 ? -1 : 1;
-  }
-  sender->links_bytes += strlen(sender->path) + 64;
-  if (sender->links_bytes > LINKS_BYTES_MAX) return 0;
-  return copied_links_add(&sender->links, file, file, sender->path) < 0 ? fail(sender, ENOMEM, "memory") : 0;
+  int met = tar_pack_met(&sender->links, status, sender->path, sender->target, sizeof sender->target);
+  if (met < 0) return fail(sender, -met, "memory");
+  return met == 0 ? 0 : send_entry(sender, status, TAR_HARD_LINK, -1) < 0 ? -1 : 1;
 }
 
 static int send_file(struct sender *sender, int fd) {
@@ -203,16 +174,11 @@ static int send_link(struct sender *sender, int parent, const char *name, const 
   return send_entry(sender, status, TAR_SYMLINK, -1);
 }
 
-/* A name whose kind has changed since it was looked at counts as gone. */
-static bool is_gone(int error) {
-  return error == ENOENT || error == ENOTDIR || error == ELOOP || error == ENXIO;
-}
-
 static int send_named(struct sender *sender, int parent, const char *name, dev_t device, int depth) {
   struct stat status;
   bool is_directory;
   if (fstatat(parent, name, &status, AT_SYMLINK_NOFOLLOW) < 0)
-    return is_gone(errno) ? 0 : fail(sender, errno, "it cannot be looked at");
+    return tar_pack_is_gone(errno) ? 0 : fail(sender, errno, "it cannot be looked at");
   switch (status.st_mode & S_IFMT) {
     case S_IFLNK: return send_link(sender, parent, name, &status);
     case S_IFCHR: return send_entry(sender, &status, TAR_CHARACTER_DEVICE, -1);
@@ -224,7 +190,7 @@ static int send_named(struct sender *sender, int parent, const char *name, dev_t
   }
   int flags = O_RDONLY | O_NOFOLLOW | O_CLOEXEC | (is_directory ? O_DIRECTORY : O_NONBLOCK | O_NOCTTY);
   OWNED_FD fd = openat(parent, name, flags);
-  if (fd < 0) return is_gone(errno) ? 0 : fail(sender, errno, "it cannot be opened");
+  if (fd < 0) return tar_pack_is_gone(errno) ? 0 : fail(sender, errno, "it cannot be opened");
   return is_directory ? send_directory(sender, &fd, device, depth) : send_file(sender, fd);
 }
 

@@ -1,9 +1,7 @@
 #include "inflate-flow.h"
 
-#include <errno.h>
-#include <unistd.h>
-
 #include "crc32.h"
+#include "decode-flow.h"
 
 enum decode_end inflate_read(struct inflate *inflate) {
   struct inflate_input *input = &inflate->input;
@@ -12,17 +10,13 @@ enum decode_end inflate_read(struct inflate *inflate) {
   if (input->bits.at == NULL) input->bits.at = input->end = begin;
   size_t left = (size_t)(input->end - input->bits.at);
   memmove(begin - INFLATE_KEPT_BYTES, input->bits.at - INFLATE_KEPT_BYTES, INFLATE_KEPT_BYTES + left);
-  ssize_t got;
-  do got = read(input->fd, begin + left, INFLATE_INPUT_BYTES - left);
-  while (got < 0 && errno == EINTR);
-  if (got < 0) {
-    inflate->error = errno;
-    return DECODE_CANNOT_READ;
-  }
+  size_t got;
+  enum decode_end end = decode_read(input->fd, begin + left, INFLATE_INPUT_BYTES - left, &got, &inflate->error);
+  if (end != DECODE_DONE) return end;
   input->bits.at = begin;
   input->end = begin + left + got;
   input->is_over = got == 0;
-  inflate->bytes_in += (uint64_t)got;
+  inflate->bytes_in += got;
   return DECODE_DONE;
 }
 
@@ -57,30 +51,16 @@ int inflate_take_byte(struct inflate *inflate) {
   return input->bits.at == input->end ? -1 : *input->bits.at++;
 }
 
-static enum decode_end write_all(struct inflate *inflate, const uint8_t *bytes, size_t length) {
-  while (length > 0) {
-    ssize_t put = write(inflate->output.fd, bytes, length);
-    if (put < 0 && errno == EINTR) continue;
-    if (put < 0) {
-      inflate->error = errno;
-      return DECODE_CANNOT_WRITE;
-    }
-    bytes += put;
-    length -= (size_t)put;
-  }
-  return DECODE_DONE;
-}
-
 /* The window moves to the front once the rest is used up. */
 enum decode_end inflate_flush(struct inflate *inflate) {
   struct inflate_output *output = &inflate->output;
   size_t length = output->at - output->unsent;
   inflate->bytes_out += length;
   inflate->member_bytes += length;
-  if (inflate->bytes_out > inflate->dense_from && inflate->bytes_out / inflate->ratio_max > inflate->bytes_in)
-    return DECODE_TOO_DENSE;
+  enum decode_end end = decode_density(inflate->bytes_in, inflate->bytes_out, inflate->dense_from, inflate->ratio_max);
+  if (end != DECODE_DONE) return end;
   output->sum = crc32_add(output->sum, output->buffer + output->unsent, length);
-  enum decode_end end = write_all(inflate, output->buffer + output->unsent, length);
+  end = decode_write(output->fd, output->buffer + output->unsent, length, &inflate->error);
   output->unsent = output->at;
   if (end != DECODE_DONE || output->at < INFLATE_OUTPUT_END) return end;
   size_t shift = output->at - INFLATE_WINDOW_BYTES;

@@ -9,29 +9,24 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/sysmacros.h>
 #include <sys/xattr.h>
 #include <unistd.h>
 
 #include "cleanup.h"
-#include "copied-links.h"
 #include "layer-tree.h"
 #include "layer-xattr.h"
 #include "name-list.h"
-#include "tar-writer.h"
+#include "tar-pack.h"
 
 #define IDS_MAX 65535
 #define XATTR_NAMES_BYTES 65536
 #define XATTR_VALUES_BYTES 262144
-/* A file with several names that is not remembered is packed once for each of them. */
-#define LINKS_BYTES_MAX (64u << 20)
 
 struct packer {
   const struct layer_pack_request *request;
   struct failure *failure;
   struct tar_writer writer;
   struct copied_links links;
-  size_t links_bytes;
   uint64_t bytes;
   uint32_t entries;
   char path[PATH_MAX]; /* of the current entry */
@@ -54,11 +49,6 @@ static int fail(struct packer *packer, int error, const char *detail) {
 static int write_failed(struct packer *packer, int error) {
   if (error == -E2BIG) return fail(packer, E2BIG, "its extended attributes are too large");
   return fail(packer, -error, "the archive cannot be written");
-}
-
-/* A name whose kind has changed since it was looked at counts as gone. */
-static bool is_gone(int error) {
-  return error == ENOENT || error == ENOTDIR || error == ELOOP || error == ENXIO;
 }
 
 static uint32_t get_u32(const uint8_t *bytes) {
@@ -111,17 +101,12 @@ static int read_xattrs(struct packer *packer, int fd, size_t *count) {
 }
 
 static int pack_entry(struct packer *packer, const struct stat *status, enum tar_kind kind, int fd) {
+  struct tar_entry entry = tar_pack_entry(status, kind, packer->path, packer->target);
   uint32_t uid = status->st_uid - packer->request->id_base, gid = status->st_gid - packer->request->id_base;
-  struct tar_entry entry = {.kind = kind, .path = packer->path, .uid = uid, .gid = gid,
-                            .mode = status->st_mode & 07777, .mtime = status->st_mtim};
+  entry.uid = uid;
+  entry.gid = gid;
   if (uid > IDS_MAX || gid > IDS_MAX) return fail(packer, EOVERFLOW, "its owner is none of the container's ids");
   if (++packer->entries > packer->request->entries_max) return fail(packer, EFBIG, "there are too many entries");
-  if (kind == TAR_SYMLINK || kind == TAR_HARD_LINK) entry.target = packer->target;
-  if (kind == TAR_FILE) entry.size = (uint64_t)status->st_size;
-  if (kind == TAR_CHARACTER_DEVICE || kind == TAR_BLOCK_DEVICE) {
-    entry.major = major(status->st_rdev);
-    entry.minor = minor(status->st_rdev);
-  }
   entry.xattrs = packer->xattrs;
   if (fd >= 0 && read_xattrs(packer, fd, &entry.xattr_count) < 0) return -1;
   int error = tar_writer_entry(&packer->writer, &entry);
@@ -140,34 +125,17 @@ static int pack_whiteout(struct packer *packer, size_t parent_length, const char
 }
 
 static int pack_content(struct packer *packer, int fd, uint64_t size) {
-  static uint8_t bytes[262144];
-  uint64_t left = size;
-  while (left > 0) {
-    ssize_t got = read(fd, bytes, left < sizeof bytes ? (size_t)left : sizeof bytes);
-    if (got < 0 && errno == EINTR) continue;
-    if (got < 0) return fail(packer, errno, "it cannot be read");
-    if (got == 0) break;
-    int error = tar_writer_content(&packer->writer, bytes, (uint64_t)got);
-    if (error < 0) return write_failed(packer, error);
-    left -= (uint64_t)got;
-  }
-  int error = tar_writer_content(&packer->writer, NULL, left);
-  if (error == 0) error = tar_writer_pad(&packer->writer, size);
+  int unread = 0;
+  int error = tar_pack_content(&packer->writer, fd, size, &unread);
+  if (unread != 0) return fail(packer, unread, "it cannot be read");
   return error < 0 ? write_failed(packer, error) : 0;
 }
 
 /* 1: it was packed before, under another name. */
 static int pack_further_name(struct packer *packer, const struct stat *status) {
-  struct file_identity file = {status->st_dev, status->st_ino};
-  if (status->st_nlink < 2) return 0;
-  const struct copied_link *before = copied_links_find(&packer->links, file);
-  if (before != NULL) {
-    snprintf(packer->target, sizeof packer->target, "%s", before->path);
-    return pack_entry(packer, status, TAR_HARD_LINK, -1) < 0 ? -1 : 1;
-  }
-  packer->links_bytes += strlen(packer->path) + 64;
-  if (packer->links_bytes > LINKS_BYTES_MAX) return 0;
-  return copied_links_add(&packer->links, file, file, packer->path) < 0 ? fail(packer, ENOMEM, "memory") : 0;
+  int met = tar_pack_met(&packer->links, status, packer->path, packer->target, sizeof packer->target);
+  if (met < 0) return fail(packer, -met, "memory");
+  return met == 0 ? 0 : pack_entry(packer, status, TAR_HARD_LINK, -1) < 0 ? -1 : 1;
 }
 
 static int pack_file(struct packer *packer, int fd) {
@@ -187,7 +155,7 @@ static int pack_symlink(struct packer *packer, int parent, const char *name, con
   int packed = pack_further_name(packer, status);
   if (packed != 0) return packed < 0 ? -1 : 0;
   ssize_t length = readlinkat(parent, name, packer->target, sizeof packer->target - 1);
-  if (length < 0) return is_gone(errno) || errno == EINVAL ? 0 : fail(packer, errno, "the link cannot be read");
+  if (length < 0) return tar_pack_is_gone(errno) || errno == EINVAL ? 0 : fail(packer, errno, "the link cannot be read");
   packer->target[length] = '\0';
   return pack_entry(packer, status, TAR_SYMLINK, -1);
 }
@@ -201,14 +169,14 @@ static int pack_node(struct packer *packer, const struct stat *status, enum tar_
 static int pack_opened(struct packer *packer, int parent, const char *name, bool is_directory, int depth) {
   int flags = O_RDONLY | O_NOFOLLOW | O_CLOEXEC | (is_directory ? O_DIRECTORY : O_NONBLOCK | O_NOCTTY);
   OWNED_FD fd = openat(parent, name, flags);
-  if (fd < 0) return is_gone(errno) ? 0 : fail(packer, errno, "it cannot be opened");
+  if (fd < 0) return tar_pack_is_gone(errno) ? 0 : fail(packer, errno, "it cannot be opened");
   return is_directory ? pack_directory(packer, &fd, depth) : pack_file(packer, fd);
 }
 
 static int pack_named(struct packer *packer, int parent, size_t parent_length, const char *name, int depth) {
   struct stat status;
   if (fstatat(parent, name, &status, AT_SYMLINK_NOFOLLOW) < 0)
-    return is_gone(errno) ? 0 : fail(packer, errno, "it cannot be looked at");
+    return tar_pack_is_gone(errno) ? 0 : fail(packer, errno, "it cannot be looked at");
   switch (status.st_mode & S_IFMT) {
     case S_IFLNK: return pack_symlink(packer, parent, name, &status);
     case S_IFCHR:

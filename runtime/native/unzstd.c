@@ -1,9 +1,9 @@
 #include "unzstd.h"
 
-#include <errno.h>
 #include <stddef.h>
 #include <sys/mman.h>
-#include <unistd.h>
+
+#include "decode-flow.h"
 
 /* The decoder that lives in memory it was given: it must not ask the kernel for any. */
 #define ZSTD_STATIC_LINKING_ONLY
@@ -19,32 +19,16 @@ int unzstd_open(struct unzstd *unzstd) {
 
 static enum decode_end write_all(struct unzstd *unzstd, const uint8_t *bytes, size_t length) {
   unzstd->bytes_out += length;
-  if (unzstd->bytes_out > unzstd->dense_from && unzstd->bytes_out / unzstd->ratio_max > unzstd->bytes_in)
-    return DECODE_TOO_DENSE;
-  while (length > 0) {
-    ssize_t put = write(unzstd->to, bytes, length);
-    if (put < 0 && errno == EINTR) continue;
-    if (put < 0) {
-      unzstd->error = errno;
-      return DECODE_CANNOT_WRITE;
-    }
-    bytes += put;
-    length -= (size_t)put;
-  }
-  return DECODE_DONE;
+  enum decode_end end = decode_density(unzstd->bytes_in, unzstd->bytes_out, unzstd->dense_from, unzstd->ratio_max);
+  return end != DECODE_DONE ? end : decode_write(unzstd->to, bytes, length, &unzstd->error);
 }
 
 static enum decode_end read_piece(struct unzstd *unzstd, uint8_t *bytes, ZSTD_inBuffer *piece) {
-  ssize_t got;
-  do got = read(unzstd->from, bytes, PIECE_BYTES);
-  while (got < 0 && errno == EINTR);
-  if (got < 0) {
-    unzstd->error = errno;
-    return DECODE_CANNOT_READ;
-  }
-  unzstd->bytes_in += (uint64_t)got;
-  *piece = (ZSTD_inBuffer){.src = bytes, .size = (size_t)got};
-  return DECODE_DONE;
+  size_t got = 0;
+  enum decode_end end = decode_read(unzstd->from, bytes, PIECE_BYTES, &got, &unzstd->error);
+  unzstd->bytes_in += got;
+  *piece = (ZSTD_inBuffer){.src = bytes, .size = got};
+  return end;
 }
 
 /* All that a piece of the input gives: it is used up, and nothing is held back for lack of room. */

@@ -1,4 +1,5 @@
 import { readFileSync } from "node:fs";
+import type { StatusReport } from "../../agent/control/control.ts";
 import type { RolloutReport } from "../../agent/control/rollout-control.ts";
 import { freePort } from "../builders/free-port.ts";
 import { serialKernelTest } from "../kernel/kernel-test.ts";
@@ -12,14 +13,8 @@ serialKernelTest(
   "a revision that fails is taken back with its evidence, and what ran before answers again",
   async (t) => {
     const port = await freePort();
-    const manifest = (greeting: string, more = "") => `
-services:
-  web:
-    image: ${image}
-    restart: always
-    environment: { GREETING: ${greeting} }
-    ports: ["127.0.0.1:${port}:8080"]
-${more}`;
+    const manifest = (greeting: string, more = "") =>
+      greeter(greeting, `    ports: ["127.0.0.1:${port}:8080"]\n${more}`);
     t.is((await agent.deploy("shop", manifest("one"))).verdict, "healthy");
     const failures = [
       ["out of memory", /ran out of memory: the kernel killed/, eatMemory],
@@ -28,13 +23,7 @@ ${more}`;
     ] as const;
     for (const [what, evidence, more] of failures) {
       const sha = await agent.commit({ "shop/compose.yaml": manifest(what, more) });
-      const status = await agent.untilStatus(
-        ({ apps, quarantined }) =>
-          quarantined.includes(sha) &&
-          apps.some(({ name, verdict }) => name === "shop" && verdict === "rolled-back"),
-        `${what} taken back`,
-        40_000,
-      );
+      const status = await untilTakenBack(sha, ["shop"]);
       t.regex(status.apps.find(({ name }) => name === "shop")?.reason ?? "", evidence, what);
       const body = await eventually(
         () =>
@@ -75,15 +64,8 @@ ${more}`;
 serialKernelTest(
   "a canary goes first, and when it fails the other replica was never touched",
   async (t) => {
-    const manifest = (greeting: string, more = "") => `
-services:
-  web:
-    image: ${image}
-    restart: always
-    scale: 2
-    environment: { GREETING: ${greeting} }
-    x-berth: { canary: 3s }
-${more}`;
+    const manifest = (greeting: string, more = "") =>
+      greeter(greeting, `    scale: 2\n    x-berth: { canary: 3s }\n${more}`);
     const pids = async () =>
       Promise.all(
         ["twin-web-1", "twin-web-2"].map(async (name) => (await agent.container(name)).pid),
@@ -99,13 +81,7 @@ ${more}`;
     const sha = await agent.commit({
       "twin/compose.yaml": manifest("three", command("exit", "7")),
     });
-    await agent.untilStatus(
-      ({ apps, quarantined }) =>
-        quarantined.includes(sha) &&
-        apps.some(({ name, verdict }) => name === "twin" && verdict === "rolled-back"),
-      "the canary taken back",
-      40_000,
-    );
+    await untilTakenBack(sha, ["twin"]);
     t.is((await pids())[1], secondAtTwo);
   },
 );
@@ -148,16 +124,9 @@ ${more}    deploy: { update_config: { failure_action: ${action}, monitor: 2s } }
 serialKernelTest(
   "with atomic: revision both apps of a commit go back when one of them fails",
   async (t) => {
-    const manifest = (greeting: string, more = "") => `
-services:
-  web:
-    image: ${image}
-    restart: always
-    environment: { GREETING: ${greeting} }
-${more}`;
     const files = (greeting: string, more = "") => ({
-      "left/compose.yaml": manifest(greeting),
-      "right/compose.yaml": manifest(greeting, more),
+      "left/compose.yaml": greeter(greeting),
+      "right/compose.yaml": greeter(greeting, more),
     });
     const berthYaml = "apps: { left: {}, right: {} }\nrollout: { atomic: revision }\n";
     const names = ["left-web-1", "right-web-1"];
@@ -172,15 +141,7 @@ ${more}`;
     await agent.ok("sync");
     t.deepEqual(await greetings(), ["one", "one"]);
     const sha = await agent.commit(files("two", entrypoint));
-    await agent.untilStatus(
-      ({ apps, quarantined }) =>
-        quarantined.includes(sha) &&
-        ["left", "right"].every((app) =>
-          apps.some(({ name, verdict }) => name === app && verdict === "rolled-back"),
-        ),
-      "both taken back",
-      40_000,
-    );
+    await untilTakenBack(sha, ["left", "right"]);
     t.deepEqual(await greetings(), ["one", "one"]);
     const history = JSON.parse(await agent.ok("history", "--json", "left")) as RolloutReport[];
     t.like(
@@ -192,6 +153,30 @@ ${more}`;
     t.deepEqual(await greetings(), ["three", "three"]);
   },
 );
+
+/** A service `web` with this in its environment. `more`: further lines of it. */
+function greeter(greeting: string, more = ""): string {
+  return `
+services:
+  web:
+    image: ${image}
+    restart: always
+    environment: { GREETING: ${greeting} }
+${more}`;
+}
+
+/** Until a commit is held back, and all of these apps run what they ran before. */
+function untilTakenBack(sha: string, names: readonly string[]): Promise<StatusReport> {
+  return agent.untilStatus(
+    ({ apps, quarantined }) => {
+      const isBack = (name: string) =>
+        apps.some((app) => app.name === name && app.verdict === "rolled-back");
+      return quarantined.includes(sha) && names.every(isBack);
+    },
+    `${names.join(" and ")} taken back`,
+    40_000,
+  );
+}
 
 const entrypoint = '    entrypoint: ["/bin/nothing"]\n';
 const eatMemory = `    mem_limit: 32m
