@@ -64,7 +64,7 @@ process.send?.(passed());
 process.disconnect?.();
 
 function nothing() {
-  return { boundaries: 0, instants: 0, steps: new Set<StepKind>() };
+  return { boundaries: 0, instants: 0, earlyInstants: 0, steps: new Set<StepKind>() };
 }
 
 function passed(): Passed {
@@ -75,14 +75,19 @@ function surround(prototype: object, name: string): void {
   const original: unknown = Reflect.get(prototype, name);
   if (typeof original !== "function") throw new Error(`cannot surround ${name}: no such method`);
   Reflect.set(prototype, name, function (this: unknown, ...given: unknown[]) {
-    pass("instants");
+    passInstant();
     const result: unknown = Reflect.apply(original, this, given);
-    pass("instants");
+    passInstant();
     return result;
   });
 }
 
-function pass(kind: "boundaries" | "instants"): void {
+function passInstant(): void {
+  pass("instants");
+  if (seen.boundaries === 0) pass("earlyInstants");
+}
+
+function pass(kind: Kill["kind"]): void {
   const number = seen[kind]++;
   if (kill === null || kill.kind !== kind || kill.at !== number) return;
   if (kill.delayMs === 0) process.kill(process.pid, "SIGKILL");

@@ -2,7 +2,7 @@ import type { StepKind } from "../../agent/plan/step.ts";
 
 /** When a child ends itself: at the `at`-th thing it passes, counted from 0, or some time after it. */
 export type Kill = {
-  readonly kind: "boundaries" | "instants";
+  readonly kind: "boundaries" | "instants" | "earlyInstants";
   readonly at: number;
   readonly delayMs: number;
 };
@@ -22,5 +22,7 @@ export type Said = Kill | "never" | "count" | "disarm";
 export type Passed = {
   readonly boundaries: number;
   readonly instants: number;
+  /** Before the first step. */
+  readonly earlyInstants: number;
   readonly steps: readonly StepKind[];
 };

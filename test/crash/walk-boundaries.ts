@@ -10,7 +10,7 @@ export type Walk = {
   readonly walked: Walked;
   /**
    * Boundaries of steps, or instants: each change of a store, request to the helper and rename. Instants are more, and
-   * are between the boundaries too.
+   * are between the boundaries too; early ones come before the first step.
    */
   readonly by: Kill["kind"];
   /** Hosts side by side, each of which goes through it many times. */
