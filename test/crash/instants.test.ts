@@ -5,14 +5,23 @@ import { checkEndState, checkNothingLeft, checkUntouched, endState } from "./che
 import { CrashHost } from "./crash-host.ts";
 import type { Kill } from "./crash-plan.ts";
 import { livingContainers, storedImages } from "./inventory.ts";
-import { checkImages, collect, isHealthy, rollBack } from "./phases.ts";
+import { checkImages, collect, isHealthy, pull, repair, rollBack, unpull } from "./phases.ts";
 import { type Revision, type Template, withTemplates } from "./scenario.ts";
 
 const lanes = 3;
 /** BERTH_CRASH_KILLS=200 BERTH_CRASH_SEED=7 looks longer, or again. */
 const kills = Number(process.env.BERTH_CRASH_KILLS ?? 18);
 const seed = Number(process.env.BERTH_CRASH_SEED ?? randomInt(2 ** 31));
-const phases = ["deploy", "change", "prune", "rollback", "collection", "down"] as const;
+const phases = [
+  "deploy",
+  "change",
+  "prune",
+  "rollback",
+  "collection",
+  "pull",
+  "repair",
+  "down",
+] as const;
 
 type Phase = (typeof phases)[number];
 type Known = {
@@ -51,7 +60,7 @@ async function undisturbed(t: ExecutionContext, template: Template): Promise<Kno
     await host.moveTo("deploy");
     host.start(null);
     for (const phase of phases) {
-      if (phase === "rollback" || phase === "collection") continue;
+      if (isOnLivingHost(phase)) continue;
       if (phase !== "deploy") await host.arm(null);
       if (phase === "down") {
         await host.downByAgent();
@@ -69,11 +78,12 @@ async function undisturbed(t: ExecutionContext, template: Template): Promise<Kno
     await host.moveTo("deploy");
     host.start(null);
     t.true(await host.converged(isHealthy));
-    for (const [phase, go] of Object.entries(onLivingHost)) {
+    for (const phase of phases.filter(isOnLivingHost)) {
+      const label = `undisturbed ${phase}`;
       await host.loadSpareImage();
-      await go({ t, host, kill: null, label: `undisturbed ${phase}` });
-      // The keys of the map.
-      counts.set(phase as Phase, (await host.passed()).instants);
+      await onLivingHost[phase]({ t, host, kill: null, label });
+      counts.set(phase, (await host.passed()).instants);
+      if (phase === "pull") await unpull({ t, host, label });
     }
     await host.downByAgent();
   });
@@ -81,7 +91,11 @@ async function undisturbed(t: ExecutionContext, template: Template): Promise<Kno
 }
 
 /** What a host that is up goes through, and comes back from to where it was. */
-const onLivingHost = { rollback: rollBack, collection: collect } as const;
+const onLivingHost = { rollback: rollBack, collection: collect, pull, repair } as const;
+
+function isOnLivingHost(phase: Phase): phase is keyof typeof onLivingHost {
+  return Object.hasOwn(onLivingHost, phase);
+}
 
 /** One host up to the phase in which its agent is killed. */
 async function crashHost(
@@ -97,11 +111,12 @@ async function crashHost(
   await CrashHost.use(template, async (host) => {
     await host.moveTo("deploy");
     host.start(phase === "deploy" ? kill : null);
-    if (phase === "rollback" || phase === "collection") {
+    if (isOnLivingHost(phase)) {
       t.true(await host.converged(isHealthy), label);
       const images = storedImages(host);
       if (phase === "collection") await host.loadSpareImage();
       await onLivingHost[phase]({ t, host, kill, label });
+      if (phase === "pull") await unpull({ t, host, label });
       await checkEndState(t, host, { expected: expected.get("deploy"), label });
       await checkImages(t, host, { expected: images, label });
       await host.downByAgent();
