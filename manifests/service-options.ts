@@ -89,4 +89,6 @@ export type ServiceBounds = {
   readonly ioPressureMax?: number;
   /** Of the memory that the revision before used, what is used beyond it. */
   readonly memoryGrowthMax?: number;
+  /** Of the healthchecks and probes, those that fail beyond the share that failed of the revision before. */
+  readonly failedChecksMax?: number;
 };

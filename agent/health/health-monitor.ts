@@ -23,7 +23,13 @@ type Watch = {
   readonly stop: AbortController;
   state: HealthState;
   output: string;
+  checks: CheckCount;
 };
+
+/** Of a run, from its first good check on. */
+export type CheckCount = { readonly made: number; readonly failed: number };
+
+const noChecks: CheckCount = { made: 0, failed: 0 };
 
 /** Probes every running container that has a healthcheck, each at its own pace. */
 export class HealthMonitor {
@@ -55,7 +61,14 @@ export class HealthMonitor {
     this.unwatch(containerId);
     if (!isProbed(check)) return;
     const stop = new AbortController();
-    const watch: Watch = { startedAtMs, checkKey, stop, state: healthStarting, output: "" };
+    const watch: Watch = {
+      startedAtMs,
+      checkKey,
+      stop,
+      state: healthStarting,
+      output: "",
+      checks: noChecks,
+    };
     this.#watches.set(containerId, watch);
     void this.#probeLoop(containerId, watch, check);
   }
@@ -67,6 +80,11 @@ export class HealthMonitor {
 
   health(containerId: string): Health {
     return this.#watches.get(containerId)?.state.health ?? "none";
+  }
+
+  /** None where nothing is checked. */
+  checks(containerId: string): CheckCount {
+    return this.#watches.get(containerId)?.checks ?? noChecks;
   }
 
   /** What the last probe wrote. */
@@ -89,6 +107,9 @@ export class HealthMonitor {
         if (abort.aborted) return;
         const from = watch.state.health;
         watch.output = result.output;
+        const { made, failed } = watch.checks;
+        if (from !== "starting")
+          watch.checks = { made: made + 1, failed: result.ok ? failed : failed + 1 };
         watch.state = nextHealth({
           state: watch.state,
           ok: result.ok,

@@ -1,13 +1,27 @@
 import type { Usage } from "../../runtime/cgroups/cgroup-usage.ts";
 import type { Core } from "../core.ts";
+import type { CheckCount } from "../health/health-monitor.ts";
 import type { ActualState } from "../observe.ts";
 import type { PlannedStep } from "../plan/step.ts";
 import type { WantedApp } from "../plan/wanted-state.ts";
 import type { RolloutRecord } from "../store/rollout-store.ts";
 import type { UsageSpan } from "./bounds.ts";
 
-type Look = { readonly startedAtMs: number; readonly atMs: number; readonly usage: Usage };
-type MemoryBefore = { readonly rollout: number; readonly services: Record<string, number> };
+type Look = {
+  readonly startedAtMs: number;
+  readonly atMs: number;
+  readonly usage: Usage;
+  readonly checks: CheckCount;
+};
+
+/** By service, of the replica that had most of it. */
+type Before = {
+  readonly rollout: number;
+  /** Bytes of memory. */
+  readonly services: Readonly<Record<string, number>>;
+  /** Shares of 1; absent: an older berth wrote it. */
+  readonly failedShares?: Readonly<Record<string, number>>;
+};
 
 /** Looks at what containers with bounds use from when their app is ready on. */
 export class BoundsWatch {
@@ -27,25 +41,39 @@ export class BoundsWatch {
   ): Promise<ReadonlyMap<string, UsageSpan>> {
     const spans = new Map<string, UsageSpan>();
     const services = new Map(app.containers.map(({ name, service }) => [name, service]));
-    const before = readBefore(this.#core, app.name);
+    const known = readBefore(this.#core, app.name);
+    const before = known?.rollout === watched.rollout.id ? known : undefined;
     const ids = new Set(actual.containers.map(({ id }) => id));
     for (const id of this.#first.keys()) if (!ids.has(id)) this.#first.delete(id);
     for (const { id, name, app: owner, service, status } of actual.containers) {
       const isBound = services.get(name)?.bounds !== undefined && owner === app.name;
       if (!isBound || status.state !== "running") continue;
       const startedAtMs = status.startedAtMs ?? 0;
-      const now = { startedAtMs, atMs: this.#core.clock.now(), usage: await this.#usage(id) };
+      const checks = this.#core.health.checks(id);
+      const now = {
+        startedAtMs,
+        atMs: this.#core.clock.now(),
+        usage: await this.#usage(id),
+        checks,
+      };
       const first = this.#first.get(id);
       const isComparable =
-        first?.startedAtMs === startedAtMs && first.atMs <= now.atMs && watched.isReady;
+        first?.startedAtMs === startedAtMs &&
+        first.atMs <= now.atMs &&
+        first.checks.made <= checks.made &&
+        watched.isReady;
       if (!isComparable) this.#first.set(id, now);
       else {
         spans.set(id, {
           from: first.usage,
           to: now.usage,
           spanMs: now.atMs - first.atMs,
-          memoryBytesBefore:
-            before?.rollout === watched.rollout.id ? before.services[service] : undefined,
+          memoryBytesBefore: before?.services[service],
+          checks: {
+            made: checks.made - first.checks.made,
+            failed: checks.failed - first.checks.failed,
+          },
+          failedSharesBefore: before?.failedShares?.[service],
         });
       }
     }
@@ -57,30 +85,46 @@ export class BoundsWatch {
   }
 }
 
-/** To be called before the steps are done: keeps what the containers that they stop use, for the rollout that stops them. */
-export async function noteMemoryBefore(core: Core, steps: readonly PlannedStep[]): Promise<void> {
+/** To be called before the steps are done: keeps how the containers that they stop did, for the rollout that stops them. */
+export async function noteBefore(core: Core, steps: readonly PlannedStep[]): Promise<void> {
   for (const { step } of steps) {
     if (step.kind !== "stop-container") continue;
     const container = core.index.find(step.id);
     const rollout = container === undefined ? undefined : core.rollouts.newest(container.app);
     if (container === undefined || rollout === undefined) continue;
     const { app, service, name } = container;
-    if (core.enforcement.container(name)?.service.bounds?.memoryGrowthMax === undefined) continue;
+    const bounds = core.enforcement.container(name)?.service.bounds;
+    const isCompared =
+      bounds?.memoryGrowthMax !== undefined || bounds?.failedChecksMax !== undefined;
+    if (!isCompared) continue;
     const { memoryBytes } = await core.runtime.usage(step.id);
-    if (memoryBytes === undefined) continue;
+    const { made, failed } = core.health.checks(step.id);
     const known = readBefore(core, app);
-    const services = known?.rollout === rollout.id ? known.services : {};
-    const most = Math.max(memoryBytes, services[service] ?? 0);
-    const before: MemoryBefore = {
+    const isSame = known?.rollout === rollout.id;
+    const before: Before = {
       rollout: rollout.id,
-      services: { ...services, [service]: most },
+      services: most(isSame ? known.services : {}, service, memoryBytes),
+      failedShares: most(
+        (isSame ? known.failedShares : undefined) ?? {},
+        service,
+        made === 0 ? undefined : failed / made,
+      ),
     };
     core.state.setFact(`memory-before.${app}`, JSON.stringify(before));
   }
 }
 
-function readBefore(core: Core, app: string): MemoryBefore | undefined {
+function most(
+  known: Readonly<Record<string, number>>,
+  service: string,
+  figure: number | undefined,
+): Readonly<Record<string, number>> {
+  if (figure === undefined) return known;
+  return { ...known, [service]: Math.max(figure, known[service] ?? 0) };
+}
+
+function readBefore(core: Core, app: string): Before | undefined {
   const text = core.state.fact(`memory-before.${app}`);
-  // Written by noteMemoryBefore.
-  return text === undefined ? undefined : (JSON.parse(text) as MemoryBefore);
+  // Written by noteBefore.
+  return text === undefined ? undefined : (JSON.parse(text) as Before);
 }

@@ -1,5 +1,6 @@
 import type { ServiceBounds } from "../../manifests/service-options.ts";
 import type { Usage } from "../../runtime/cgroups/cgroup-usage.ts";
+import type { CheckCount } from "../health/health-monitor.ts";
 
 /** What a container used between two looks, and what those of the revision before used. */
 export type UsageSpan = {
@@ -8,11 +9,17 @@ export type UsageSpan = {
   readonly spanMs: number;
   /** Of the replica of the service before that used most; undefined: none is known. */
   readonly memoryBytesBefore: number | undefined;
+  /** Healthchecks and probes between the two looks. */
+  readonly checks: CheckCount;
+  /** Share of 1 of those of the replica before that failed most; undefined: none is known. */
+  readonly failedSharesBefore: number | undefined;
 };
 
 /** Less than this shows what a start costs, and no more. */
 const spanMsMin = 5_000;
 const periodsMin = 20;
+/** Of fewer checks a single failure is too large a share. */
+const checksMin = 5;
 const mebibyte = 1_048_576;
 /** Growth of fewer bytes is chance, whatever share it is. */
 const growthBytesMin = 4 * mebibyte;
@@ -30,6 +37,7 @@ export function passedBound(
     stalled("memory", "memoryStalledUs", bounds.memoryPressureMax, span),
     stalled("its disks", "ioStalledUs", bounds.ioPressureMax, span),
     grown(bounds.memoryGrowthMax, span),
+    failing(bounds.failedChecksMax, span),
   ];
   const line = lines.find((one) => one !== undefined);
   return line === undefined ? undefined : `${name} ${line}`;
@@ -61,6 +69,17 @@ function grown(
   const more = memoryBytes - before;
   if (more < growthBytesMin || more <= before * max) return undefined;
   return `uses ${mebibytes(memoryBytes)} of memory where the revision before used ${mebibytes(before)}, and ${percent(max)} more are allowed`;
+}
+
+/** The first revision is held against one without a failure. */
+function failing(
+  max: number | undefined,
+  { checks: { made, failed }, failedSharesBefore: before = 0 }: UsageSpan,
+): string | undefined {
+  if (max === undefined || made < checksMin) return undefined;
+  const share = failed / made;
+  if (share - before <= max) return undefined;
+  return `failed ${failed} of ${made} healthchecks (${percent(share)}) where the revision before failed ${percent(before)} of them, and ${percent(max)} more are allowed`;
 }
 
 /** 0 where the kernel does not count it. */

@@ -3,7 +3,7 @@ import type { PlanPart } from "../plan/split-plan.ts";
 import { type PlannedStep, type StepKind, stepTarget } from "../plan/step.ts";
 import type { RolloutStep } from "../store/deploy-record.ts";
 import { applySteps, type Executors, type StepResult } from "./apply.ts";
-import { noteMemoryBefore } from "./bounds-watch.ts";
+import { noteBefore } from "./bounds-watch.ts";
 import { createSlots } from "./slots.ts";
 
 /** How a part of a plan ended. */
@@ -101,7 +101,7 @@ export class Rollouts {
   /** A full disk holds up no change: without it memory is not compared. */
   async #noteMemory(steps: readonly PlannedStep[]): Promise<void> {
     try {
-      await noteMemoryBefore(this.#core, steps);
+      await noteBefore(this.#core, steps);
     } catch (error) {
       this.#core.log.warn("cannot note the memory of what is stopped", { error });
     }

@@ -29,6 +29,7 @@ export const Bounds = byKind({
       "memory-pressure": percent(100).optional(),
       "io-pressure": percent(100).optional(),
       "memory-growth": percent(1000).optional(),
+      "failed-checks": percent(100).optional(),
     })
     .transform(
       (bounds): ServiceBounds => ({
@@ -37,6 +38,7 @@ export const Bounds = byKind({
         ...present("memoryPressureMax", bounds["memory-pressure"]),
         ...present("ioPressureMax", bounds["io-pressure"]),
         ...present("memoryGrowthMax", bounds["memory-growth"]),
+        ...present("failedChecksMax", bounds["failed-checks"]),
       }),
     ),
 });

@@ -15,6 +15,7 @@ export const extension = section({
     one: section({
       "cpu-pressure": "value",
       "cpu-throttled": "value",
+      "failed-checks": "value",
       "io-pressure": "value",
       "memory-growth": "value",
       "memory-pressure": "value",

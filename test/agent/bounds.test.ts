@@ -17,6 +17,8 @@ const span = (to: Partial<Usage>, memoryMebibytesBefore?: number) => ({
   spanMs: 10_000,
   memoryBytesBefore:
     memoryMebibytesBefore === undefined ? undefined : memoryMebibytesBefore * 1_048_576,
+  checks: { made: 0, failed: 0 },
+  failedSharesBefore: undefined,
 });
 
 const held = span({ cpuPeriods: 100, cpuPeriodsThrottled: 21 });
@@ -66,4 +68,21 @@ test("what the kernel does not count passes no bound", (t) => {
   const unknown = { cpuPeriods: undefined, cpuStalledUs: undefined, memoryBytes: undefined };
   const bounds = { cpuThrottledMax: 0, cpuPressureMax: 0, memoryGrowthMax: 0 };
   t.is(passedBound("web-1", bounds, span(unknown, 1)), undefined);
+});
+
+test("failed checks are a share of those that were made, beyond the share of the revision before", (t) => {
+  const fails = (failed: number, made: number, before?: number) =>
+    passedBound(
+      "web-1",
+      { failedChecksMax: 0.2 },
+      { ...span({}), checks: { made, failed }, failedSharesBefore: before },
+    );
+  t.is(
+    fails(5, 10, 0.1),
+    "web-1 failed 5 of 10 healthchecks (50 %) where the revision before failed 10 % of them, and 20 % more are allowed",
+  );
+  t.is(fails(3, 10, 0.1), undefined);
+  t.is(fails(2, 10), undefined);
+  t.regex(fails(3, 10) ?? "", /before failed 0 %/);
+  t.is(fails(4, 4), undefined);
 });

@@ -2,6 +2,7 @@
  *
  *     exit N | sleep S | env | args [ARG...]
  *     cat FILE | touch FILE | write FILE TEXT | ls DIR | stat FILE
+ *     every N FILE             a byte more in the file at each run; fails at every Nth
  *     flood BYTES [CHUNK]      that many bytes on stdout, in lines of CHUNK - 1 (1024)
  *     line BYTES               one line
  *     lines N [PAUSE_MS]       numbered lines on stdout, every tenth on stderr
@@ -118,6 +119,14 @@ static int run_touch(int argc, char **argv) {
   int fd = open(argv[0], O_WRONLY | O_CREAT | O_CLOEXEC, 0644);
   if (fd < 0 || futimens(fd, NULL) < 0) return failed(argv[0]);
   return 0;
+}
+
+static int run_every(int argc, char **argv) {
+  (void)argc;
+  int fd = open(argv[1], O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
+  struct stat status;
+  if (fd < 0 || write(fd, "x", 1) != 1 || fstat(fd, &status) < 0) return failed(argv[1]);
+  return status.st_size % atol(argv[0]) == 0;
 }
 
 static int run_remove(int argc, char **argv) {
@@ -440,6 +449,7 @@ static const struct verb verbs[] = {
     {"cat", 1, run_cat},
     {"echo", 0, run_echo},
     {"touch", 1, run_touch},
+    {"every", 2, run_every},
     {"remove", 1, run_remove},
     {"unmount", 1, run_unmount},
     {"mkdir", 1, run_mkdir},
