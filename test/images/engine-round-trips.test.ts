@@ -6,6 +6,7 @@ import { missingPeer, openEngine } from "../security/engine-peers.ts";
 import { pushByHand, serialRegistryTest, withDockerRegistry } from "./docker-registry.ts";
 import { buildImage, fileLayer } from "./image-builder.ts";
 import { type StoreBench, soon, withStore } from "./store-harness.ts";
+import { foreign, indexDigest, loadIndex, own } from "./two-platforms.ts";
 
 const image = buildImage([fileLayer("base", "b".repeat(5000)), fileLayer("srv/web", "1")], {
   config: { Cmd: ["/web"], Env: ["A=b"] },
@@ -29,6 +30,8 @@ async function withEngine(t: ExecutionContext, name: "podman" | "docker"): Promi
         await ourPush(t, { bench, host, theirs });
         await theirPush(t, { bench, host, theirs });
         await archives(t, { bench, theirs });
+        await indexes(t, { bench, host, theirs });
+        if (name === "podman") await theirIndex(t, { bench, host, theirs });
       });
     } finally {
       await engine.close();
@@ -103,6 +106,32 @@ async function archives(t: ExecutionContext, { bench, theirs }: Parts): Promise<
   t.deepEqual(loaded.references, ["example.com/back:1"]);
   checkContent(t, loaded);
   rmSync(back);
+}
+
+async function indexes(t: ExecutionContext, { bench, host, theirs }: Parts & { host: string }) {
+  await loadIndex(bench, [own, foreign]);
+  const target = `${host}/many:1`;
+  const { digest } = await bench.store.push("example.com/many:1", target, { abort: soon() });
+  t.is(digest, indexDigest);
+  await theirs.transfer("pull", target);
+  t.is(`sha256:${(await theirs.inspect(target)).id}`, own.configDigest);
+}
+
+/** Podman makes an index of the same two images and pushes it. */
+async function theirIndex(t: ExecutionContext, { bench, host, theirs }: Parts & { host: string }) {
+  await theirs.call(["manifest", "create", "listed"]);
+  for (const { digest } of [own, foreign]) {
+    const from = `docker://${host}/many@${digest}`;
+    await theirs.call(["manifest", "add", "--tls-verify=false", "listed", from]);
+  }
+  const to = `docker://${host}/listed:1`;
+  await theirs.call(["manifest", "push", "--all", "--tls-verify=false", "listed", to]);
+  const pulled = await bench.store.pull(`${host}/listed:1`, { abort: soon() });
+  t.is(pulled.digest, own.digest);
+  t.not(await bench.store.resolve(`${host}/listed:1`, soon()), own.digest);
+  // Of theirs the other platform is here too, from the archive before.
+  const back = await bench.store.push(`${host}/listed:1`, `${host}/again:1`, { abort: soon() });
+  t.is(back.digest, await bench.store.resolve(`${host}/listed:1`, soon()));
 }
 
 function checkContent(t: ExecutionContext, { layerDirs, config }: Image): void {

@@ -2,66 +2,15 @@ import { execFile } from "node:child_process";
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { promisify } from "node:util";
-import { buildTar, type TarEntry } from "../builders/tar.ts";
 import { kernelTest } from "../kernel/kernel-test.ts";
 import { registryTest, withDockerRegistry } from "./docker-registry.ts";
-import {
-  architecture,
-  type BuiltImage,
-  buildImage,
-  describe,
-  digestOf,
-  fileLayer,
-  json,
-  ociIndex,
-  ociManifest,
-} from "./image-builder.ts";
-import { type StoreBench, soon, withStore } from "./store-harness.ts";
+import { architecture, describe, digestOf, json, ociIndex, ociManifest } from "./image-builder.ts";
+import { soon, withStore } from "./store-harness.ts";
 import { withRegistry } from "./test-registry.ts";
+import { foreign, indexDigest, loadIndex, own } from "./two-platforms.ts";
 
 const run = promisify(execFile);
 const skopeo = (...args: string[]) => run("skopeo", ["--insecure-policy", ...args]);
-
-const own = buildImage([fileLayer("shared", "s"), fileLayer("own", "1")]);
-const foreign = buildImage([fileLayer("shared", "s"), fileLayer("foreign", "2")], {
-  architecture: "mips",
-});
-const index = json({
-  schemaVersion: 2,
-  mediaType: ociIndex,
-  manifests: [
-    { ...describe(ociManifest, foreign.manifest), platform: { os: "linux", architecture: "mips" } },
-    { ...describe(ociManifest, own.manifest), platform: { os: "linux", architecture } },
-  ],
-});
-const indexDigest = digestOf(index);
-
-/** An oci-archive of the index with what these images are made of. */
-function archive(images: readonly BuiltImage[]): Buffer {
-  const blobs = new Map([[indexDigest, index]]);
-  for (const image of images) {
-    blobs.set(image.digest, image.manifest);
-    for (const [digest, bytes] of image.blobs) blobs.set(digest, bytes);
-  }
-  const name = { "org.opencontainers.image.ref.name": "example.com/many:1" };
-  const outer = { ...describe(ociIndex, index), annotations: name };
-  const files: TarEntry[] = [
-    file("oci-layout", json({ imageLayoutVersion: "1.0.0" })),
-    file("index.json", json({ schemaVersion: 2, mediaType: ociIndex, manifests: [outer] })),
-    ...[...blobs].map(([digest, bytes]) => file(`blobs/sha256/${digest.slice(7)}`, bytes)),
-  ];
-  return buildTar(files);
-}
-
-function file(path: string, content: Buffer): TarEntry {
-  return { type: "file", path, content };
-}
-
-async function load({ root, store }: StoreBench, images: readonly BuiltImage[]): Promise<void> {
-  const path = join(root, "many.tar");
-  writeFileSync(path, archive(images));
-  await store.load(path, { abort: soon() });
-}
 
 registryTest(
   "an index that is here with all of its platforms is pushed whole, digests and all",
@@ -69,7 +18,7 @@ registryTest(
     withStore(async (bench) => {
       const { root, store } = bench;
       await withDockerRegistry(root, async (host) => {
-        await load(bench, [own, foreign]);
+        await loadIndex(bench, [own, foreign]);
         const pushed = await store.push("example.com/many:1", `${host}/many:1`, { abort: soon() });
         t.deepEqual(pushed, { digest: indexDigest, missingPlatforms: [] });
         const layout = join(root, "layout");
@@ -105,7 +54,7 @@ registryTest(
     withStore(async (bench) => {
       const { root, store, content } = bench;
       await withDockerRegistry(root, async (host) => {
-        await load(bench, [own]);
+        await loadIndex(bench, [own]);
         t.is(content().blobs.length, 1 + own.blobs.size);
         const pushed = await store.push("example.com/many:1", `${host}/many:1`, { abort: soon() });
         t.deepEqual(pushed, { digest: own.digest, missingPlatforms: ["linux/mips"] });
@@ -123,7 +72,7 @@ kernelTest(
   (t) =>
     withStore(async (bench) => {
       const { root, images, store, content, reopen } = bench;
-      await load(bench, [own, foreign]);
+      await loadIndex(bench, [own, foreign]);
       const all = new Set([indexDigest, own.digest, foreign.digest]);
       for (const { blobs } of [own, foreign]) for (const digest of blobs.keys()) all.add(digest);
       const names = [...all].map((digest) => digest.slice(7)).toSorted();
