@@ -7,6 +7,7 @@ import { describeError } from "../log.ts";
 import type { EventLog } from "../store/event-log.ts";
 import { describeEvent, type Notification } from "./notification.ts";
 import type { NotificationTarget } from "./notify-config.ts";
+import { RefusedError } from "./post.ts";
 
 export type NotifierOptions = {
   readonly events: Pick<EventLog, "recorded" | "subscribe">;
@@ -109,6 +110,10 @@ export class Notifier {
       } catch (error) {
         if (abort.aborted) return false;
         const fields = { kind: target.kind, error: describeError(error) };
+        if (error instanceof RefusedError) {
+          log.error("notification refused", fields);
+          return true;
+        }
         if (clock.now() - Date.parse(event.time) > ageMsMax) {
           log.error("notification given up", fields);
           return true;

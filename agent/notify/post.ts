@@ -5,7 +5,15 @@ export type Post = {
   readonly abort: AbortSignal;
 };
 
-/** Sends one request. What it says when it fails holds neither path nor query of the URL: they may be secrets. */
+/** The place understood, and does not want it: it will not the next time either. */
+export class RefusedError extends Error {
+  override readonly name = "RefusedError";
+}
+
+/** What says more of the request than of the moment or of a login (RFC 9110, section 15.5). */
+const refusals: ReadonlySet<number> = new Set([400, 405, 409, 410, 413, 414, 415, 422]);
+
+/** Sends one request. Rejects with a RefusedError when it is no use to send it again. What it says when it fails holds neither path nor query of the URL: they may be secrets. */
 export async function post({ url, headers, body, abort }: Post): Promise<void> {
   const { host } = new URL(url);
   // A redirect could carry the token elsewhere.
@@ -23,5 +31,7 @@ export async function post({ url, headers, body, abort }: Post): Promise<void> {
     );
   });
   await answer.body?.cancel();
-  if (!answer.ok) throw new Error(`cannot tell ${host}: it answered ${answer.status}`);
+  if (answer.ok) return;
+  const why = `cannot tell ${host}: it answered ${answer.status}`;
+  throw refusals.has(answer.status) ? new RefusedError(why) : new Error(why);
 }

@@ -1,17 +1,17 @@
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { createServer as createHttpServer, type IncomingHttpHeaders } from "node:http";
-import { type AddressInfo, createServer as createTcpServer, type Server } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import test, { type ExecutionContext } from "ava";
 import { Notifier } from "../../agent/notify/notifier.ts";
 import { NotificationTarget } from "../../agent/notify/notify-config.ts";
+import { RefusedError } from "../../agent/notify/post.ts";
 import { send } from "../../agent/notify/send.ts";
 import { createEventLog, type EventLog } from "../../agent/store/event-log.ts";
 import { stateMigrations } from "../../agent/store/state-store.ts";
 import { silent } from "../api/test-agent.ts";
 import { SimulatedClock } from "../simulation/simulated-clock.ts";
+import { serveHttp, serveSmtp } from "./told-places.ts";
 
 const sha = "0123456789abcdef0123456789abcdef01234567";
 const never = new AbortController().signal;
@@ -141,6 +141,28 @@ test("a place that cannot be reached is told later, in order, also by the next a
   await next.close();
 });
 
+test("what a place refuses for good holds nothing up, what it cannot take now does", async (t) => {
+  const refusing = new NotifierHost(t);
+  const target = NotificationTarget.parse({ kind: "ntfy", url: "http://127.0.0.1:1/topic" });
+  for (const status of [400, 409, 422, 403, 429, 503]) {
+    const server = await serveHttp(t, status);
+    const url = NotificationTarget.parse({ kind: "ntfy", url: `${server.url}/topic` });
+    const error = await t.throwsAsync(send(url, notificationOf(failure), never));
+    t.is(error instanceof RefusedError, [400, 409, 422].includes(status), `${status}`);
+  }
+  const notifier = refusing.notifier();
+  await notifier.retarget([target]);
+  refusing.refuses = true;
+  refusing.record("rollout.failed", "refused");
+  await refusing.clock.advance(1_000);
+  t.is(refusing.tries, 1);
+  refusing.refuses = false;
+  refusing.record("rollout.failed", "taken");
+  await refusing.clock.advance(1_000);
+  t.deepEqual(refusing.sent, ["taken"]);
+  await notifier.close();
+});
+
 test("after a day it is no news any more", async (t) => {
   const host = new NotifierHost(t);
   const target = NotificationTarget.parse({ kind: "ntfy", url: "http://127.0.0.1:1/topic" });
@@ -174,6 +196,7 @@ class NotifierHost {
   readonly clock = new SimulatedClock();
   readonly sent: string[] = [];
   isUp = true;
+  refuses = false;
   tries = 0;
   readonly #database = new DatabaseSync(":memory:");
   readonly #told = new Map<string, number>();
@@ -206,6 +229,7 @@ class NotifierHost {
       send: async (_, { message }) => {
         this.tries += 1;
         if (!this.isUp) throw new Error("down");
+        if (this.refuses) throw new RefusedError("no");
         this.sent.push(message);
       },
     });
@@ -228,55 +252,4 @@ function temporary(t: ExecutionContext): string {
   const dir = mkdtempSync(join(tmpdir(), "bt-notify-"));
   t.teardown(() => rmSync(dir, { recursive: true, force: true }));
   return dir;
-}
-
-async function listening(server: Server): Promise<number> {
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  return (server.address() as AddressInfo).port; // listening on TCP
-}
-
-async function serveHttp(t: ExecutionContext, status = 200) {
-  const requests: { url: string; body: string; headers: IncomingHttpHeaders }[] = [];
-  const server = createHttpServer(async (request, response) => {
-    const chunks: Buffer[] = [];
-    for await (const chunk of request) chunks.push(chunk);
-    const body = Buffer.concat(chunks).toString();
-    requests.push({ url: request.url ?? "", body, headers: request.headers });
-    response.writeHead(status).end();
-  });
-  const port = await listening(server);
-  const close = () =>
-    new Promise<void>((resolve) => {
-      server.close(() => resolve());
-      server.closeAllConnections();
-    });
-  t.teardown(close);
-  return { url: `http://127.0.0.1:${port}`, requests, close };
-}
-
-/** As much of RFC 5321 as takes one mail. */
-async function serveSmtp(t: ExecutionContext) {
-  let said = "";
-  const server = createTcpServer((socket) => {
-    let isData = false;
-    socket.on("error", () => {});
-    socket.write("220 tests\r\n");
-    socket.on("data", (chunk) => {
-      said += chunk.toString();
-      for (const line of chunk.toString().split("\r\n").slice(0, -1)) {
-        if (isData) {
-          isData = line !== ".";
-          if (!isData) socket.write("250 taken\r\n");
-        } else if (line === "DATA") {
-          isData = true;
-          socket.write("354 go on\r\n");
-        } else if (line === "QUIT") socket.end("221 bye\r\n");
-        else if (line === "STARTTLS") socket.write("502 no such thing here\r\n");
-        else socket.write("250 fine\r\n");
-      }
-    });
-  });
-  const port = await listening(server);
-  t.teardown(() => server.close());
-  return { port, said: () => said };
 }
