@@ -75,13 +75,16 @@ vm-test: all
 test-native: all
 	@if [ -x test/native/run ]; then test/native/run; fi
 
-# gcc's static analysis of the helper; every finding is an error. It takes what is stored at a computed index for lost, so
-# leaks are left to the sanitizers of test-native.
+# Static analysis of the helper by gcc and clang-tidy; every finding is an error. gcc takes what is stored at a computed index
+# for lost, so leaks are left to the sanitizers of test-native. clang-tidy 14 finds va_lists of later files uninitialized: one at a time.
 analyze:
+	@bin/setup --analyze
 	@mkdir -p build/analyze
 	@for source in $(HELPER_SOURCES); do \
 	  gcc $(CFLAGS_COMMON) -fanalyzer -Wno-analyzer-malloc-leak -c -o build/analyze/helper.o $$source || exit 1; \
 	done
+	printf '%s\n' $(HELPER_SOURCES) | xargs -P "$$(nproc)" -n 1 bash -c \
+	  'clang-tidy --quiet "$$@" -- -std=c11 -D_GNU_SOURCE 2> >(grep -v "warnings generated" >&2)' bash
 
 # The helper's parsers against inputs that are grown from what reaches new code: FUZZ_SECONDS=600 make fuzz.
 fuzz:

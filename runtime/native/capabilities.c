@@ -29,14 +29,15 @@ static int get_permitted(uint64_t *permitted, uint64_t *inheritable) {
 }
 
 int process_raise_permitted(void) {
-  uint64_t permitted, inheritable;
+  uint64_t permitted = 0, inheritable = 0;
   int error = get_permitted(&permitted, &inheritable);
   return error < 0 ? error : set_three(permitted, permitted, inheritable);
 }
 
 void process_keep_only(uint64_t mask) {
-  uint64_t permitted, inheritable;
-  if (get_permitted(&permitted, &inheritable) < 0) permitted = 0;
+  uint64_t permitted = 0, inheritable = 0;
+  /* Where they cannot be read, none is kept. */
+  get_permitted(&permitted, &inheritable);
   set_three(permitted & mask, permitted & mask, 0);
 }
 

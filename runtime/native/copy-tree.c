@@ -21,7 +21,7 @@
 
 #define DEPTH_MAX 512
 #define XATTR_BYTES_MAX 65536
-#define COPY_CHUNK (64 * 1024 * 1024)
+#define COPY_CHUNK ((size_t)64 * 1024 * 1024)
 
 struct copy {
   int destination_root;

@@ -69,7 +69,8 @@ static int follow_and_make(struct making *making, int directory, const char *par
   size_t parent_length = target[0] == '/' ? 0 : strlen(parent);
   if (parent_length + (size_t)length >= sizeof joined) return -ENAMETOOLONG;
   memcpy(joined, parent, parent_length);
-  memcpy(joined + parent_length, target, (size_t)length + 1);
+  memcpy(joined + parent_length, target, (size_t)length);
+  joined[parent_length + (size_t)length] = '\0';
   return open_or_make(making, joined, kind, mode);
 }
 

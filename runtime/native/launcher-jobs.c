@@ -63,7 +63,7 @@ static int start(const struct wire_inbox *request, int *report_fd, struct failur
   struct start_request start = {.id = request->header.id,
                                 .mapping = request->body,
                                 .mapping_bytes = request->header.length};
-  int child_end;
+  int child_end = -1;
   start.container_id = wire_string(&body);
   start.socket_path = wire_string(&body);
   start.exit_path = wire_string(&body);
@@ -82,7 +82,7 @@ static int start(const struct wire_inbox *request, int *report_fd, struct failur
 
 static int run(const struct wire_inbox *request, int *report_fd, struct failure *failure) {
   struct program program;
-  int child_end;
+  int child_end = -1;
   int error = program_check(PROGRAM_RUN, request->body, request->header.length, failure);
   if (error == 0) error = fork_with_pipe(report_fd, &child_end);
   if (error != 1) return error;
@@ -135,7 +135,7 @@ static bool is_source(const struct layer_source *source) {
 static int unpack(const struct wire_inbox *request, int *report_fd, struct failure *failure) {
   struct wire_reader body = wire_reader_of(request->body, request->header.length);
   struct unpack_request unpack = {.request_id = request->header.id};
-  int child_end;
+  int child_end = -1;
   unpack.socket_path = wire_string(&body);
   unpack.destination = wire_string(&body);
   unpack.id_base = wire_u32(&body);
@@ -170,7 +170,7 @@ static int take_files(const struct wire_inbox *request, int *report_fd, struct f
 static int remove_path(const struct wire_inbox *request, int *report_fd, struct failure *failure) {
   struct wire_reader body = wire_reader_of(request->body, request->header.length);
   const char *path = wire_string(&body);
-  int child_end;
+  int child_end = -1;
   if (!wire_is_done(&body)) return malformed(failure, "fields of REMOVE_TREE");
   int error = fork_with_pipe(report_fd, &child_end);
   if (error != 1) return error;

@@ -88,6 +88,12 @@ export class TestBundle {
     return this.#run(program, ["with", name, berth, "--root", this.root, ...words]);
   }
 
+  /** The same, by a caller who is in this group, too. */
+  runInGroup(gid: number, ...words: readonly string[]): Promise<Ended> {
+    const berth = join(repository, "bin/berth-oci");
+    return this.#run("setpriv", ["--groups", `${gid}`, berth, "--root", this.root, ...words]);
+  }
+
   /** The same, by a caller that has something open as its descriptor 3. */
   runWithFd3(...words: readonly string[]): Promise<Ended> {
     const script = 'exec "$0" --root "$@" 3</dev/null';

@@ -1,3 +1,4 @@
+import { execFileSync } from "node:child_process";
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -7,10 +8,23 @@ import { probeSpec, runToEnd, withRuntime } from "../kernel/runtime-harness.ts";
 
 const segmentationFault = 11;
 
+/** The soft limit, as prlimit(1) takes it. Returns what it was. A hard limit of 0 leaves nothing to allow. */
+function setOwnCoreLimit(soft: string): string {
+  const limits = readFileSync("/proc/self/limits", "utf8");
+  const [, was = "0", hard = "0"] = /^Max core file size +(\S+) +(\S+)/m.exec(limits) ?? [];
+  if (hard !== "0") {
+    const value = soft === "unlimited" ? hard : soft;
+    execFileSync("prlimit", ["--pid", `${process.pid}`, `--core=${value}:${hard}`]);
+  }
+  return was;
+}
+
 kernelTest(
   "a program that crashes leaves no image of its memory, unless the manifest asks for it",
   (t) => {
     const place = mkdtempSync(join(tmpdir(), "bt-core-"));
+    // Whoever starts the agent may allow core dumps: what the containers get is not that.
+    const before = setOwnCoreLimit("unlimited");
     return withRuntime(async ({ runtime }) => {
       const crash = async (more: Partial<ContainerSpec>) => {
         const spec = probeSpec(runtime, ["raise", `${segmentationFault}`], {
@@ -34,6 +48,9 @@ kernelTest(
       const pattern = readFileSync("/proc/sys/kernel/core_pattern", "utf8");
       if (/^[|/]/.test(pattern)) return;
       t.is(await crash({ ulimits: { core: { soft: 1_048_576, hard: 1_048_576 } } }), 1);
-    }).finally(() => rmSync(place, { recursive: true }));
+    }).finally(() => {
+      setOwnCoreLimit(before);
+      rmSync(place, { recursive: true });
+    });
   },
 );
