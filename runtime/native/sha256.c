@@ -36,7 +36,7 @@ static void put_u32(uint8_t *bytes, uint32_t value) {
 static void blocks_portable(uint32_t state[8], const uint8_t *bytes, size_t count) {
   uint32_t words[64], s[8];
   for (; count > 0; count--, bytes += BLOCK_BYTES) {
-    for (unsigned i = 0; i < 16; i++) words[i] = get_u32(bytes + 4 * i);
+    for (size_t i = 0; i < 16; i++) words[i] = get_u32(bytes + 4 * i);
     for (unsigned i = 16; i < 64; i++) {
       uint32_t near = words[i - 2], far = words[i - 15];
       words[i] = words[i - 16] + words[i - 7] + (rotate(far, 7) ^ rotate(far, 18) ^ far >> 3) +
@@ -71,10 +71,10 @@ __attribute__((target("sha,sse4.1,ssse3"))) static void blocks_native(uint32_t s
   __m128i abef = _mm_alignr_epi8(cdab, efgh, 8), cdgh = _mm_blend_epi16(efgh, cdab, 0xf0);
   for (; count > 0; count--, bytes += BLOCK_BYTES) {
     __m128i words[4], abef_before = abef, cdgh_before = cdgh;
-    for (unsigned i = 0; i < 4; i++)
+    for (size_t i = 0; i < 4; i++)
       words[i] = _mm_shuffle_epi8(_mm_loadu_si128((const __m128i *)(bytes + 16 * i)), swap);
 #pragma GCC unroll 16
-    for (unsigned i = 0; i < 16; i++) {
+    for (size_t i = 0; i < 16; i++) {
       __m128i now = words[i & 3];
       __m128i sum = _mm_add_epi32(now, _mm_loadu_si128((const __m128i *)(constants + 4 * i)));
       cdgh = _mm_sha256rnds2_epu32(cdgh, abef, sum);
@@ -98,8 +98,8 @@ __attribute__((target("+crypto"))) static void blocks_native(uint32_t state[8], 
   uint32x4_t abcd = vld1q_u32(state), efgh = vld1q_u32(state + 4);
   for (; count > 0; count--, bytes += BLOCK_BYTES) {
     uint32x4_t words[4], abcd_before = abcd, efgh_before = efgh;
-    for (unsigned i = 0; i < 4; i++) words[i] = vreinterpretq_u32_u8(vrev32q_u8(vld1q_u8(bytes + 16 * i)));
-    for (unsigned i = 0; i < 16; i++) {
+    for (size_t i = 0; i < 4; i++) words[i] = vreinterpretq_u32_u8(vrev32q_u8(vld1q_u8(bytes + 16 * i)));
+    for (size_t i = 0; i < 16; i++) {
       uint32x4_t now = words[i & 3], sum = vaddq_u32(now, vld1q_u32(constants + 4 * i)), before = abcd;
       abcd = vsha256hq_u32(abcd, efgh, sum);
       efgh = vsha256h2q_u32(efgh, before, sum);
@@ -154,5 +154,5 @@ void sha256_end(struct sha256 *hash, uint8_t digest[SHA256_BYTES]) {
   put_u32(tail + length, (uint32_t)(bits >> 32));
   put_u32(tail + length + 4, (uint32_t)bits);
   sha256_add(hash, tail, length + 8);
-  for (unsigned i = 0; i < 8; i++) put_u32(digest + 4 * i, hash->state[i]);
+  for (size_t i = 0; i < 8; i++) put_u32(digest + 4 * i, hash->state[i]);
 }

@@ -14,7 +14,7 @@
 
 #define READ_BYTES 16384
 /* What may still lie in the pipes of an ended process; whoever else holds them is not waited for. */
-#define DRAIN_BYTES_MAX (2 * 65536)
+#define DRAIN_BYTES_MAX (2UL * 65536)
 #define HANGUP_GRACE_MS 1000
 
 struct exec *exec_find(struct supervisor *supervisor, const struct client *client, uint32_t id) {

@@ -145,6 +145,30 @@ test("an aborted fetch ends git and everything it started", (t) =>
     }
   }));
 
+test("a fetch that does not end is ended by its limit, with everything it started", (t) =>
+  withRepository(async (place) => {
+    const bin = join(place.root, "bin");
+    const pids = join(place.root, "pids");
+    mkdirSync(bin);
+    writeFileSync(join(bin, "ssh"), `#!/bin/sh\necho $$ >> ${pids}\nexec sleep 60\n`, {
+      mode: 0o755,
+    });
+    const path = process.env.PATH;
+    process.env.PATH = `${bin}:${path ?? ""}`;
+    try {
+      // Whole seconds: the limit is that of timeout(1), and long enough for git to start on a busy machine.
+      const mirror = mirrorOf(place, { repo: "ssh://host.invalid/repo", timeoutMs: 5_000 });
+      const began = performance.now();
+      await t.throwsAsync(mirror.fetch(new AbortController().signal));
+      t.true(performance.now() - began < 50_000);
+      const pid = Number(readFileSync(pids, "utf8").trim().split("\n")[0]);
+      await until(() => !isAlive(pid));
+      t.false(isAlive(pid));
+    } finally {
+      process.env.PATH = path;
+    }
+  }));
+
 test("a commit is noticed at once in a local repository", (t) =>
   withRepository(async (place) => {
     writeFileSync(join(place.repo, "file"), "1");
