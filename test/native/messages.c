@@ -69,17 +69,23 @@ static int is_free(uint16_t op) {
          op != BERTH_OP_DIAL && op != BERTH_OP_END;
 }
 
-static void put_some(struct wire_writer *out, unsigned where) {
+/* That of the supervisor, before INIT_BEGIN, is a START's alone. */
+static int is_pin_elsewhere(uint16_t op, enum program_kind kind, unsigned where) {
+  return op == BERTH_OP_AFFINITY && where == IN_HOST && kind != PROGRAM_START;
+}
+
+static void put_some(struct wire_writer *out, enum program_kind kind, unsigned where) {
   for (uint32_t left = random_below(12); left > 0; left--) {
     uint16_t op = (uint16_t)random_below(OPERATIONS_MAX);
     const struct operation_schema *schema = operation_schema_of(op);
-    if (schema != NULL && (schema->where & where) != 0 && is_free(op)) put_operation(out, op);
+    if (schema == NULL || (schema->where & where) == 0 || is_pin_elsewhere(op, kind, where)) continue;
+    if (is_free(op)) put_operation(out, op);
   }
 }
 
 static size_t make_program(enum program_kind kind) {
   struct wire_writer out = wire_writer_of(room, sizeof room);
-  put_some(&out, IN_HOST);
+  put_some(&out, kind, IN_HOST);
   if (kind == PROGRAM_RUN) return out.length;
   put_operation(&out, kind == PROGRAM_START ? BERTH_OP_CLONE : BERTH_OP_JOIN);
   put_operation(&out, BERTH_OP_PASS_FDS);
@@ -87,7 +93,7 @@ static size_t make_program(enum program_kind kind) {
   put_operation(&out, BERTH_OP_INIT_BEGIN);
   put_operation(&out, BERTH_OP_TAKE_FDS);
   put_operation(&out, BERTH_OP_AWAIT);
-  put_some(&out, IN_INIT);
+  put_some(&out, kind, IN_INIT);
   put_operation(&out, BERTH_OP_EXEC);
   return out.length;
 }
