@@ -11,6 +11,16 @@ export type DeviceRule = {
   readonly makeNode: boolean;
 };
 
+/** Lets everything pass. */
+export const everyDevice: DeviceRule = {
+  type: "all",
+  major: undefined,
+  minor: undefined,
+  read: true,
+  write: true,
+  makeNode: true,
+};
+
 const every = { read: true, write: true, makeNode: true } as const;
 
 /** What every container may use: the nodes it is given, and terminals of its own devpts. */

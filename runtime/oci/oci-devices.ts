@@ -1,6 +1,6 @@
 import { writeFileSync } from "node:fs";
 import type { CgroupHost } from "../cgroups/cgroup-host.ts";
-import type { DeviceRule } from "../cgroups/device-rules.ts";
+import { type DeviceRule, everyDevice } from "../cgroups/device-rules.ts";
 import { containerDevices } from "../plan/default-mounts.ts";
 import type { DeviceNode } from "../plan/start-plan.ts";
 import type { OciConfig, OciDeviceCgroup } from "./oci-config.ts";
@@ -73,22 +73,13 @@ export function deviceAllowlist(
   rules: readonly OciDeviceCgroup[],
 ): readonly DeviceRule[] | undefined {
   if (host.v1.has("devices") || rules.length === 0) return undefined;
-  let allowed: readonly DeviceRule[] = [everything];
+  let allowed: readonly DeviceRule[] = [everyDevice];
   for (const rule of [...rules, ...standardRules].map(toRule)) {
     if (rule.allow) allowed = [...allowed, rule.rule];
     else allowed = allowed.flatMap((one) => without(one, rule.rule));
   }
   return allowed;
 }
-
-const everything: DeviceRule = {
-  type: "all",
-  major: undefined,
-  minor: undefined,
-  read: true,
-  write: true,
-  makeNode: true,
-};
 
 function toRule(rule: OciDeviceCgroup): { readonly allow: boolean; readonly rule: DeviceRule } {
   const access = rule.access == null || rule.access === "" ? "rwm" : rule.access;

@@ -1,5 +1,6 @@
 import { readFileSync } from "node:fs";
 import type { z } from "zod";
+import { parseExactJson } from "../exact-json.ts";
 
 /** Reads a JSON document and checks it. Throws one sentence that names the file and every field that is wrong. */
 export function readJson<T>(path: string, schema: z.ZodType<T>, what: string): T {
@@ -7,7 +8,7 @@ export function readJson<T>(path: string, schema: z.ZodType<T>, what: string): T
   const text = readFileSync(path === "-" ? 0 : path, "utf8");
   let value: unknown;
   try {
-    value = JSON.parse(text, exactInteger);
+    value = parseExactJson(text);
   } catch (cause) {
     throw new Error(`cannot read ${what} from ${path} because it is not JSON`, { cause });
   }
@@ -17,15 +18,4 @@ export function readJson<T>(path: string, schema: z.ZodType<T>, what: string): T
     (issue) => `${issue.path.map(String).join(".") || what}: ${issue.message}`,
   );
   throw new Error(`cannot use ${path} because ${problems.join("; ")}`);
-}
-
-/** Limits and system call arguments go up to 2^64 - 1. */
-function exactInteger(
-  _key: string,
-  value: unknown,
-  context?: { readonly source?: string },
-): unknown {
-  if (typeof value !== "number" || Number.isSafeInteger(value)) return value;
-  const source = context?.source ?? "";
-  return /^-?\d+$/.test(source) ? BigInt(source) : value;
 }

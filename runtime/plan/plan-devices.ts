@@ -1,6 +1,6 @@
 import { readdirSync, realpathSync, statSync } from "node:fs";
 import { join } from "node:path";
-import { type DeviceRule, defaultDeviceRules } from "../cgroups/device-rules.ts";
+import { type DeviceRule, defaultDeviceRules, everyDevice } from "../cgroups/device-rules.ts";
 import type { ContainerSpec, DeviceMapping } from "../container-spec.ts";
 import { idsPerContainer } from "../containers/id-leases.ts";
 import { containerDevices } from "./default-mounts.ts";
@@ -23,7 +23,7 @@ export function planDevices(spec: Pick<ContainerSpec, "devices" | "deviceRules" 
       )
     : [];
   const rules = isPrivileged
-    ? [everything]
+    ? [everyDevice]
     : [
         ...defaultDeviceRules(containerDevices),
         ...mapped.map(({ node, permissions }) => nodeRule(node, permissions)),
@@ -32,15 +32,6 @@ export function planDevices(spec: Pick<ContainerSpec, "devices" | "deviceRules" 
   const nodes = new Map([...hostNodes, ...mapped.map(({ node }) => node)].map((n) => [n.path, n]));
   return { nodes: [...nodes.values()], rules };
 }
-
-const everything: DeviceRule = {
-  type: "all",
-  major: undefined,
-  minor: undefined,
-  read: true,
-  write: true,
-  makeNode: true,
-};
 
 /** What the container has of its own. */
 const ownPaths = new Set([

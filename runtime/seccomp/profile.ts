@@ -1,6 +1,7 @@
 /** A seccomp profile in the JSON form that container engines share (OCI runtime-spec `linux.seccomp` and its template). */
 import { constants } from "node:os";
 import { z } from "zod";
+import { parseExactJson } from "../exact-json.ts";
 
 const Action = z.enum([
   "SCMP_ACT_ALLOW",
@@ -112,7 +113,7 @@ export type SeccompFilter = z.infer<typeof Filter>;
 export function parseSeccompProfile(text: string): SeccompProfile {
   let value: unknown;
   try {
-    value = JSON.parse(text, exactInteger);
+    value = parseExactJson(text);
   } catch (cause) {
     throw new Error("cannot read the seccomp profile because it is not JSON", { cause });
   }
@@ -130,14 +131,4 @@ function refuseNotify(profile: SeccompProfile): SeccompProfile {
   throw new Error(
     "cannot use the seccomp profile because nobody listens for SCMP_ACT_NOTIFY: use another action",
   );
-}
-
-function exactInteger(
-  _key: string,
-  value: unknown,
-  context?: { readonly source?: string },
-): unknown {
-  if (typeof value !== "number" || Number.isSafeInteger(value)) return value;
-  const source = context?.source ?? "";
-  return /^-?\d+$/.test(source) ? BigInt(source) : value;
 }

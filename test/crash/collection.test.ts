@@ -1,7 +1,7 @@
 import { kernelTest } from "../kernel/kernel-test.ts";
-import { checkEndState, endState } from "./checks.ts";
+import { checkEndState } from "./checks.ts";
 import { storedImages } from "./inventory.ts";
-import { checkImages, collect } from "./phases.ts";
+import { bringUp, checkImages, collect } from "./phases.ts";
 import { walkBoundaries } from "./walk-boundaries.ts";
 
 kernelTest(
@@ -15,10 +15,7 @@ kernelTest(
       // An image, two layers and four blobs are forgotten, moved and removed.
       least: 20,
       begin: async (host) => {
-        await host.moveTo("deploy");
-        host.start(null);
-        t.true(await host.converged());
-        const bare = { host: await endState(host), images: storedImages(host) };
+        const bare = { host: await bringUp({ t, host }), images: storedImages(host) };
         await host.loadSpareImage();
         const loaded = storedImages(host);
         t.true(loaded.layers.length > bare.images.layers.length);

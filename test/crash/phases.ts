@@ -1,11 +1,12 @@
 import { isDeepStrictEqual } from "node:util";
 import type { ExecutionContext } from "ava";
 import type { StatusReport } from "../../agent/control/control.ts";
-import { checkUntouched, settled } from "./checks.ts";
+import { checkUntouched, endState, settled } from "./checks.ts";
 import type { CrashHost } from "./crash-host.ts";
 import type { Kill } from "./crash-plan.ts";
 import { damage, repairable } from "./damage.ts";
 import { type Living, livingContainers, storedImages } from "./inventory.ts";
+import type { Revision } from "./scenario.ts";
 
 export type Disturbed = {
   readonly t: ExecutionContext;
@@ -17,6 +18,17 @@ export type Disturbed = {
 /** What has no good verdict yet is nothing to go back to. */
 export function isHealthy({ apps }: StatusReport): boolean {
   return apps.every(({ verdict }) => verdict === "healthy");
+}
+
+/** Brings a host up to a revision, and says how it looks then. */
+export async function bringUp(
+  { t, host }: Pick<Disturbed, "t" | "host">,
+  revision: Revision = "deploy",
+): Promise<unknown> {
+  await host.moveTo(revision);
+  host.start(null);
+  t.true(await host.converged(isHealthy));
+  return endState(host);
 }
 
 /** From a broken revision to its verdict and back; true when the agent was killed on the way. */

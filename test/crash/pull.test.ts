@@ -1,7 +1,7 @@
 import { kernelTest } from "../kernel/kernel-test.ts";
 import { checkEndState, endState } from "./checks.ts";
 import { storedImages } from "./inventory.ts";
-import { checkImages, isHealthy, pull, unpull } from "./phases.ts";
+import { bringUp, checkImages, pull, unpull } from "./phases.ts";
 import { walkBoundaries } from "./walk-boundaries.ts";
 
 kernelTest(
@@ -15,10 +15,7 @@ kernelTest(
       // A revision is accepted, two layers and two documents are written and moved, the image is recorded.
       least: 40,
       begin: async (host) => {
-        await host.moveTo("deploy");
-        host.start(null);
-        t.true(await host.converged(isHealthy));
-        const before = { host: await endState(host), images: storedImages(host) };
+        const before = { host: await bringUp({ t, host }), images: storedImages(host) };
         await pull({ t, host, kill: null, label: "undisturbed" });
         const pulled = { host: await endState(host), images: storedImages(host) };
         t.is(pulled.images.layers.length, before.images.layers.length + 2);

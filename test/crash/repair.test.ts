@@ -1,6 +1,6 @@
 import { kernelTest } from "../kernel/kernel-test.ts";
-import { checkEndState, endState } from "./checks.ts";
-import { isHealthy, repair } from "./phases.ts";
+import { checkEndState } from "./checks.ts";
+import { bringUp, repair } from "./phases.ts";
 import { walkBoundaries } from "./walk-boundaries.ts";
 
 kernelTest(
@@ -14,10 +14,7 @@ kernelTest(
       // Two tables, two bridges and a port, beside the intent.
       least: 16,
       begin: async (host) => {
-        await host.moveTo("deploy");
-        host.start(null);
-        t.true(await host.converged(isHealthy));
-        const expected = await endState(host);
+        const expected = await bringUp({ t, host });
         return async ({ kill, label }) => {
           const wasKilled = await repair({ t, host, kill, label });
           await checkEndState(t, host, { expected, label });

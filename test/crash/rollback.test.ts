@@ -1,6 +1,6 @@
 import { kernelTest } from "../kernel/kernel-test.ts";
-import { checkEndState, endState } from "./checks.ts";
-import { isHealthy, rollBack } from "./phases.ts";
+import { checkEndState } from "./checks.ts";
+import { bringUp, rollBack } from "./phases.ts";
 import { walkBoundaries } from "./walk-boundaries.ts";
 
 kernelTest("an agent killed at any boundary of a rollback goes back to what was good", (t) =>
@@ -12,10 +12,7 @@ kernelTest("an agent killed at any boundary of a rollback goes back to what was 
     // The good container goes, the broken one comes and goes, the good one comes back: seven steps of three boundaries.
     least: 20,
     begin: async (host) => {
-      await host.moveTo("deploy");
-      host.start(null);
-      t.true(await host.converged(isHealthy));
-      const expected = await endState(host);
+      const expected = await bringUp({ t, host });
       return async ({ kill, label }) => {
         const wasKilled = await rollBack({ t, host, kill, label });
         await checkEndState(t, host, { expected, label });

@@ -1,6 +1,6 @@
 import { kernelTest } from "../kernel/kernel-test.ts";
 import { checkEndState, endState } from "./checks.ts";
-import { isHealthy, replace } from "./phases.ts";
+import { bringUp, replace } from "./phases.ts";
 import { walkBoundaries } from "./walk-boundaries.ts";
 
 const overlapping = "shop-web-1";
@@ -14,9 +14,7 @@ kernelTest("an agent killed at any boundary of a start-first rollout finishes it
     // Create, start, wait, hand over, drain, stop and remove: seven steps of three boundaries.
     least: 20,
     begin: async (host) => {
-      await host.moveTo("left");
-      host.start(null);
-      t.true(await host.converged(isHealthy));
+      await bringUp({ t, host }, "left");
       const expected = new Map<string, unknown>();
       let side: "left" | "right" = "left";
       const other = () => (side === "left" ? "right" : "left");

@@ -1,6 +1,7 @@
 import { compileRevision } from "../../manifests/compile-revision.ts";
 import type { CommitSha, CompileResult, Service } from "../../manifests/desired-state.ts";
 import { formatDiagnostic } from "../../manifests/diagnostics.ts";
+import { service } from "../builders/desired-state.ts";
 import { readTree } from "./read-tree.ts";
 
 export const revision = "0123456789abcdef0123456789abcdef01234567" as CommitSha;
@@ -33,23 +34,5 @@ export async function serviceOf(yaml: string, env?: string): Promise<Service> {
 
 /** What a service looks like that names an image and nothing else. */
 export function plainService(fields: Partial<Service> = {}): Service {
-  return {
-    name: "web",
-    image: "nginx",
-    replicas: 1,
-    environment: {},
-    ports: [],
-    mounts: [],
-    networks: { default: [] },
-    restart: { condition: "no" },
-    resources: {},
-    dependsOn: {},
-    stopGraceMs: 10_000,
-    labels: {},
-    readOnlyRoot: false,
-    init: false,
-    tty: false,
-    stdinOpen: false,
-    ...fields,
-  };
+  return service("web", { image: "nginx", ...fields });
 }
