@@ -1,6 +1,7 @@
 /** The agent's metrics of itself, in a registry of their own. */
 import { readdirSync, statSync } from "node:fs";
 import { counter, durationBucketsSeconds, histogram } from "./agent-series.ts";
+import { collectEventLoopDelay } from "./event-loop-delay.ts";
 import { type ImageMetrics, imageMetrics } from "./image-metrics.ts";
 import { collectProcessMetrics, Gauge, Histogram, Registry } from "./prometheus-client.ts";
 import { type RolloutMetrics, rolloutMetrics } from "./rollout-metrics.ts";
@@ -37,13 +38,11 @@ export type AgentMetrics = ImageMetrics &
     render(): Promise<string>;
   };
 
-/** The delay of the event loop is looked at this often: an idle agent should be idle. */
-const eventLoopPrecisionMs = 100;
-
 /** Includes the process's own metrics and the event loop's (`process_*`, `nodejs_*`). */
 export function createAgentMetrics(options: AgentMetricsOptions): AgentMetrics {
   const registry = new Registry();
-  collectProcessMetrics(registry, { eventLoopMonitoringPrecision: eventLoopPrecisionMs });
+  collectProcessMetrics(registry);
+  collectEventLoopDelay(registry);
   countOpenFiles(registry);
   addBuildInfo(registry, options.version);
   return {

@@ -14,8 +14,8 @@ export const Histogram = load("prom-client/lib/histogram.js") as typeof client.H
 export const Registry = load("prom-client/lib/registry.js") as typeof client.Registry;
 
 /**
- * All that the library's `collectDefaultMetrics` collects but the utilization of the event loop: ten times a second that
- * goes into five digests, which costs an idle agent more than all else that it does, and each scrape some milliseconds.
+ * All that the library's `collectDefaultMetrics` collects but what wakes an idle agent ten times a second: the utilization
+ * of the event loop, and its delay, which `collectEventLoopDelay` has.
  */
 const processMetrics = [
   "processCpuTotal",
@@ -23,7 +23,6 @@ const processMetrics = [
   "osMemoryHeap",
   "processOpenFileDescriptors",
   "processMaxFileDescriptors",
-  "eventLoopLag",
   "processResources",
   "processHandles",
   "processRequests",
@@ -33,19 +32,16 @@ const processMetrics = [
   "gc",
 ];
 
-/** Metrics of this process and its event loop, whose delay is looked at every `eventLoopMonitoringPrecision` milliseconds. */
-export function collectProcessMetrics(
-  registry: client.Registry,
-  config: { readonly eventLoopMonitoringPrecision: number },
-): void {
+/** Metrics of this process (`process_*`, `nodejs_*`). */
+export function collectProcessMetrics(registry: client.Registry): void {
   for (const name of processMetrics) {
     const collect = load(`prom-client/lib/metrics/${name}.js`) as Collector;
-    collect(registry, config);
+    collect(registry);
   }
 }
 
 /** As each of the library's files of that folder exports it. */
-type Collector = (registry: client.Registry, config: object) => void;
+type Collector = (registry: client.Registry) => void;
 
 export type Counter<Label extends string = string> = client.Counter<Label>;
 export type Gauge<Label extends string = string> = client.Gauge<Label>;

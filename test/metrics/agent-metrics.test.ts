@@ -99,6 +99,22 @@ test("the process and its event loop are watched", async (t) => {
   t.true(((await samplesOf(metrics, "process_open_fds"))[0]?.value ?? 0) > 3);
 });
 
+test("what holds up the event loop shows as its delay", async (t) => {
+  const metrics = createAgentMetrics({ version: "1" });
+  await new Promise((resolve) => {
+    setTimeout(resolve, 1);
+  });
+  const begin = performance.now();
+  while (performance.now() - begin < 60) {
+    // Nothing else has a turn.
+  }
+  await new Promise((resolve) => {
+    setTimeout(resolve, 1);
+  });
+  const [longest] = await samplesOf(metrics, "nodejs_eventloop_lag_max_seconds");
+  t.true((longest?.value ?? 0) >= 0.06, `${longest?.value}`);
+});
+
 test("promtool finds no syntax error in what is exposed", async (t) => {
   if (spawnSync(promtool, ["--version"]).error) {
     skip(t, "promtool (Debian: prometheus) is not installed");
