@@ -1,4 +1,4 @@
-import { mkdirSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { openTerminal } from "../cli/open-terminal.ts";
@@ -23,6 +23,14 @@ async function present({ ok }: Pick<TestAgent, "ok">): Promise<readonly string[]
     (JSON.parse(await ok(...verb, "--json")) as { name: string }[]).map(({ name }) => name);
   const all = [read("ps", "-a"), read("network", "ls"), read("volume", "ls")];
   return (await Promise.all(all)).flat();
+}
+
+/** Pids of the launcher and of every supervisor. */
+function supervisors(): readonly string[] {
+  const roots = ["/sys/fs/cgroup", "/sys/fs/cgroup/unified", "/sys/fs/cgroup/pids"];
+  const files = roots.map((root) => `${root}/${agent.instance}/supervisors/cgroup.procs`);
+  const file = files.find((path) => existsSync(path));
+  return file === undefined ? [] : readFileSync(file, "utf8").trim().split("\n");
 }
 
 const presentNow = () => present({ ok: (verb, ...args) => agent.ok(verb, ...args) });
@@ -115,7 +123,10 @@ serialKernelTest(
     await terminal.shows(/left deaf, which goes on: 'berth kill deaf' ends it[\s\S]*code 1/);
     t.is((await agent.container("deaf")).state, "running");
     await agent.ok("kill", "deaf");
-    await eventually(async () => !(await presentNow()).includes("deaf"), "deaf to be removed");
+    await eventually(
+      async () => !(await presentNow()).includes("deaf") || undefined,
+      "deaf to be removed",
+    );
   },
 );
 
@@ -129,7 +140,10 @@ serialKernelTest(
     await terminal.shows(/code 0/);
     t.is((await agent.container("left")).state, "running");
     await agent.ok("stop", "-t", "0", "left");
-    await eventually(async () => !(await presentNow()).includes("left"), "left to be removed");
+    await eventually(
+      async () => !(await presentNow()).includes("left") || undefined,
+      "left to be removed",
+    );
   },
 );
 
@@ -139,13 +153,42 @@ serialKernelTest(
     const first = agent.begin("run", "-i", "--rm", "--name", "orphan", ...probe, "echo");
     await agent.untilContainer("orphan", ({ state }) => state === "running");
     first.kill("SIGKILL");
-    await eventually(async () => !(await presentNow()).includes("orphan"), "orphan to be removed");
+    await eventually(
+      async () => !(await presentNow()).includes("orphan") || undefined,
+      "orphan to be removed",
+    );
     await agent.ok("run", "-d", "--rm", "--name", "later", ...probe, "sleep", "600000");
     const { pid } = await agent.container("later");
     await agent.end("SIGKILL");
     if (pid !== null) process.kill(pid, "SIGKILL");
     await agent.start();
-    await eventually(async () => !(await presentNow()).includes("later"), "later to be removed");
+    await eventually(
+      async () => !(await presentNow()).includes("later") || undefined,
+      "later to be removed",
+    );
+    t.pass();
+  },
+);
+
+serialKernelTest(
+  "an agent that is killed at any moment of a run leaves nothing of it, and no process that is held",
+  async (t) => {
+    for (const delayMs of [250, 400, 500, 550, 600, 650, 700, 800]) {
+      // Its standard input never ends by itself.
+      const ended = outcome(agent.begin("run", "-i", "--rm", "--name", "cut", ...probe, "echo"));
+      await new Promise((resolve) => {
+        setTimeout(resolve, delayMs);
+      });
+      await agent.end("SIGKILL");
+      await ended;
+      await agent.start();
+      await eventually(
+        async () => !(await presentNow()).some((name) => name.startsWith("cut")) || undefined,
+        "cut to be gone",
+      );
+      const helpers = async () => (supervisors().length === 1 ? true : undefined);
+      await eventually(helpers, `no supervisor after ${delayMs} ms`);
+    }
     t.pass();
   },
 );
