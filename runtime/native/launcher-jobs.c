@@ -154,7 +154,7 @@ static int unpack(const struct wire_inbox *request, int *report_fd, struct failu
 static int take_files(const struct wire_inbox *request, int *report_fd, struct failure *failure) {
   struct wire_reader body = wire_reader_of(request->body, request->header.length);
   struct take_request take = {.request_id = request->header.id};
-  int child_end;
+  int child_end = -1;
   take.socket_path = wire_string(&body);
   take.destination = wire_string(&body);
   take.bytes_max = wire_u64(&body);
