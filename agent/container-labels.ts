@@ -38,6 +38,14 @@ export function containerLabels(identity: ContainerIdentity): Record<string, str
   };
 }
 
+/** The same labels of a container that another revision says the same of. */
+export function withRevisionLabel(
+  labels: Readonly<Record<string, string>>,
+  revision: string,
+): Readonly<Record<string, string>> {
+  return { ...labels, [revisionLabel]: revision };
+}
+
 /** Undefined for a container that the agent did not make. */
 export function readContainerLabels(
   labels: Readonly<Record<string, string>>,

@@ -2,6 +2,7 @@ import { setImmediate } from "node:timers/promises";
 import { revisionBudget } from "./compose/budget.ts";
 import { checkRevision } from "./compose/check-revision.ts";
 import { envFileBytesMax } from "./compose/dotenv.ts";
+import type { KeptApps } from "./compose/kept-apps.ts";
 import { type LoadedApp, loadApp } from "./compose/load-app.ts";
 import { SharedApps } from "./compose/shared-apps.ts";
 import type { Admit, CommitSha, CompileResult, DesiredState, FileReader } from "./desired-state.ts";
@@ -40,6 +41,8 @@ export type CompileRequest = {
   readonly admit?: Admit | undefined;
   /** Called with each app that was read, before the revision as a whole is checked. */
   readonly onLoaded?: ((app: LoadedApp) => void) | undefined;
+  /** Apps of the revision before, which are not loaded again where nothing of them changed. */
+  readonly kept?: KeptApps | undefined;
 };
 
 /**
@@ -51,7 +54,10 @@ export async function compileRevision(request: CompileRequest): Promise<CompileR
   const { report, finish } = collectDiagnostics();
   const reader = readAhead(request.reader);
   const tree = await readRevision({ ...request, report });
-  const desired = await compileForHost({ ...request, reader, tree, load: loadApp, report });
+  const { kept } = request;
+  kept?.begin();
+  const load: typeof loadApp = (app) => kept?.load(app) ?? loadApp(app);
+  const desired = await compileForHost({ ...request, reader, tree, load, report });
   const { errors, warnings } = finish();
   return errors.length > 0 ? { ok: false, errors } : { ok: true, desired, warnings };
 }
@@ -133,6 +139,7 @@ async function compileForHost({
   onLoaded,
   tree,
   load,
+  kept,
   report,
 }: CompileRequest & {
   readonly reader: ReadAhead;
@@ -151,7 +158,9 @@ async function compileForHost({
   };
   const sources = sourcesOf({ tree, host, report });
   for (const [index, source] of sources.entries()) {
-    beginReading(reader, sources[index + 1]);
+    const next = sources[index + 1];
+    if (next !== undefined && kept?.holds({ ...shared, source: next }) !== true)
+      beginReading(reader, next);
     // Parsing is work without waits: whoever shares the event loop gets a turn between two apps.
     await setImmediate(undefined, { signal: abort });
     const app = await load({ source, ...shared });
@@ -170,9 +179,9 @@ async function compileForHost({
   };
 }
 
-function beginReading(reader: ReadAhead, source: AppSource | undefined): void {
-  for (const file of source?.files ?? []) reader.begin(file, yamlBytesMax);
-  if (source?.envFile !== undefined) reader.begin(source.envFile, envFileBytesMax);
+function beginReading(reader: ReadAhead, source: AppSource): void {
+  for (const file of source.files) reader.begin(file, yamlBytesMax);
+  if (source.envFile !== undefined) reader.begin(source.envFile, envFileBytesMax);
 }
 
 /** Those that the apps mount: the reader may have seen others through the eyes of another host. */

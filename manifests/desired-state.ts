@@ -287,6 +287,11 @@ export type FileReader = {
   isExecutable(path: string): Promise<boolean>;
   /** Paths of symbolic links and submodules, which are no files here. */
   others(): Promise<readonly string[]>;
+  /**
+   * A name that no other content has in any revision, so that what is known of a file need not be read; undefined when there is
+   * no such file. Readers of what has no such names do without.
+   */
+  contentName?(path: string): string | undefined;
 };
 
 export type CompileResult =

@@ -14,6 +14,7 @@ export function readAhead(reader: FileReader): ReadAhead {
     list: () => reader.list(),
     others: () => reader.others(),
     isExecutable: (path) => reader.isExecutable(path),
+    ...contentNames(reader),
     begin(path, bytesMax) {
       const key = keyOf(path, bytesMax);
       if (seen.has(key)) return;
@@ -31,4 +32,9 @@ export function readAhead(reader: FileReader): ReadAhead {
       return reading ?? reader.read(path, bytesMax);
     },
   };
+}
+
+function contentNames(reader: FileReader): Pick<FileReader, "contentName"> {
+  if (reader.contentName === undefined) return {};
+  return { contentName: (path) => reader.contentName?.(path) };
 }

@@ -10,7 +10,7 @@ import type {
   NetworkAttachment,
 } from "../../runtime/container-spec.ts";
 import type { NetworkSpec, VolumeSpec } from "../../runtime/runtime.ts";
-import { appLabel, containerLabels } from "../container-labels.ts";
+import { appLabel, containerLabels, withRevisionLabel } from "../container-labels.ts";
 import type { EnforcedApp } from "../store/rollout-store.ts";
 
 /** A container that should exist; its id is given when it is made. */
@@ -87,6 +87,15 @@ export function wantedApp(enforced: EnforcedApp): WantedApp {
     externalVolumes,
     externalNetworks,
   };
+}
+
+/** What `wantedApp` makes of the same app in another revision, of what it made of this one. */
+export function renamedApp(app: WantedApp, revision: string): WantedApp {
+  const containers = app.containers.map((container) => {
+    const { spec } = container;
+    return { ...container, spec: { ...spec, labels: withRevisionLabel(spec.labels, revision) } };
+  });
+  return { ...app, revision, containers };
 }
 
 /** Digest of everything in a spec that decides how the container runs. Order of keys, ports and mounts is no part. */

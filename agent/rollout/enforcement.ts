@@ -1,6 +1,7 @@
 import { hasSameContent } from "../../manifests/canonical-json.ts";
 import type { App, DesiredState } from "../../manifests/desired-state.ts";
 import {
+  renamedApp,
   type WantedApp,
   type WantedContainer,
   type WantedState,
@@ -178,7 +179,10 @@ export class Enforcement {
     });
     for (const entry of changed) this.#enforced.set(entry.app.name, entry);
     for (const name of removed) this.#enforced.delete(name);
-    this.#rebuild(changed.map(({ app }) => app.name));
+    this.#rebuild(
+      begun.map(({ app }) => app.name),
+      renamed.map(({ app }) => app.name),
+    );
   }
 
   /** Several apps in one transaction, in which `also` gives the rollouts that they come from their verdict. */
@@ -219,14 +223,18 @@ export class Enforcement {
     return new Map(this.#state.quarantines().map((entry) => [entry.app, entry]));
   }
 
-  #rebuild(changed: readonly string[]): void {
+  #rebuild(changed: readonly string[], renamed: readonly string[] = []): void {
     const known = new Map(this.#wanted.apps.map((app) => [app.name, app]));
     const apps: WantedApp[] = [];
     for (const [name, enforced] of this.#enforced) {
       const cached = changed.includes(name) ? undefined : known.get(name);
+      if (cached !== undefined) {
+        apps.push(renamed.includes(name) ? renamedApp(cached, enforced.revision) : cached);
+        continue;
+      }
       const cause = this.#rollouts.newest(name)?.cause ?? "commit";
       const isGoingBack = cause !== "commit" && cause !== "run";
-      apps.push(cached ?? { ...wantedApp(enforced), isGoingBack });
+      apps.push({ ...wantedApp(enforced), isGoingBack });
     }
     this.#wanted = { apps };
     this.#byName = new Map(

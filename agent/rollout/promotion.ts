@@ -96,7 +96,7 @@ function sortApps(
     ) {
       candidates.push(candidateApp({ ...input, app, desired, held, isByHand }));
     } else if (held.revision !== desired.revision) {
-      unchanged.push({ ...held, revision: desired.revision });
+      unchanged.push({ ...held, app, revision: desired.revision });
     }
   }
   return { unchanged, candidates };

@@ -28,6 +28,7 @@ export function openCommitReader(options: {
     },
     isExecutable: (path) => Promise.resolve(entries.get(path)?.executable === true),
     others: () => Promise.resolve(options.tree.others),
+    contentName: (path) => entries.get(path)?.object,
     close: () => batch?.close(),
   };
 }

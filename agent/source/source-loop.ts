@@ -1,4 +1,5 @@
 import { compileRevision } from "../../manifests/compile-revision.ts";
+import { KeptApps } from "../../manifests/compose/kept-apps.ts";
 import type { CommitSha, Diagnostic } from "../../manifests/desired-state.ts";
 import { backoffMs } from "../backoff.ts";
 import type { Core } from "../core.ts";
@@ -35,6 +36,7 @@ const retryMsMax = 60_000;
  */
 export class SourceLoop {
   readonly #core: Core;
+  readonly #kept = new KeptApps();
   #source: RevisionSource;
   #state: SourceState;
   #wake: () => void = () => {};
@@ -179,6 +181,7 @@ export class SourceLoop {
       path,
       abort,
       admit,
+      kept: this.#kept,
     })
       .then(async (compiled) => {
         // Before the revision is accepted: what it mounts has to be here when it is.

@@ -5,7 +5,7 @@ import { quoteValue, type Report } from "../diagnostics.ts";
 import type { AppSource } from "../find-apps.ts";
 import { readComposeFiles } from "../merge/compose-files.ts";
 import { DocumentReader } from "../merge/load-documents.ts";
-import type { TreeReader } from "../trees/tree-reader.ts";
+import type { AppTrees } from "../trees/tree-reader.ts";
 import type { Node, Position } from "../yaml/node.ts";
 import { AppName } from "./app-name.ts";
 import type { Budget } from "./budget.ts";
@@ -37,7 +37,7 @@ export type LoadRequest = {
   readonly budget: Budget;
   readonly host: PlacementHost;
   /** Takes in the files of the revision that the app mounts. */
-  readonly trees: TreeReader;
+  readonly trees: AppTrees;
   readonly report: Report;
 };
 

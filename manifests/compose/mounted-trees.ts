@@ -1,6 +1,6 @@
 import { posix } from "node:path";
 import type { Report } from "../diagnostics.ts";
-import type { TreeReader } from "../trees/tree-reader.ts";
+import type { AppTrees } from "../trees/tree-reader.ts";
 import { formatPath, locate } from "../yaml/node.ts";
 import { placeInList } from "./check-model.ts";
 import type { MountWish } from "./mount-wish.ts";
@@ -27,7 +27,7 @@ export async function readMountedTrees({
   readonly enabled: ReadonlySet<string>;
   /** Of the app, from the repository's root. */
   readonly directory: string;
-  readonly trees: TreeReader;
+  readonly trees: AppTrees;
   readonly report: Report;
 }): Promise<MountedTrees> {
   const digests = new Map<string, string>();

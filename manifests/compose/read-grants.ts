@@ -3,7 +3,7 @@ import type { FileReader, ServiceMount } from "../desired-state.ts";
 import type { Report } from "../diagnostics.ts";
 import { suggestion } from "../nearest-name.ts";
 import { secretBytesMax, secretFormat } from "../secrets/secret-file.ts";
-import type { TreeReader } from "../trees/tree-reader.ts";
+import type { AppTrees } from "../trees/tree-reader.ts";
 import { formatPath, locate, type Path } from "../yaml/node.ts";
 import { placeInList } from "./check-model.ts";
 import type { Grant } from "./grant-model.ts";
@@ -20,7 +20,7 @@ type GrantRequest = {
   /** Of the app, from the repository's root. */
   readonly directory: string;
   readonly reader: FileReader;
-  readonly trees: TreeReader;
+  readonly trees: AppTrees;
   readonly lookup: Lookup;
   readonly report: Report;
 };

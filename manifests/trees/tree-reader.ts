@@ -13,6 +13,9 @@ export type TreeAnswer =
   | { readonly ok: true; readonly digest: string }
   | { readonly ok: false; readonly problem: string };
 
+/** What an app asks of the trees of its revision. */
+export type AppTrees = Pick<TreeReader, "at" | "text">;
+
 /** Makes trees of the files of one revision, each file read once. Only digests are kept, no content. */
 export class TreeReader {
   readonly #reader: FileReader;

@@ -4,7 +4,7 @@ import { type ActualState, actualState } from "../../agent/observe.ts";
 import { diffState } from "../../agent/plan/diff.ts";
 import { planSteps } from "../../agent/plan/plan.ts";
 import { stepTarget } from "../../agent/plan/step.ts";
-import { type WantedState, wantedApp } from "../../agent/plan/wanted-state.ts";
+import { renamedApp, type WantedState, wantedApp } from "../../agent/plan/wanted-state.ts";
 import type { App } from "../../manifests/desired-state.ts";
 import type { ContainerStatus } from "../../runtime/runtime.ts";
 import { app, healthy, service, sha, started, tcpPort } from "../builders/desired-state.ts";
@@ -298,3 +298,10 @@ function restartPair(image: string): WantedState {
     ]),
   );
 }
+
+test("the same app in another revision is what it would be anew", (t) => {
+  const of = (revision: string) =>
+    wantedApp({ app: app("shop", [service("web", { replicas: 2 })]), revision, images: {} });
+  const renamed = renamedApp(of("a".repeat(40)), "b".repeat(40));
+  t.deepEqual(renamed, of("b".repeat(40)));
+});
