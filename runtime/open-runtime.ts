@@ -107,7 +107,7 @@ function runtimeOf(
   context: ContainerContext,
   containers: Containers,
 ): Runtime {
-  const inner = new InnerDrift();
+  const inner = new InnerDrift(context);
   const outer = new OuterDrift(context, containers.hosts);
   const interfaces = new InterfaceDrift(context);
   const looks = { context, containers, inner, outer, interfaces };
@@ -168,11 +168,14 @@ type Looks = {
 async function observeHost(looks: Looks, options: ObserveOptions): Promise<Observation> {
   const { context, containers, inner, outer, interfaces } = looks;
   const seen = await context.networks.observe();
-  await interfaces.look(
-    () => containers.statuses(seen.publishedPorts, { drift: "known" }),
-    options,
-  );
-  const statuses = containers.statuses(seen.publishedPorts, options);
+  const known = () => containers.statuses(seen.publishedPorts, { drift: "known" });
+  const before = options.drift === "known" ? [] : known();
+  await Promise.all([
+    interfaces.look(before, known, options),
+    outer.look(before, options),
+    inner.look(before, context.now(), options),
+  ]);
+  const statuses = containers.statuses(seen.publishedPorts, options, (id) => outer.isAsRead(id));
   return {
     containers: statuses,
     networks: seen.networks,

@@ -17,6 +17,7 @@ export const message = {
   removeTree: 5,
   notify: 6,
   takeFiles: 7,
+  fingerprint: 8,
   status: 32,
   signal: 33,
   release: 34,
@@ -37,6 +38,13 @@ export const message = {
   unpacked: 72,
   changes: 73,
   fileTaken: 74,
+  fingerprints: 75,
+} as const;
+
+/** What of a file a fingerprint covers. */
+export const print = {
+  content: 0,
+  status: 1,
 } as const;
 
 /** Operations of a program; `protocol.h` names the fields of each. */

@@ -122,6 +122,7 @@ test("protocol.ts and protocol.h agree in every constant", (t) => {
     ATTACH: protocol.attachFlag,
     ENCODING: protocol.encoding,
     TAKEN: protocol.taken,
+    PRINT: protocol.print,
     COPY: protocol.copyFlag,
     FS: protocol.fsParameter,
     PACK: protocol.packFlag,

@@ -98,10 +98,17 @@ export function setFrozen(host: CgroupHost, path: string, frozen: boolean): void
 
 /** True when the freezer was told to stop the cgroup. */
 export function isFrozen(host: CgroupHost, path: string): boolean {
+  const file = freezerFile(host, path);
+  if (file === undefined) return false;
+  const text = readText(file);
+  return host.v1.has("freezer") ? !text.startsWith("THAWED") : text.trim() === "1";
+}
+
+/** Where the freezer says so; undefined on a host without one. */
+export function freezerFile(host: CgroupHost, path: string): string | undefined {
   const v1 = host.v1.get("freezer");
-  if (v1 !== undefined) return !readText(`${v1}${path}/freezer.state`).startsWith("THAWED");
-  if (host.unified === undefined) return false;
-  return readText(`${host.unified}${path}/cgroup.freeze`).trim() === "1";
+  if (v1 !== undefined) return `${v1}${path}/freezer.state`;
+  return host.unified === undefined ? undefined : `${host.unified}${path}/cgroup.freeze`;
 }
 
 /** The text of a cgroup file; empty when it, or its cgroup, is gone. */

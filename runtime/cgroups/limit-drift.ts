@@ -5,6 +5,17 @@ import type { CgroupHost } from "./cgroup-host.ts";
 import { limitWrites } from "./cgroup-limits.ts";
 import { readText } from "./container-cgroup.ts";
 
+/** Files of the limits that the kernel lets be read. */
+export function limitFiles(
+  host: CgroupHost,
+  path: string,
+  { resources }: Pick<ContainerSpec, "resources">,
+): readonly string[] {
+  return limitWrites(host, path, resources)
+    .filter(({ writeOnly }) => writeOnly !== true)
+    .map((write) => write.path);
+}
+
 /** Limits in the kernel that are not what the container asked for. */
 export function limitDrift(
   host: CgroupHost,

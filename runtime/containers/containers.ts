@@ -23,7 +23,7 @@ import { containerStatus } from "./container-status.ts";
 import { ContainerWatch, killOrphan, removeCgroupSoon } from "./container-watch.ts";
 import { createContainer } from "./create-container.ts";
 import { ExitNews } from "./exit-news.ts";
-import { Freezer } from "./freezer.ts";
+import { Freezer, type IsAsRead } from "./freezer.ts";
 import { handOver } from "./hand-over.ts";
 import { HostsFiles } from "./hosts-files.ts";
 import { type InventoryEntry, withoutRun } from "./inventory.ts";
@@ -142,13 +142,14 @@ export class Containers {
   statuses(
     published: ReadonlyMap<string, readonly PortBinding[]>,
     options: ObserveOptions,
+    isAsRead?: IsAsRead,
   ): readonly ContainerStatus[] {
     return [...this.#context.inventory.all()]
       .filter(({ phase }) => phase !== "creating")
       .map((entry) =>
         containerStatus(this.#context, entry, {
           isRunning: this.isRunning(entry.spec.id),
-          isFrozen: () => this.#freezer.holds(entry.spec.id, options),
+          isFrozen: () => this.#freezer.holds(entry.spec.id, options, isAsRead),
           publishedPorts: published.get(entry.spec.id) ?? [],
         }),
       );

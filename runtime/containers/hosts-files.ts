@@ -8,6 +8,9 @@ import type { KernelDrift } from "../runtime.ts";
 import type { ContainerContext } from "./container-context.ts";
 import { pathsOf } from "./container-context.ts";
 
+const names = ["hosts", "hostname", "resolv.conf"] as const;
+type Name = (typeof names)[number];
+
 /** What the others on a network find of one container there. */
 type PeerLine = { readonly container: string; readonly text: string };
 
@@ -33,6 +36,11 @@ export class HostsFiles {
   forget(id: string): void {
     this.#written.delete(id);
     this.#marks.delete(id);
+  }
+
+  /** All of them of one container. */
+  paths(id: string): readonly string[] {
+    return names.map((name) => this.#path(id, name));
   }
 
   /** Files of a running container that others have written to. One stat(2) for each that nobody did. */
@@ -67,12 +75,13 @@ export class HostsFiles {
     setImmediate(() => this.#flush());
   }
 
-  #texts(spec: ContainerSpec) {
-    return [
-      ["hosts", () => this.#hostsText(spec)],
-      ["hostname", () => `${hostnameOf(spec)}\n`],
-      ["resolv.conf", () => ownResolvConf(spec.dns) ?? resolvConf()],
-    ] as const;
+  #texts(spec: ContainerSpec): readonly (readonly [Name, () => string])[] {
+    const texts: Readonly<Record<Name, () => string>> = {
+      hosts: () => this.#hostsText(spec),
+      hostname: () => `${hostnameOf(spec)}\n`,
+      "resolv.conf": () => ownResolvConf(spec.dns) ?? resolvConf(),
+    };
+    return names.map((name) => [name, texts[name]]);
   }
 
   #flush(): void {

@@ -1,7 +1,9 @@
-import { hash } from "node:crypto";
 import { readFileSync } from "node:fs";
 import type { ContainerSpec } from "../container-spec.ts";
+import { type WatchedFiles, watchedFiles } from "../helper/launcher.ts";
 import type { ContainerStatus, KernelDrift, ObserveOptions } from "../runtime.ts";
+import type { ContainerContext } from "./container-context.ts";
+import { FileMarks } from "./file-marks.ts";
 import { hasCapability } from "./has-capability.ts";
 
 type Seen = {
@@ -10,9 +12,8 @@ type Seen = {
   readonly mounts: ReadonlySet<string>;
   readonly lookedAtMs: number;
   readonly nextAtMs: number;
-  /** Of the text that procfs gave: the same text is the same drift. */
-  readonly digest: string;
   readonly drift: readonly KernelDrift[];
+  readonly files: WatchedFiles;
 };
 
 /**
@@ -22,6 +23,26 @@ type Seen = {
  */
 export class InnerDrift {
   readonly #seen = new Map<string, Seen>();
+  readonly #marks: FileMarks;
+
+  constructor(context: Pick<ContainerContext, "launcher" | "log">) {
+    this.#marks = new FileMarks(context);
+  }
+
+  /** To be called before `observe`: what need not be read again is found out for all of them at once. */
+  async look(
+    statuses: readonly ContainerStatus[],
+    nowMs: number,
+    { drift }: ObserveOptions,
+  ): Promise<void> {
+    const groups = new Map<string, WatchedFiles>();
+    for (const status of drift === "everything" ? [] : statuses) {
+      const seen = this.#seen.get(status.spec.id);
+      if (seen?.pid === status.pid && seen !== undefined && this.#isDue(status, nowMs))
+        groups.set(status.spec.id, seen.files);
+    }
+    await this.#marks.look(groups);
+  }
 
   /** Reported again until the container is another one, or as it was. */
   observe(
@@ -31,33 +52,49 @@ export class InnerDrift {
   ): readonly KernelDrift[] {
     const running = statuses.filter(({ state }) => state === "running");
     const ids = new Set(running.map(({ spec }) => spec.id));
-    for (const id of this.#seen.keys()) if (!ids.has(id)) this.#seen.delete(id);
-    return running.flatMap((status) => this.#look(status, nowMs, drift === "everything"));
+    for (const id of this.#seen.keys()) {
+      if (ids.has(id)) continue;
+      this.#seen.delete(id);
+      this.#marks.forget(id);
+    }
+    return running.flatMap((status) => this.#look(status, nowMs, drift));
   }
 
-  #look(status: ContainerStatus, nowMs: number, isAsked: boolean): readonly KernelDrift[] {
+  #look(
+    status: ContainerStatus,
+    nowMs: number,
+    asked: ObserveOptions["drift"],
+  ): readonly KernelDrift[] {
     const { spec, pid } = status;
     if (pid === undefined) return [];
     const before = this.#seen.get(spec.id);
     const seen = before?.pid === pid ? before : undefined;
-    // A clock that was set back is no reason to stop looking.
-    const isDue =
-      isAsked || seen === undefined || nowMs >= seen.nextAtMs || nowMs < seen.lookedAtMs;
-    if (!isDue) return seen.drift;
-    const text = readNamespaces(status, pid);
-    // It is ending.
-    if (text.mountinfo === "") return [];
-    const digest = hash("sha1", Object.values(text).join("\0"), "base64");
+    const isKnown = asked === "known" || (asked !== "everything" && !this.#isDue(status, nowMs));
+    if (seen !== undefined && isKnown) return seen.drift;
     const nextAtMs = nowMs + (seen === undefined ? Math.random() : 1) * intervalMs;
-    if (seen?.digest === digest) {
+    if (seen !== undefined && this.#marks.isUnchanged(spec.id)) {
       this.#seen.set(spec.id, { ...seen, lookedAtMs: nowMs, nextAtMs });
       return seen.drift;
     }
+    const text = readNamespaces(status);
+    // It is ending.
+    if (text.mountinfo === "") return [];
     const found = readMounts(text.mountinfo);
     const mounts = seen?.mounts ?? new Set(found.keys());
     const drift = [...mountDrift(spec, mounts, found), ...addressDrift(status, text)];
-    this.#seen.set(spec.id, { pid, mounts, lookedAtMs: nowMs, nextAtMs, digest, drift });
+    const files =
+      seen?.files ??
+      watchedFiles(namespaceFiles(status).map((path) => ({ covers: "content", path })));
+    this.#seen.set(spec.id, { pid, mounts, lookedAtMs: nowMs, nextAtMs, drift, files });
+    this.#marks.wasRead(spec.id);
     return drift;
+  }
+
+  #isDue({ spec, pid, state }: ContainerStatus, nowMs: number): boolean {
+    if (state !== "running" || pid === undefined) return false;
+    const seen = this.#seen.get(spec.id);
+    // A clock that was set back is no reason to stop looking.
+    return seen?.pid !== pid || nowMs >= seen.nextAtMs || nowMs < seen.lookedAtMs;
   }
 }
 
@@ -70,16 +107,19 @@ type NamespaceTexts = {
   readonly routes: string;
 };
 
-/** Empty where the process has ended, and of a network that is not its own. */
-function readNamespaces({ spec, addresses }: ContainerStatus, pid: number): NamespaceTexts {
+/** Of procfs, in the order of `NamespaceTexts`; those of a network only where it is the container's own. */
+function namespaceFiles({ spec, addresses, pid }: ContainerStatus): readonly string[] {
   const isOwn = (spec.namespaces?.network ?? "private") === "private";
   const hasNetwork =
     isOwn && Object.keys(addresses).length > 0 && !hasCapability(spec, "NET_ADMIN");
-  return {
-    mountinfo: readProc(pid, "mountinfo"),
-    addresses: hasNetwork ? readProc(pid, "net/fib_trie") : "",
-    routes: hasNetwork ? readProc(pid, "net/route") : "",
-  };
+  const files = ["mountinfo", ...(hasNetwork ? ["net/fib_trie", "net/route"] : [])];
+  return files.map((file) => `/proc/${pid}/${file}`);
+}
+
+/** Empty where the process has ended, and of a network that is not its own. */
+function readNamespaces(status: ContainerStatus): NamespaceTexts {
+  const [mountinfo = "", addresses = "", routes = ""] = namespaceFiles(status).map(readProc);
+  return { mountinfo, addresses, routes };
 }
 
 /** proc_pid_mountinfo(5): mount point -> whether what it shows was deleted. */
@@ -139,9 +179,9 @@ function addressDrift(
   return [report("interfaces with a route", `${interfaces.size}`, `${wanted.length}`)];
 }
 
-function readProc(pid: number, file: string): string {
+function readProc(path: string): string {
   try {
-    return readFileSync(`/proc/${pid}/${file}`, "utf8");
+    return readFileSync(path, "utf8");
   } catch {
     // The process has ended meanwhile.
     return "";

@@ -11,6 +11,8 @@ type Host = {
   readonly links: ReadonlyMap<string, Link>;
   readonly bridges: ReadonlyMap<string, string>;
 };
+/** The kernel's answer without counters, which is the same for as long as no link changes, and what it says. */
+type Seen = { readonly reply: Buffer; readonly links: ReadonlyMap<string, Link> };
 type Context = Pick<ContainerContext, "networks" | "launcher">;
 
 /**
@@ -20,18 +22,20 @@ type Context = Pick<ContainerContext, "networks" | "launcher">;
 export class InterfaceDrift {
   readonly #context: Context;
   #found: ReadonlyMap<string, Found> = new Map();
+  #seen: Seen | undefined;
 
   constructor(context: Context) {
     this.#context = context;
   }
 
-  /** `statuses` is asked again after the dump: who has ended or begun meanwhile is not judged by it. */
+  /** `again` is asked after the dump: who has ended or begun meanwhile is not judged by it. */
   async look(
-    statuses: () => readonly ContainerStatus[],
+    statuses: readonly ContainerStatus[],
+    again: () => readonly ContainerStatus[],
     { drift = "due" }: ObserveOptions,
   ): Promise<void> {
     if (drift === "known") return;
-    const before = running(statuses());
+    const before = running(statuses);
     const links = before.size === 0 ? new Map<string, Link>() : await this.#links();
     const found = new Map<string, Found>();
     const bridges = new Map(
@@ -41,7 +45,7 @@ export class InterfaceDrift {
       const differences = this.#compare(status, { links, bridges });
       if (differences.length > 0) found.set(id, { pid, drift: differences });
     }
-    const after = found.size === 0 ? before : running(statuses());
+    const after = found.size === 0 ? before : running(again());
     this.#found = new Map(
       [...found].filter(([id, { pid }]) => after.get(id)?.pid === pid && isAlive(pid)),
     );
@@ -86,8 +90,12 @@ export class InterfaceDrift {
 
   async #links(): Promise<ReadonlyMap<string, Link>> {
     const dump = { family: netlinkFamily.route, messages: dumpLinks(), replies: true };
-    const links = readLinks(await this.#context.launcher.netlink(dump));
-    return new Map(links.map((link) => [link.name, link]));
+    const reply = await this.#context.launcher.netlink(dump);
+    if (this.#seen?.reply.equals(reply) !== true) {
+      const links = new Map(readLinks(reply).map((link) => [link.name, link]));
+      this.#seen = { reply, links };
+    }
+    return this.#seen.links;
   }
 }
 

@@ -2,7 +2,7 @@ import { type ChildProcess, spawn } from "node:child_process";
 import type { Readable } from "node:stream";
 import type { ArchiveOrder, TakenEntry, UnpackOrder, UnpackOutcome } from "../images/unpacker.ts";
 import { Program } from "../program/program.ts";
-import { encoding, message } from "../protocol.ts";
+import { encoding, message, print } from "../protocol.ts";
 import type { Log } from "../runtime.ts";
 import { readTaken, readUnpacked, sendArchive } from "./archive-client.ts";
 import { readHelperError } from "./helper-error.ts";
@@ -32,6 +32,23 @@ export type Started = { readonly process: ProcessIdentity; readonly supervisor: 
 
 export type UnpackRequest = Omit<UnpackOrder, "abort"> & { readonly socketPath: string };
 export type TakeRequest = Omit<ArchiveOrder, "abort"> & { readonly socketPath: string };
+
+/** A group of files, as the helper is asked for them. */
+export type WatchedFiles = Buffer & { readonly brand: unique symbol };
+
+/** To be kept for as long as the group is asked for. `status`: which inode it is, its size and when it changed. */
+export function watchedFiles(
+  files: readonly { readonly covers: keyof typeof print; readonly path: string }[],
+): WatchedFiles {
+  const writer = new WireWriter();
+  writer.list(files, ({ covers, path }) => writer.u32(print[covers]).string(path));
+  // A copy of its own length: the writer's memory is larger.
+  return Buffer.from(writer.finish()) as WatchedFiles;
+}
+
+const fingerprintBytes = 16;
+/** So that a message with the longest paths does not become too long. */
+const groupsAtOnce = 128;
 
 /** The launcher ended before it answered: what it was asked for may have been done, or be done still. */
 export class LauncherLostError extends Error {}
@@ -109,6 +126,18 @@ export class Launcher {
   }): Promise<Buffer> {
     const { family, messages, replies } = request;
     return this.run(new Program().netlink(family, messages, { replies }).finish());
+  }
+
+  /** What groups of files are like, in the order of the groups: another text as soon as one of its files is another. */
+  async fingerprints(groups: readonly WatchedFiles[]): Promise<readonly string[]> {
+    const prints: string[] = [];
+    for (let from = 0; from < groups.length; from += groupsAtOnce) {
+      const asked = Buffer.concat(groups.slice(from, from + groupsAtOnce));
+      const { body } = await this.#ask(message.fingerprint, asked);
+      for (let at = 0; at < body.length; at += fingerprintBytes)
+        prints.push(body.toString("latin1", at, at + fingerprintBytes));
+    }
+    return prints;
   }
 
   async removeTree(path: string): Promise<void> {

@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -11,6 +12,7 @@
 #include <unistd.h>
 
 #include "cleanup.h"
+#include "fingerprint.h"
 #include "kernel-abi.h"
 #include "program.h"
 #include "remove-tree.h"
@@ -184,12 +186,29 @@ static int remove_path(const struct wire_inbox *request, int *report_fd, struct 
   _exit(1);
 }
 
+static int fingerprint(const struct wire_inbox *request, int *report_fd, struct failure *failure) {
+  size_t length = request->header.length;
+  size_t groups = fingerprint_groups(request->body, length);
+  int child_end = -1;
+  if (groups == 0) return malformed(failure, "fields of FINGERPRINT");
+  if (groups > BERTH_MESSAGE_BYTES_MAX / FINGERPRINT_BYTES) return malformed(failure, "too many groups of FINGERPRINT");
+  int error = fork_with_pipe(report_fd, &child_end);
+  if (error != 1) return error;
+  begin_child(child_end);
+  struct wire_writer prints = wire_writer_of(malloc(groups * FINGERPRINT_BYTES), groups * FINGERPRINT_BYTES);
+  if (prints.bytes == NULL) _exit(1);
+  fingerprint_take(request->body, length, &prints);
+  wire_send(3, request->header.id, BERTH_MSG_FINGERPRINTS, prints.bytes, prints.length);
+  _exit(0);
+}
+
 int job_start(const struct wire_inbox *request, int *report_fd, struct failure *failure) {
   switch (request->header.type) {
     case BERTH_MSG_START: return start(request, report_fd, failure);
     case BERTH_MSG_RUN: return run(request, report_fd, failure);
     case BERTH_MSG_UNPACK: return unpack(request, report_fd, failure);
     case BERTH_MSG_TAKE_FILES: return take_files(request, report_fd, failure);
+    case BERTH_MSG_FINGERPRINT: return fingerprint(request, report_fd, failure);
     case BERTH_MSG_REMOVE_TREE: return remove_path(request, report_fd, failure);
     default: return malformed(failure, "unknown request");
   }

@@ -61,6 +61,9 @@
                                   is written into the destination, named by its number. It receives one FILE_TAKEN
                                   for each file and link, in the archive's order, then DONE or ERROR and the end */
 
+#define BERTH_MSG_FINGERPRINT 8 /* groups of files to the end of the body, each a u32 count and for each file u32 kind
+                                   BERTH_PRINT_*, str path; FINGERPRINTS or ERROR */
+
 /* Requests to a supervisor, on its path socket (root only, checked by SO_PEERCRED). */
 #define BERTH_MSG_STATUS 32    /* - ; answered by STATE, then one EXITED when the container ends */
 #define BERTH_MSG_SIGNAL 33    /* u32 signal, u32 all (1: every process of the container); DONE or ERROR */
@@ -95,6 +98,13 @@
 #define BERTH_MSG_CHANGES 73   /* bytes: for each change a letter (A, C, D), its path and a NUL; before the DONE of a RUN */
 #define BERTH_MSG_FILE_TAKEN 74 /* u32 kind BERTH_TAKEN_*, str path as the archive has it, str target of a link, u32 number,
                                    u64 bytes, bytes: their SHA-256. It is on the disk */
+
+#define BERTH_MSG_FINGERPRINTS 75 /* 16 bytes for each group, in order: others as soon as one of its files is another or is
+                                     gone */
+
+/* What of a file a fingerprint covers. */
+#define BERTH_PRINT_CONTENT 0
+#define BERTH_PRINT_STATUS 1   /* which inode it is, its size and when it changed */
 
 /* What an archive holds. */
 #define BERTH_TAKEN_FILE 0

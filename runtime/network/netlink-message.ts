@@ -155,16 +155,21 @@ export function visitAttributes(
 ): void {
   let offset = from;
   while (offset + attributeHeaderBytes <= to) {
-    const length = buffer.readUInt16LE(offset);
+    const length = u16At(buffer, offset);
     if (length < attributeHeaderBytes || length > to - offset) {
       throw new RangeError(
         `cannot read a netlink attribute: its length ${length} is out of bounds`,
       );
     }
-    const type = buffer.readUInt16LE(offset + 2) & attributeTypeMask;
+    const type = u16At(buffer, offset + 2) & attributeTypeMask;
     visit(type, offset + attributeHeaderBytes, offset + length);
     offset += align(length);
   }
+}
+
+/** Little-endian, as `readUInt16LE`, whose checks are most of its time; the offset is known to lie within. */
+function u16At(buffer: Buffer, offset: number): number {
+  return (buffer[offset] ?? 0) | ((buffer[offset + 1] ?? 0) << 8);
 }
 
 /** The attributes in their order, without the nested and byte order flags of their types. */
