@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { measureChange, measureIdle } from "./agent-change.ts";
 import { AgentProcess, benchImage, memoryMib } from "./agent-process.ts";
+import { measureRestarts } from "./agent-restart.ts";
 import { type Measurement, measure, summarize } from "./measure.ts";
 
 const services = 20;
@@ -18,6 +19,7 @@ export async function measureAgent(dir: string): Promise<Measurement[]> {
       ...(await measureMemory(agent)),
       await measureScrape(agent, services),
       await measureRound(agent, services),
+      await measureRestarts(agent),
       ...(await measureChange(agent, {
         file: "fleet/compose.yaml",
         manifestOf: (change) => manifest(services, "same", { first: `change${change}` }),
@@ -144,6 +146,7 @@ function manifest(
     { length: count },
     (_, index) => `  s${index}:
     image: ${benchImage}
+    restart: always
     environment: { GREETING: ${index === 0 ? (options.first ?? greeting) : greeting} }
 ${options.ports !== false ? `    ports: ["127.0.0.1:${firstPort + index}:8080"]\n` : ""}`,
   );
