@@ -1,3 +1,4 @@
+import { ioWeight } from "../cgroups/block-limits.ts";
 import type { OciResources } from "./oci-config.ts";
 import type { ResourceWrite } from "./oci-resources.ts";
 
@@ -81,7 +82,7 @@ function ioWrites(block: NonNullable<OciResources["blockIO"]>): readonly Resourc
       : [
           { ...write("io.bfq.weight", `${weight}`), optional: true },
           {
-            ...write("io.weight", `default ${1 + Math.floor(((weight - 10) * 9999) / 990)}`),
+            ...write("io.weight", `default ${ioWeight(weight)}`),
             optional: true,
           },
         ]),

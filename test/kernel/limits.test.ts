@@ -94,14 +94,20 @@ kernelTest("weights of block I/O stand in the kernel's files where its scheduler
     await runtime.startContainer(spec.id);
     const { cgroupPath } = await statusOf(runtime, spec.id);
     const directory = controllerDir(host, "blkio", cgroupPath);
-    const isKept = ["blkio.bfq.weight", "io.bfq.weight"].some((file) =>
+    const kept = ["blkio.bfq.weight", "io.bfq.weight", "io.weight"].find((file) =>
       existsSync(`${directory}/${file}`),
     );
-    if (!isKept) {
+    if (kept === undefined) {
       const weighed = probeSpec(runtime, ["exit", "0"], {
         resources: { blockIo: { weight: 300 } },
       });
-      await t.throwsAsync(() => runToEnd(runtime, weighed), { message: /blockIo/ });
+      await t.throwsAsync(() => runToEnd(runtime, weighed), { message: /blkio_config.weight/ });
+      return;
+    }
+    if (kept === "io.weight") {
+      await compare(t, runtime, { blockIo: { weight: 300 } }, [
+        ["blkio", undefined, "io.weight", ["", "default 2930"]],
+      ]);
       return;
     }
     await compare(t, runtime, { blockIo: { weight: 300 } }, [
