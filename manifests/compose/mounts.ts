@@ -9,6 +9,16 @@ import { ByteSize, Flag, wholeNumber } from "./values.ts";
 
 const mountTypes = ["bind", "volume", "tmpfs", "cluster", "npipe", "image"] as const;
 
+const Recursive = z
+  .enum(["enabled", "disabled", "writable", "readonly"], {
+    error: "enabled or disabled is expected",
+  })
+  .transform((word, context) => {
+    if (word === "enabled" || word === "disabled") return word === "enabled";
+    context.addIssue(unsupported(`"${word}": use enabled or disabled`));
+    return z.NEVER;
+  });
+
 const LongMount = z.strictObject({
   type: z.enum(mountTypes, { error: "volume, bind or tmpfs is expected" }),
   source: z.string().optional(),
@@ -22,9 +32,7 @@ const LongMount = z.strictObject({
           error: "private, rprivate, slave, rslave, shared or rshared is expected",
         })
         .optional(),
-      recursive: z
-        .enum(["enabled", "disabled"], { error: "enabled or disabled is expected" })
-        .optional(),
+      recursive: Recursive.optional(),
       // Told of by warnOfLabels: nothing is labelled.
       selinux: z.enum(["z", "Z"], { error: "z or Z is expected" }).optional(),
     })
@@ -107,7 +115,7 @@ function fromLong(long: LongMount): MountWish | MountIssue {
       readOnly,
       createHostPath,
       ...(propagation === undefined ? {} : { propagation }),
-      ...(recursive === undefined ? {} : { recursive: recursive === "enabled" }),
+      ...(recursive === undefined ? {} : { recursive }),
     };
   }
   if (type === "tmpfs") {

@@ -78,6 +78,9 @@ const PullPolicy = z.string().transform((text, context) => {
     case "build":
       context.addIssue(unsupported("the policy build: push the image elsewhere, use missing"));
       return z.NEVER;
+    case "refresh":
+      context.addIssue(unsupported("the policy refresh: use always, daily, weekly or every_N"));
+      return z.NEVER;
     default:
       context.addIssue({
         code: "custom",

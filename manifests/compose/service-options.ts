@@ -1,6 +1,6 @@
 import { z } from "zod";
 import { byKind, grammar, mapOf } from "./by-kind.ts";
-import { ByteSize, Duration, Flag, KeyValues, wholeNumber } from "./values.ts";
+import { ByteSize, Flag, KeyValues, parseDurationMs, wholeNumber } from "./values.ts";
 
 /** A name, or `host`, `private`, `service:NAME` and the like, as each field allows. */
 function mode(expected: string, pattern: RegExp) {
@@ -116,14 +116,8 @@ export const serviceOptions = {
   cap_add: z.array(Capability).optional(),
   cap_drop: z.array(Capability).optional(),
   cgroup: mode("host or private", /^(?:host|private)$/).optional(),
-  cpu_period: byKind({
-    number: wholeNumber({ min: 1000, max: 1_000_000 }),
-    string: Duration.transform((ms) => ms * 1000),
-  }).optional(),
-  cpu_quota: byKind({
-    number: wholeNumber({ min: -1, max: 2 ** 40 }),
-    string: Duration.transform((ms) => ms * 1000),
-  }).optional(),
+  cpu_period: microseconds({ min: 1000, max: 1_000_000 }).optional(),
+  cpu_quota: microseconds({ min: -1, max: 2 ** 40 }).optional(),
   cpu_shares: wholeNumber({ min: 2, max: 262_144 }).optional(),
   cpuset: mode(
     "a set of CPUs such as 0-2,4",
@@ -163,6 +157,17 @@ export const serviceOptions = {
   userns_mode: mode("host", /^(?:host|)$/).optional(),
   uts: mode("host", /^host$/).optional(),
 };
+
+/** A whole number as it stands or as text, or a duration. */
+function microseconds(range: { readonly min: number; readonly max: number }) {
+  const parse = (text: string) => {
+    const ms = parseDurationMs(text);
+    const value = /^[-+]?[0-9]{1,15}$/.test(text) ? Number(text) : (ms ?? Number.NaN) * 1000;
+    return value >= range.min && value <= range.max ? value : undefined;
+  };
+  const expected = `a number of microseconds from ${range.min} to ${range.max}, or a duration such as 50ms`;
+  return byKind({ number: wholeNumber(range), string: grammar({ parse, expected }) });
+}
 
 function parseDevice(text: string) {
   const match = /^(\/[^:]+)(?::(\/[^:]+))?(?::([rwm]{1,3}))?$/.exec(text);

@@ -32,6 +32,7 @@ const booleans = new Map([
 ]);
 
 const specials = new Map([
+  ["-0", { value: 0, text: "-0" }],
   [".inf", { value: Number.POSITIVE_INFINITY, text: "+Inf" }],
   ["+.inf", { value: Number.POSITIVE_INFINITY, text: "+Inf" }],
   ["-.inf", { value: Number.NEGATIVE_INFINITY, text: "-Inf" }],

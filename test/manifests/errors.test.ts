@@ -41,6 +41,18 @@ const refused: readonly (readonly [string, string])[] = [
   ],
   ["links: [db]", '4:13: services.web.depends_on: there is no service "db"'],
   [
+    "volumes: [{type: bind, source: /a, target: /a, bind: {recursive: readonly}}]",
+    '4:70: not supported by berth: services.web.volumes[0].bind.recursive: "readonly": use enabled or disabled',
+  ],
+  [
+    "pull_policy: refresh",
+    "4:18: not supported by berth: services.web.pull_policy: the policy refresh: use always, daily, weekly or every_N",
+  ],
+  [
+    "cpu_period: 10s",
+    '4:17: services.web.cpu_period: "10s" is not a number of microseconds from 1000 to 1000000, or a duration such as 50ms',
+  ],
+  [
     "pull_policy: every_day",
     '4:18: services.web.pull_policy: "every_day" is not always, missing, if_not_present, never, daily, weekly or every_N with a unit of w, d, h, m or s',
   ],

@@ -23,6 +23,14 @@ async function servicesOf(files: Readonly<Record<string, string>>): Promise<read
 const understood: readonly (readonly [string, Partial<Service>])[] = [
   ["container_name: my.web", { containerName: "my.web" }],
   ["platform: linux/amd64", { platform: "linux/amd64" }],
+  [
+    'cpu_period: "100000"\n    cpu_quota: "-1"',
+    { resources: { cpuPeriodUs: 100_000, cpuQuotaUs: -1 } },
+  ],
+  [
+    "cpu_period: 100ms\n    cpu_quota: 50ms",
+    { resources: { cpuPeriodUs: 100_000, cpuQuotaUs: 50_000 } },
+  ],
   ["pull_policy: always", { pullPolicy: "always" }],
   ["pull_policy: daily", { pullPolicy: { everyMs: 86_400_000 } }],
   ["pull_policy: weekly", { pullPolicy: { everyMs: 604_800_000 } }],

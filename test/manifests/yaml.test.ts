@@ -21,7 +21,7 @@ const scalars: readonly (readonly [string, unknown, string])[] = [
   ["FALSE", false, "false"],
   ["yes", "yes", "yes"],
   ["0", 0, "0"],
-  ["-0", 0, "0"],
+  ["-0", 0, "-0"],
   ["+12", 12, "12"],
   ["1_000", 1000, "1000"],
   ["0755", 493, "493"],
