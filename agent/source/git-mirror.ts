@@ -147,9 +147,20 @@ function fetchArguments(source: SourceUrl, ref: string): string[] {
 
 /**
  * git under coreutils' timeout(1): it makes a process group of its own and passes the signal that simple-git sends
- * on abort (SIGINT), or its own after the limit, to the whole group, then SIGKILL. Killing git alone would leave
- * ssh or git-remote-https holding the pipes.
+ * on abort (SIGINT), or its own after the limit, to the whole group. Killing git alone would leave ssh or
+ * git-remote-https holding the pipes. timeout(1) waits for git alone, so the shell around it ends what of the group is
+ * left when git has ended. A signal interrupts its `wait`, hence the loop.
  */
+function inOwnGroup(seconds: number): string {
+  return [
+    `timeout --kill-after=2 ${seconds} git "$@" & group=$!`,
+    'trap "kill -TERM $group" HUP INT TERM',
+    "while wait $group; status=$?; kill -0 $group 2>/dev/null; do :; done",
+    "kill -KILL -$group 2>/dev/null",
+    "exit $status",
+  ].join("; ");
+}
+
 function createGit(options: {
   readonly gitDir: string;
   readonly environment: Readonly<Record<string, string>>;
@@ -159,7 +170,7 @@ function createGit(options: {
   const seconds = Math.max(1, Math.ceil(options.timeoutMs / 1000));
   return simpleGit({
     baseDir: options.gitDir,
-    binary: ["/usr/bin/env", `--split-string=timeout --kill-after=2 ${seconds} git`],
+    binary: ["/usr/bin/env", `--split-string=sh -c '${inOwnGroup(seconds)}' sh`],
     abort: options.abort,
     completion: { onClose: true, onExit: 100 },
     allowEnvironment: [...gitVariables],

@@ -1,10 +1,10 @@
-import { mkdirSync, readFileSync, statSync, symlinkSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, statSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import test from "ava";
 import { describeError } from "../../agent/log.ts";
 import { checkRefName, parseSourceUrl } from "../../agent/source/source-url.ts";
 import { watchRepository } from "../../agent/source/watch-repository.ts";
-import { mirrorOf, never, withRepository } from "./mirror-place.ts";
+import { mirrorOf, never, type Place, withRepository } from "./mirror-place.ts";
 
 const silent = { debug() {}, info() {}, warn() {}, error() {} };
 
@@ -119,55 +119,68 @@ test("hooks and filters of neither side run", (t) =>
     t.is(statSync(trace, { throwIfNoEntry: false }), undefined);
   }));
 
-test("an aborted fetch ends git and everything it started", (t) =>
-  withRepository(async (place) => {
-    // A bare repository whose upload-pack never answers: ssh is replaced by a program that sleeps.
-    const bin = join(place.root, "bin");
-    const pids = join(place.root, "pids");
-    mkdirSync(bin);
-    writeFileSync(join(bin, "ssh"), `#!/bin/sh\necho $$ >> ${pids}\nexec sleep 60\n`, {
-      mode: 0o755,
-    });
-    const path = process.env.PATH;
-    process.env.PATH = `${bin}:${path ?? ""}`;
-    try {
-      const mirror = mirrorOf(place, { repo: "ssh://host.invalid/repo", timeoutMs: 60_000 });
-      const stop = new AbortController();
-      const fetched = mirror.fetch(stop.signal);
-      await until(() => statSync(pids, { throwIfNoEntry: false }) !== undefined);
-      stop.abort(new Error("enough"));
-      await t.throwsAsync(fetched);
-      const pid = Number(readFileSync(pids, "utf8").trim().split("\n")[0]);
-      await until(() => !isAlive(pid));
-      t.false(isAlive(pid));
-    } finally {
-      process.env.PATH = path;
-    }
-  }));
+/** Stands in for ssh: never answers. */
+const silentTransports = {
+  "that ends when it is told to": "exec sleep 60",
+  "that ignores every signal it can": "trap '' HUP INT TERM\nwhile :; do sleep 1; done",
+};
 
-test("a fetch that does not end is ended by its limit, with everything it started", (t) =>
-  withRepository(async (place) => {
-    const bin = join(place.root, "bin");
-    const pids = join(place.root, "pids");
-    mkdirSync(bin);
-    writeFileSync(join(bin, "ssh"), `#!/bin/sh\necho $$ >> ${pids}\nexec sleep 60\n`, {
-      mode: 0o755,
-    });
-    const path = process.env.PATH;
-    process.env.PATH = `${bin}:${path ?? ""}`;
-    try {
+for (const [kind, body] of Object.entries(silentTransports)) {
+  test.serial(
+    `an aborted fetch ends git and everything it started, with a transport ${kind}`,
+    (t) =>
+      withTransport(body, async (place, transport) => {
+        const mirror = mirrorOf(place, { repo: "ssh://host.invalid/repo", timeoutMs: 60_000 });
+        const stop = new AbortController();
+        const fetched = mirror.fetch(stop.signal);
+        await until(() => transport() !== undefined);
+        stop.abort(new Error("enough"));
+        await t.throwsAsync(fetched);
+        const pid = transport() ?? 0;
+        await until(() => !isAlive(pid));
+        t.false(isAlive(pid));
+      }),
+  );
+
+  test.serial(`a fetch that does not end is ended by its limit, with a transport ${kind}`, (t) =>
+    withTransport(body, async (place, transport) => {
       // Whole seconds: the limit is that of timeout(1), and long enough for git to start on a busy machine.
       const mirror = mirrorOf(place, { repo: "ssh://host.invalid/repo", timeoutMs: 5_000 });
       const began = performance.now();
       await t.throwsAsync(mirror.fetch(new AbortController().signal));
       t.true(performance.now() - began < 50_000);
-      const pid = Number(readFileSync(pids, "utf8").trim().split("\n")[0]);
+      const pid = transport() ?? 0;
       await until(() => !isAlive(pid));
       t.false(isAlive(pid));
+    }),
+  );
+}
+
+/** `transport` gives the pid of the program in place of ssh, once it runs. It is ended whatever happens. */
+async function withTransport(
+  body: string,
+  work: (place: Place, transport: () => number | undefined) => Promise<void>,
+): Promise<void> {
+  await withRepository(async (place) => {
+    const bin = join(place.root, "bin");
+    const pids = join(place.root, "pids");
+    mkdirSync(bin);
+    writeFileSync(join(bin, "ssh"), `#!/bin/sh\necho $$ >> ${pids}\n${body}\n`, { mode: 0o755 });
+    const transport = () => {
+      const [first] = existsSync(pids) ? readFileSync(pids, "utf8").split("\n") : [];
+      return first ? Number(first) : undefined;
+    };
+    const path = process.env.PATH;
+    process.env.PATH = `${bin}:${path ?? ""}`;
+    try {
+      await work(place, transport);
     } finally {
       process.env.PATH = path;
+      const pid = transport();
+      if (pid !== undefined && isAlive(pid)) process.kill(pid, "SIGKILL");
     }
-  }));
+  });
+}
 
 test("a commit is noticed at once in a local repository", (t) =>
   withRepository(async (place) => {

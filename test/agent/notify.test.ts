@@ -101,6 +101,31 @@ test("a mail is handed to an SMTP server", async (t) => {
   });
 });
 
+test("a mail that the server does not want for good is told from one that it cannot take now", async (t) => {
+  const answers: readonly (readonly [string, string, boolean])[] = [
+    ["RCPT", "550 5.1.1 no such user", true],
+    ["MAIL", "553 no such sender", true],
+    [".", "554 this is spam", true],
+    ["RCPT", "450 busy", false],
+    ["MAIL", "530 log in first", false],
+    [".", "452 no room", false],
+  ];
+  for (const [verb, answer, isRefused] of answers) {
+    const { port } = await serveSmtp(t, { [verb]: answer });
+    const target = NotificationTarget.parse({
+      kind: "smtp",
+      server: "127.0.0.1",
+      port,
+      security: "none",
+      from: "berth@example.org",
+      to: ["ops@example.org"],
+    });
+    const error = await t.throwsAsync(send(target, notificationOf(failure), never));
+    t.is(error?.message, `cannot hand a mail to 127.0.0.1 (${answer.slice(0, 3)})`);
+    t.is(error instanceof RefusedError, isRefused, answer);
+  }
+});
+
 test("what a place answers or how it is reached is told without the secret of its URL", async (t) => {
   const server = await serveHttp(t, 403);
   const url = `${server.url}/hook/s3cret?key=s3cret`;

@@ -26,8 +26,8 @@ export async function serveHttp(t: Closing, status: number | ((times: number) =>
   return { url: `http://127.0.0.1:${port}`, requests, close };
 }
 
-/** As much of RFC 5321 as takes one mail. */
-export async function serveSmtp(t: Closing) {
+/** As much of RFC 5321 as takes one mail. `answers`: verb -> what is said instead of "250 fine". */
+export async function serveSmtp(t: Closing, answers: Readonly<Record<string, string>> = {}) {
   let said = "";
   const server = createTcpServer((socket) => {
     let isData = false;
@@ -38,8 +38,12 @@ export async function serveSmtp(t: Closing) {
       for (const line of chunk.toString().split("\r\n").slice(0, -1)) {
         if (isData) {
           isData = line !== ".";
-          if (!isData) socket.write("250 taken\r\n");
-        } else if (line === "DATA") {
+          if (!isData) socket.write(`${answers["."] ?? "250 taken"}\r\n`);
+          continue;
+        }
+        const answer = answers[line.slice(0, 4)];
+        if (answer !== undefined) socket.write(`${answer}\r\n`);
+        else if (line === "DATA") {
           isData = true;
           socket.write("354 go on\r\n");
         } else if (line === "QUIT") socket.end("221 bye\r\n");
