@@ -1,6 +1,7 @@
-import { existsSync, statSync } from "node:fs";
+import { statSync } from "node:fs";
 import { dirname } from "node:path";
 import type { DeviceRate, Resources } from "../container-spec.ts";
+import { weightWrites } from "./block-weights.ts";
 import type { CgroupHost } from "./cgroup-host.ts";
 import { type CgroupWrite, required, write } from "./cgroup-write.ts";
 
@@ -27,61 +28,20 @@ export function blockWrites(host: CgroupHost, path: string, { blockIo }: Resourc
         : writeOnly(directory, "io.max", `${numberOf(rate)} ${v2Key}=${rate.rate}`),
     ),
   );
-  const { weight, weightDevice = [] } = blockIo;
-  if (weight === undefined && weightDevice.length === 0) return rateWrites;
-  const weights = weightFiles(directory, isV1 ? v1Weights : v2Weights);
-  return [
-    ...(weight === undefined ? [] : [writeOnly(directory, weights.file, weights.all(weight))]),
-    ...weightDevice.map((rate) =>
-      writeOnly(
-        directory,
-        weights.deviceFile,
-        `${numberOf(rate)} ${weights.each?.(rate.rate) ?? rate.rate}`,
-      ),
-    ),
-    ...rateWrites,
-  ];
-}
-
-/** From the 10 to 1000 of bfq and of v1 to the 1 to 10000 of io.weight, as runtimes agree on. */
-export function ioWeight(weight: number): number {
-  return 1 + Math.floor(((weight - 10) * 9999) / 990);
-}
-
-type WeightFiles = {
-  readonly file: string;
-  /** Of single devices; cgroup2 has one file for both. */
-  readonly deviceFile: string;
-  /** What is written for all devices, and for each. */
-  readonly all: (weight: number) => string;
-  readonly each?: (weight: number) => number;
-};
-
-const v1Weights: readonly WeightFiles[] = ["blkio.bfq.weight", "blkio.weight"].map((file) => ({
-  file,
-  deviceFile: `${file}_device`,
-  all: String,
-}));
-const v2Weights: readonly WeightFiles[] = [
-  { file: "io.bfq.weight", deviceFile: "io.bfq.weight", all: String },
-  {
-    file: "io.weight",
-    deviceFile: "io.weight",
-    all: (weight) => `default ${ioWeight(weight)}`,
-    each: ioWeight,
-  },
-];
-
-/** Those that this kernel has, by what lies in the cgroup above, because the container's own is not made yet. */
-function weightFiles(directory: string, known: readonly WeightFiles[]): WeightFiles {
-  const above = dirname(directory);
-  const found = known.find(({ file }) => existsSync(`${above}/${file}`));
-  if (found !== undefined) return found;
-  throw new Error(
-    `cannot weigh block I/O (blkio_config.weight, weight_device) because nothing in this kernel goes by weights, there is no ${known
-      .map(({ file }) => file)
-      .join(" and no ")}: load the module bfq, or remove the weights`,
+  const weights = weightWrites(
+    // The container's own cgroup is not made yet.
+    dirname(directory),
+    isV1 ? "v1" : "v2",
+    {
+      all: blockIo.weight,
+      devices: (blockIo.weightDevice ?? []).map((device) => ({
+        number: numberOf(device),
+        weight: device.rate,
+      })),
+    },
+    { all: "blkio_config.weight", devices: "blkio_config.weight_device" },
   );
+  return [...weights.map(({ file, value }) => writeOnly(directory, file, value)), ...rateWrites];
 }
 
 function writeOnly(directory: string, file: string, value: string): CgroupWrite {

@@ -17,11 +17,22 @@ export function limitWrites(
   path: string,
   resources: Resources,
 ): readonly CgroupWrite[] {
+  return [...keptWrites(host, path, resources), ...blockWrites(host, path, resources)];
+}
+
+/**
+ * Those of `limitWrites` that may be read again at any time: not of block devices, whose files tell other things than what was
+ * written, and which may be pulled out, or lose their scheduler, beneath a container that runs.
+ */
+export function keptWrites(
+  host: CgroupHost,
+  path: string,
+  resources: Resources,
+): readonly CgroupWrite[] {
   return [
     ...memoryWrites(host, path, resources),
     ...cpuWrites(host, path, resources),
     ...pidsWrites(host, path, resources),
-    ...blockWrites(host, path, resources),
     ...hugePageWrites(host, path, resources),
   ];
 }

@@ -2,7 +2,7 @@ import { writeFileSync } from "node:fs";
 import type { ContainerSpec } from "../container-spec.ts";
 import type { KernelDrift } from "../runtime.ts";
 import type { CgroupHost } from "./cgroup-host.ts";
-import { limitWrites } from "./cgroup-limits.ts";
+import { keptWrites } from "./cgroup-limits.ts";
 import { readText } from "./container-cgroup.ts";
 
 /** Files of the limits that the kernel lets be read. */
@@ -11,7 +11,7 @@ export function limitFiles(
   path: string,
   { resources }: Pick<ContainerSpec, "resources">,
 ): readonly string[] {
-  return limitWrites(host, path, resources)
+  return keptWrites(host, path, resources)
     .filter(({ writeOnly }) => writeOnly !== true)
     .map((write) => write.path);
 }
@@ -20,9 +20,9 @@ export function limitFiles(
 export function limitDrift(
   host: CgroupHost,
   path: string,
-  spec: ContainerSpec,
+  spec: Pick<ContainerSpec, "resources" | "id" | "name">,
 ): readonly KernelDrift[] {
-  return limitWrites(host, path, spec.resources).flatMap((write): KernelDrift[] => {
+  return keptWrites(host, path, spec.resources).flatMap((write): KernelDrift[] => {
     if (write.writeOnly === true) return [];
     const found = readText(write.path).trim();
     if (found === "" || isSameLimit(found, write.value)) return [];
@@ -39,9 +39,9 @@ export function limitDrift(
   });
 }
 
-/** Puts the limits back. */
+/** Puts back what `limitDrift` compares. */
 export function writeLimits(host: CgroupHost, path: string, spec: ContainerSpec): void {
-  for (const write of limitWrites(host, path, spec.resources)) {
+  for (const write of keptWrites(host, path, spec.resources)) {
     try {
       writeFileSync(write.path, write.value);
     } catch (error) {

@@ -1,4 +1,5 @@
-import type { CgroupHost } from "../cgroups/cgroup-host.ts";
+import { weightWrites } from "../cgroups/block-weights.ts";
+import { type CgroupHost, controllerDir } from "../cgroups/cgroup-host.ts";
 import { readText } from "../cgroups/container-cgroup.ts";
 import type { OciResources } from "./oci-config.ts";
 import { unifiedWrites } from "./unified-resources.ts";
@@ -34,7 +35,8 @@ export function resourceWrites(
     file,
     value,
   }));
-  return [...v1, ...v2, ...own].map((write: ResourceWrite) => ({
+  const weights = blockWeights(resources.blockIO ?? {}, { host, path });
+  return [...v1, ...v2, ...weights, ...own].map((write: ResourceWrite) => ({
     path: `${mountPointOf(host, write)}${path}/${write.file}`,
     value: write.value,
     optional: write.optional === true,
@@ -153,24 +155,29 @@ function blockWrites(block: NonNullable<OciResources["blockIO"]>): readonly Reso
       write(`throttle.${file}`, `${device.major}:${device.minor} ${device.rate}`),
     );
   return [
-    // Which of the two there is depends on the scheduler.
-    ...(block.weight == null || block.weight === 0
-      ? []
-      : ["weight", "bfq.weight"].map((file) => ({
-          ...write(file, `${block.weight}`),
-          optional: true,
-        }))),
-    ...(block.weightDevice ?? []).flatMap((device) =>
-      ["weight_device", "bfq.weight_device"].map((file) => ({
-        ...write(file, `${device.major}:${device.minor} ${device.weight ?? 0}`),
-        optional: true,
-      })),
-    ),
     ...throttle("read_bps_device", block.throttleReadBpsDevice),
     ...throttle("write_bps_device", block.throttleWriteBpsDevice),
     ...throttle("read_iops_device", block.throttleReadIOPSDevice),
     ...throttle("write_iops_device", block.throttleWriteIOPSDevice),
   ];
+}
+
+/** 0 is a weight that the caller leaves alone. Leaf weights went with the scheduler that knew them. */
+function blockWeights(
+  { weight, weightDevice }: NonNullable<OciResources["blockIO"]>,
+  { host, path }: ResourcePlace,
+): readonly ResourceWrite[] {
+  const weights = {
+    all: weight || undefined,
+    devices: (weightDevice ?? []).flatMap((device) =>
+      device.weight ? [{ number: `${device.major}:${device.minor}`, weight: device.weight }] : [],
+    ),
+  };
+  const directory = controllerDir(host, "blkio", path) ?? "";
+  return weightWrites(directory, host.v1.has("blkio") ? "v1" : "v2", weights, {
+    all: "linux.resources.blockIO.weight",
+    devices: "linux.resources.blockIO.weightDevice",
+  }).map((write) => ({ controller: "blkio", ...write }));
 }
 
 function hugepageWrites(

@@ -1,4 +1,3 @@
-import { ioWeight } from "../cgroups/block-limits.ts";
 import type { OciResources } from "./oci-config.ts";
 import type { ResourceWrite } from "./oci-resources.ts";
 
@@ -75,17 +74,7 @@ function ioWrites(block: NonNullable<OciResources["blockIO"]>): readonly Resourc
     (devices ?? []).map(({ major, minor, rate }) =>
       write("io.max", `${major}:${minor} ${word}=${rate}`),
     );
-  const weight = block.weight ?? 0;
   return [
-    ...(weight === 0
-      ? []
-      : [
-          { ...write("io.bfq.weight", `${weight}`), optional: true },
-          {
-            ...write("io.weight", `default ${ioWeight(weight)}`),
-            optional: true,
-          },
-        ]),
     ...throttle("rbps", block.throttleReadBpsDevice),
     ...throttle("wbps", block.throttleWriteBpsDevice),
     ...throttle("riops", block.throttleReadIOPSDevice),

@@ -2,8 +2,10 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import test from "ava";
+import { weightWrites } from "../../runtime/cgroups/block-weights.ts";
 import type { CgroupHost } from "../../runtime/cgroups/cgroup-host.ts";
 import { limitWrites } from "../../runtime/cgroups/cgroup-limits.ts";
+import { limitDrift, limitFiles } from "../../runtime/cgroups/limit-drift.ts";
 
 const roots: string[] = [];
 test.after.always(() => {
@@ -44,4 +46,32 @@ test("where no kernel file takes a weight, the error names the field and what he
       message: /blkio_config\.weight.*load the module bfq, or remove/,
     });
   }
+});
+
+test("weights of single devices are in the measure of their file, too", (t) => {
+  const devices = [{ number: "8:0", weight: 100 }];
+  const fields = { all: "all", devices: "devices" };
+  const of = (version: "v1" | "v2", files: readonly string[]) => {
+    const { v1, unified } = host(version, files);
+    const root = v1.get("blkio") ?? unified ?? "";
+    return weightWrites(join(root, "berth"), version, { all: undefined, devices }, fields);
+  };
+  t.deepEqual(of("v1", ["blkio.bfq.weight"]), [
+    { file: "blkio.bfq.weight_device", value: "8:0 100" },
+  ]);
+  t.deepEqual(of("v2", ["io.bfq.weight"]), [{ file: "io.bfq.weight", value: "8:0 100" }]);
+  t.deepEqual(of("v2", ["io.weight"]), [{ file: "io.weight", value: "8:0 910" }]);
+  t.throws(() => of("v2", []), { message: /by devices because .*io\.weight/ });
+});
+
+test("a device that is pulled out, or a scheduler that is unloaded, ends no look for drift", (t) => {
+  const of = host("v2", []);
+  const rate = [{ path: "/dev/there-is-none", rate: 1 }];
+  const spec = {
+    id: "1",
+    name: "web",
+    resources: { blockIo: { weight: 300, readBytes: rate } },
+  };
+  t.deepEqual(limitDrift(of, "/berth/web", spec), []);
+  t.deepEqual(limitFiles(of, "/berth/web", spec), []);
 });
