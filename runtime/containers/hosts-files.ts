@@ -1,4 +1,4 @@
-import { chownSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import { chownSync, closeSync, openSync, readSync, statSync, writeFileSync } from "node:fs";
 import type { ContainerSpec } from "../container-spec.ts";
 import { LAYER_ID_BASE } from "../images/layer-ids.ts";
 import { hostsFile, hostsLine } from "../network/hosts-file.ts";
@@ -50,7 +50,7 @@ export class HostsFiles {
       const mark = markOf(path);
       if (mark !== "" && mark === this.#marks.get(spec.id)?.get(name)) return [];
       const wanted = this.#written.get(spec.id)?.get(name) ?? text();
-      const found = mark === "" ? "absent" : readFileSync(path, "utf8");
+      const found = mark === "" ? "absent" : readStart(path, Buffer.byteLength(wanted));
       if (found === wanted) {
         this.#remember(spec.id, name, wanted);
         return [];
@@ -168,10 +168,26 @@ function markOf(path: string): string {
   return found === undefined ? "" : `${found.ino} ${found.size} ${found.ctimeMs}`;
 }
 
-/** The first lines that differ. */
+/** Bytes of a file beyond what it should hold, of which a difference can be told. */
+const strangeBytesMax = 4096;
+const shownCharactersMax = 200;
+
+/** The container writes to it, and can make it as large as it likes: only that much is read of it. */
+function readStart(path: string, wantedBytes: number): string {
+  const bytes = Buffer.allocUnsafe(wantedBytes + strangeBytesMax);
+  const file = openSync(path, "r");
+  try {
+    return bytes.toString("utf8", 0, readSync(file, bytes, 0, bytes.length, 0));
+  } finally {
+    closeSync(file);
+  }
+}
+
+/** The first lines that differ, or their beginnings. */
 function firstDifference(found: string, wanted: string): readonly [string, string] {
   const [mine, theirs] = [wanted.split("\n"), found.split("\n")];
   const at = mine.findIndex((line, index) => line !== theirs[index]);
   const place = at === -1 ? mine.length : at;
-  return [theirs[place] ?? "", mine[place] ?? ""];
+  const shown = (line = "") => line.slice(0, shownCharactersMax);
+  return [shown(theirs[place]), shown(mine[place])];
 }

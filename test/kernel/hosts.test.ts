@@ -1,7 +1,8 @@
+import { truncateSync } from "node:fs";
 import type { ContainerSpec } from "../../runtime/container-spec.ts";
 import type { Runtime } from "../../runtime/runtime.ts";
 import { kernelTest } from "./kernel-test.ts";
-import { eventually, probeSpec, sessionResult, withRuntime } from "./runtime-harness.ts";
+import { eventually, probeSpec, sessionResult, statusOf, withRuntime } from "./runtime-harness.ts";
 
 /** Starts one that sleeps, with its aliases in each network. */
 async function start(
@@ -61,5 +62,29 @@ kernelTest("a running container's hosts file follows who is on its networks", (t
     await seesNames(runtime, web, ["printer"]);
     await seesNames(runtime, db, ["cache", "printer"]);
     t.pass();
+  }),
+);
+
+kernelTest("a container that makes its hosts file huge holds up nobody", (t) =>
+  withRuntime(async ({ runtime }) => {
+    await runtime.ensureNetwork({ name: "front", labels: {}, internal: false });
+    const spec = await start(runtime, "web", { front: [] });
+    const { pid } = await statusOf(runtime, spec.id);
+    const file = `/proc/${pid}/root/etc/hosts`;
+    // No string of the agent's can hold the first of them, no buffer the second.
+    for (const bytes of [2 ** 30, 5 * 2 ** 30]) {
+      truncateSync(file, 0);
+      truncateSync(file, bytes);
+      const { drift } = await runtime.observe();
+      const found = drift.filter(({ kind }) => kind === "file-changed");
+      t.deepEqual(
+        found.map(({ field }) => field),
+        ["/etc/hosts"],
+      );
+      t.true(found.every(({ from }) => from.length <= 200));
+      await runtime.repair(drift);
+      await seesNames(runtime, spec, ["printer"]);
+      t.deepEqual((await runtime.observe()).drift, []);
+    }
   }),
 );
