@@ -137,8 +137,9 @@ export class TestBundle {
   }
 
   cgroups(): readonly string[] {
-    return readdirSync("/sys/fs/cgroup")
-      .map((controller) => `/sys/fs/cgroup/${controller}/berth-oci-${this.id}`)
+    // The one tree of cgroup2 is mounted there itself, those of v1 below.
+    return [".", ...readdirSync("/sys/fs/cgroup")]
+      .map((hierarchy) => `/sys/fs/cgroup/${hierarchy}/berth-oci-${this.id}`)
       .filter(existsSync);
   }
 
