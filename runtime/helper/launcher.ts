@@ -160,6 +160,7 @@ export class Launcher {
     await this.#ask(
       message.unpack,
       encoded(writer, request)
+        .u32(request.endMayLack ? 1 : 0)
         .string(request.keepAs ?? "")
         .finish(),
     );

@@ -60,7 +60,10 @@ export async function unpackLayer(
     observed(isStored ? blobs.readSized(expected) : sized(order.open(abort), expected), order);
   try {
     const outcome = await withHelper(open, order.abort, ({ how, stream }) =>
-      unpacker.unpack({ ...unpackedTo(destination), ...how, ...keptAs(kept) }, stream),
+      unpacker.unpack(
+        { ...unpackedTo(destination), ...how, endMayLack: true, ...keptAs(kept) },
+        stream,
+      ),
     );
     if (kept === undefined) await blobs.recheck(expected, outcome.sentDigest);
     else {
@@ -88,7 +91,7 @@ export async function unpackNewLayer(
   const kept = blobs.incomingPath();
   try {
     const made = await withHelper(open, abort, async ({ how, stream }) => {
-      const to = { ...unpackedTo(destination), ...how, keepAs: kept };
+      const to = { ...unpackedTo(destination), ...how, endMayLack: false, keepAs: kept };
       return { ...(await unpacker.unpack(to, stream)), compression: how.encoding };
     });
     pin(made.sentDigest);

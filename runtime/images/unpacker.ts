@@ -19,6 +19,8 @@ export type ArchiveOrder = {
 export type UnpackOrder = ArchiveOrder & {
   /** Added to every owner in the archive. */
   readonly idBase: number;
+  /** An archive without its end and its last padding is whole: the caller knows its digest. */
+  readonly endMayLack: boolean;
   /** A new file for what is sent, as it is sent; on stable storage when the unpacking resolves. The caller's afterwards. */
   readonly keepAs?: string;
 };

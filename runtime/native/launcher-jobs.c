@@ -145,6 +145,7 @@ static int unpack(const struct wire_inbox *request, int *report_fd, struct failu
   unpack.entries_max = wire_u32(&body);
   unpack.source = encoded_source(&body);
   unpack.source.has_keeper = true;
+  unpack.end_may_lack = wire_u32(&body) == 1;
   unpack.kept_path = wire_string(&body);
   if (!wire_is_done(&body) || !is_source(&unpack.source)) return malformed(failure, "fields of UNPACK");
   int error = fork_with_pipe(report_fd, &child_end);

@@ -265,6 +265,7 @@ int layer_write(struct layer_tree *tree, int source, const struct layer_limits *
   struct sha256 hash;
   *result = (struct layer_result){0};
   if (tar_open(&writer.reader, source, archive_bytes_max(limits), tree->failure) < 0) return -1;
+  writer.reader.end_may_lack = limits->end_may_lack;
   sha256_begin(&hash);
   writer.reader.hash = &hash;
   int got;

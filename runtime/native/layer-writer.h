@@ -9,6 +9,7 @@ struct layer_limits {
   uint32_t id_base;
   uint64_t bytes_max;   /* of file content, holes included */
   uint32_t entries_max; /* implied directories included */
+  bool end_may_lack;    /* as in tar_reader */
 };
 
 struct layer_result {

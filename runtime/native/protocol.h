@@ -47,7 +47,8 @@
                                   u64 log bytes max (0: no log), u32 log files max, u32 start flags, program */
 #define BERTH_MSG_UNPACK 3     /* str socket path, str destination dir, u32 id base, u64 bytes max,
                                   u32 entries max, u32 encoding BERTH_ENCODING_*, u64 decoded bytes from which on
-                                  the ratio counts, u32 decoded bytes for one encoded at most, str path of a new
+                                  the ratio counts, u32 decoded bytes for one encoded at most, u32 1: the archive may
+                                  lack its end and the last padding (its digest is known), str path of a new
                                   file for what is sent ("": none); answered by DONE once the socket listens. One client connects, sends the archive and shuts its sending side;
                                   it receives one UNPACKED or ERROR message and the end of the stream */
 #define BERTH_MSG_RUN 4        /* program of host operations, carried out in a child: answered by DONE or

@@ -419,11 +419,27 @@ static int take_header(struct tar_reader *reader, struct tar_header *header) {
   return checksum_fits(header, checksum) ? 1 : malformed(reader, "the checksum of a header is wrong");
 }
 
+/* 1 where the archive may end here and does. */
+static int ends_here(struct tar_reader *reader) {
+  if (!reader->end_may_lack || reader->start < reader->end) return 0;
+  ssize_t got = fill(reader);
+  return got < 0 ? -1 : got == 0;
+}
+
+/* Up to the next header, or the end of an archive that has none (1). */
+static int finish_entry(struct tar_reader *reader) {
+  if (skip(reader, reader->stored_left) < 0) return -1;
+  int ended = ends_here(reader);
+  if (ended == 0 && skip(reader, reader->padding) < 0) return -1;
+  reader->stored_left = reader->padding = 0;
+  return ended == 0 ? ends_here(reader) : ended;
+}
+
 int tar_next(struct tar_reader *reader, struct tar_entry *entry) {
   struct tar_header header;
   _Static_assert(sizeof header == TAR_BLOCK_BYTES, "a header is a block");
-  if (skip(reader, reader->stored_left) < 0 || skip(reader, reader->padding) < 0) return -1;
-  reader->stored_left = reader->padding = 0;
+  int ended = finish_entry(reader);
+  if (ended != 0) return ended < 0 ? -1 : 0;
   reader->has_long_name = reader->has_long_target = false;
   pax_clear(&reader->local);
   bool announced = false; /* a header that only speaks of the next has been read */

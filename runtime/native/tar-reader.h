@@ -49,6 +49,7 @@ struct tar_reader {
   int fd;
   uint64_t bytes_max;   /* of the whole archive */
   uint64_t bytes_taken; /* so far, including what waits in the buffer */
+  bool end_may_lack;    /* the end's blocks and the last padding: umoci writes none. Only for what a digest is known of */
   uint8_t *buffer;
   size_t start;
   size_t end;

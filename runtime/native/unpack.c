@@ -69,7 +69,8 @@ static int unpack(int client, const struct one_client *life, struct failure *fai
   const struct unpack_request *request = life->context;
   struct layer_limits limits = {.id_base = request->id_base,
                                 .bytes_max = request->bytes_max,
-                                .entries_max = request->entries_max};
+                                .entries_max = request->entries_max,
+                                .end_may_lack = request->end_may_lack};
   struct layer_source source = request->source;
   struct layer_result result;
   struct layer_origin origin;

@@ -20,8 +20,12 @@ const file = (path: string, content: string | Buffer): TarEntry => ({
 const layer = buildTar([file("a", Buffer.alloc(1_000_000, "text that compresses "))]);
 
 /** A docker-archive of one layer, and whether its configuration tells the truth of it. */
-function dockerArchive({ isTrue = true, more = [] as readonly TarEntry[] } = {}): Buffer {
-  const diffId = `sha256:${createHash("sha256").update(layer).digest("hex")}`;
+function dockerArchive({
+  isTrue = true,
+  content = layer,
+  more = [] as readonly TarEntry[],
+} = {}): Buffer {
+  const diffId = `sha256:${createHash("sha256").update(content).digest("hex")}`;
   const config = {
     architecture,
     os: "linux",
@@ -30,7 +34,7 @@ function dockerArchive({ isTrue = true, more = [] as readonly TarEntry[] } = {})
   };
   const manifest = [{ Config: "config.json", RepoTags: ["app:1"], Layers: ["layer.tar"] }];
   return buildTar([
-    file("layer.tar", layer),
+    file("layer.tar", content),
     file("config.json", json(config)),
     file("manifest.json", json(manifest)),
     ...more,
@@ -82,6 +86,22 @@ for (const [verb, bytes] of archives) {
     }),
   );
 }
+
+kernelTest("a layer without its last padding and its end, as umoci writes them, is taken", (t) =>
+  withStore(async (bench) => {
+    const whole = buildTar([file("a", "abc")]);
+    await use("load", bench, dockerArchive({ content: whole.subarray(0, 512 + 3) }));
+    t.is(bench.content().layers.length, 1);
+  }),
+);
+
+kernelTest("a root file system without its end is refused: nothing says that it is whole", (t) =>
+  withStore(async (bench) => {
+    const whole = buildTar([file("a", "abc")]);
+    await t.throwsAsync(use("import", bench, whole.subarray(0, 1024)), { message: /truncated/ });
+    t.deepEqual(bench.content(), nothing);
+  }),
+);
 
 kernelTest("a layer that is not the one of its configuration is refused and leaves nothing", (t) =>
   withStore(async (bench) => {

@@ -1,6 +1,7 @@
 /* Drives the tar reader, the tree removal and the unpack service from a shell.
  *
  *     driver unpack DIR ID_BASE BYTES_MAX ENTRIES_MAX    the archive comes on stdin
+ *                                                        END_MAY_LACK=1: its end may be missing, here and below
  *     driver serve DIR ID_BASE BYTES_MAX ENTRIES_MAX     the same through the service and its socket
  *     driver gzip|zstd DIR ID_BASE BYTES_MAX ENTRIES_MAX the same, compressed; what came is kept as DIR.kept
  *     driver pack DIR ID_BASE [changes]                  the archive goes to stdout
@@ -57,7 +58,8 @@ static int unpack_from(int source, const char *directory, const struct layer_lim
 static struct layer_limits limits_of(char **argv) {
   return (struct layer_limits){.id_base = (uint32_t)strtoul(argv[0], NULL, 10),
                                .bytes_max = strtoull(argv[1], NULL, 10),
-                               .entries_max = (uint32_t)strtoul(argv[2], NULL, 10)};
+                               .entries_max = (uint32_t)strtoul(argv[2], NULL, 10),
+                               .end_may_lack = getenv("END_MAY_LACK") != NULL};
 }
 
 static void print_digest(const char *what, struct wire_reader *reader) {
@@ -129,6 +131,7 @@ static int serve(char **argv, uint32_t encoding) {
   struct layer_limits limits = limits_of(argv + 1);
   struct unpack_request request = {.socket_path = path, .destination = argv[0], .id_base = limits.id_base,
                                    .bytes_max = limits.bytes_max, .entries_max = limits.entries_max,
+                                   .end_may_lack = limits.end_may_lack,
                                    .request_id = 77, .kept_path = kept,
                                    .source = {.sender = -1, .has_keeper = true, .kept = -1, .encoding = encoding,
                                               .dense_from = 32 << 20, .ratio_max = 300}};

@@ -85,6 +85,14 @@ refuses 'an access list of an id that a container has not' 'EINVAL .*posix_acl_a
 refuses 'no archive at all' 'truncated' -- raw ''
 refuses 'an archive without its end' 'truncated' -- entry name=f data=abc
 refuses 'an archive cut in its content' 'truncated' -- entry name=f size=5000 data=abc
+export END_MAY_LACK=1
+accepts 'an archive without its end where its digest is known' '^(f|g)' "$(printf '%s\n' "f - 0644 0:0 $z 3 e71fa2190541574b -" "g l 0777 0:0 $z -> f -")" -- \
+  entry name=f data=abc $t entry name=g type=2 link=f $t
+accepts 'nothing at all where its digest is known' . '' -- raw ''
+refuses 'an archive cut in its content, whose digest is known' 'truncated' -- entry name=f size=5000 data=abc
+refuses 'an archive cut in a header, whose digest is known' 'truncated' -- entry name=f raw abc
+refuses 'an archive cut behind an extended header, whose digest is known' 'truncated' -- pax path=a
+unset END_MAY_LACK
 refuses 'an archive cut in a header' 'truncated' -- entry name=f raw abc
 refuses 'an archive that ends behind an extended header' 'ends behind an extended header' -- pax path=x end
 refuses 'something behind the end' 'behind its end' -- entry name=f end raw x
