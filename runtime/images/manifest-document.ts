@@ -44,7 +44,8 @@ export type ManifestDocument =
 
 /**
  * Reads a manifest or an index. What it is follows from its own `mediaType` and from what announced it (the
- * Content-Type or a descriptor), which must agree: the same bytes read in two ways are CVE-2021-41190.
+ * Content-Type or a descriptor), which must agree: the same bytes read in two ways are CVE-2021-41190. The OCI image-spec
+ * lets a document leave its type out: without an announcement, as from the store, its fields say it.
  */
 export function parseManifestDocument(bytes: Uint8Array, announced?: string): ManifestDocument {
   const document = parseJson(bytes, "the manifest");
@@ -54,7 +55,8 @@ export function parseManifestDocument(bytes: Uint8Array, announced?: string): Ma
   if ("manifests" in document && ("layers" in document || "config" in document)) {
     throw refused("its manifest is a manifest and an index at once (CVE-2021-41190)");
   }
-  const mediaType = agreedType("mediaType" in document ? document.mediaType : undefined, announced);
+  const own = "mediaType" in document ? document.mediaType : undefined;
+  const mediaType = agreedType(own, announced ?? typeByFields(document));
   if (indexTypes.includes(mediaType)) {
     return { kind: "index", mediaType, index: checked(ImageIndex, document, "index") };
   }
@@ -88,6 +90,13 @@ export function checked<T>(schema: z.ZodType<T>, value: unknown, what: string): 
   const issue = result.error.issues[0];
   const where = issue?.path.map(String).join(".") ?? "";
   throw refused(`the ${what} is malformed at ${printable(where, 100)}: ${issue?.message ?? ""}`);
+}
+
+/** Docker's own documents always name their types. */
+function typeByFields(document: object): string | undefined {
+  if ("mediaType" in document) return undefined;
+  if ("manifests" in document) return indexTypes[0];
+  return "config" in document && "layers" in document ? manifestTypes[0] : undefined;
 }
 
 function agreedType(own: unknown, announced: string | undefined): string {

@@ -1,7 +1,7 @@
-import { readFileSync } from "node:fs";
+import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { pushByHand, registryTest, withDockerRegistry } from "./docker-registry.ts";
-import { buildImage, fileLayer } from "./image-builder.ts";
+import { buildImage, fileLayer, json } from "./image-builder.ts";
 import { soon, withStore } from "./store-harness.ts";
 
 registryTest("images are pulled from Debian's registry by tag and by digest", (t) =>
@@ -25,6 +25,27 @@ registryTest("images are pulled from Debian's registry by tag and by digest", (t
       await t.throwsAsync(store.pull(`${host}/team/app:2`, { abort: soon() }), {
         message: /has no tag 2 of team\/app: it answered 404 \(manifest unknown\)/,
       });
+    });
+  }),
+);
+
+registryTest("an image whose manifest leaves its type out is described, saved and pushed on", (t) =>
+  withStore(async ({ root, store }) => {
+    const image = buildImage([fileLayer("one", "1", "gzip")]);
+    const { mediaType, ...silent } = JSON.parse(image.manifest.toString());
+    await withDockerRegistry(root, async (host) => {
+      const manifest = json(silent);
+      await pushByHand(host, { repository: "app", tag: "1" }, { ...image, manifest, mediaType });
+      const { digest } = await store.pull(`${host}/app:1`, { abort: soon() });
+      t.is((await store.describe(digest))?.layers.length, 1);
+      const chunks: Uint8Array[] = [];
+      const saved = store.save([`${host}/app:1`], { format: "oci-archive", abort: soon() });
+      for await (const chunk of saved) chunks.push(chunk);
+      writeFileSync(join(root, "saved.tar"), Buffer.concat(chunks));
+      const [loaded] = await store.load(join(root, "saved.tar"), { abort: soon() });
+      t.is(loaded?.digest, digest);
+      t.is((await store.push(digest, `${host}/other:1`, { abort: soon() })).digest, digest);
+      t.is(await store.resolve(`${host}/other:1`, soon()), digest);
     });
   }),
 );

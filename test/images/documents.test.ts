@@ -4,7 +4,7 @@ import { parseImageConfig } from "../../runtime/images/image-config.ts";
 import { printable } from "../../runtime/images/image-error.ts";
 import { parseManifestDocument } from "../../runtime/images/manifest-document.ts";
 import { choosePlatform, hostPlatform } from "../../runtime/images/platform.ts";
-import { buildImage, fileLayer, json, ociIndex, ociManifest } from "./image-builder.ts";
+import { buildImage, describe, fileLayer, json, ociIndex, ociManifest } from "./image-builder.ts";
 
 const image = buildImage([fileLayer("a", "1")]);
 const manifest = JSON.parse(image.manifest.toString());
@@ -13,7 +13,15 @@ test("a manifest is what it says, or what announced it when it says nothing", (t
   t.is(parseManifestDocument(image.manifest).kind, "manifest");
   const { mediaType: _, ...silent } = manifest;
   t.is(parseManifestDocument(json(silent), `${ociManifest}; charset=utf-8`).kind, "manifest");
-  t.throws(() => parseManifestDocument(json(silent)), { message: /no media type/ });
+  t.is(parseManifestDocument(json(silent)).mediaType, ociManifest);
+  const silentIndex = json({
+    schemaVersion: 2,
+    manifests: [describe(ociManifest, image.manifest)],
+  });
+  t.is(parseManifestDocument(silentIndex).mediaType, ociIndex);
+  t.throws(() => parseManifestDocument(json(silent), "application/json"), {
+    message: /media type/,
+  });
   t.throws(() => parseManifestDocument(image.manifest, ociIndex), { message: /was announced as/ });
 });
 
