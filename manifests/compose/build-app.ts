@@ -112,11 +112,12 @@ function networksOf({
   readonly services: readonly Service[];
 }): App["networks"] {
   const networks = new Map<string, App["networks"][string]>();
-  for (const key of services.flatMap((service) => Object.keys(service.networks))) {
+  const asked = addressesAsked(services);
+  for (const key of new Set(services.flatMap((service) => Object.keys(service.networks)))) {
     const model = file.networks.get(key);
     const external = model?.external?.isExternal === true;
     const named = model?.name ?? model?.external?.name;
-    const addresses = addressesOf({ key, addresses: model?.ipam, services });
+    const addresses = withReserved(model?.ipam, asked.get(key) ?? []);
     networks.set(key, {
       name: named ?? (external ? key : `${name}_${key}`),
       internal: model?.internal ?? false,
@@ -128,17 +129,25 @@ function networksOf({
   return sortedRecord(networks);
 }
 
+/** By network, the addresses that services ask for. */
+function addressesAsked(services: readonly Service[]): ReadonlyMap<string, readonly string[]> {
+  const asked = new Map<string, string[]>();
+  for (const { endpoints } of services) {
+    for (const [key, { ipv4Address }] of Object.entries(endpoints ?? {})) {
+      if (ipv4Address === undefined) continue;
+      const addresses = asked.get(key) ?? [];
+      addresses.push(ipv4Address);
+      asked.set(key, addresses);
+    }
+  }
+  return asked;
+}
+
 /** Addresses that services ask for are kept free for them. */
-function addressesOf({
-  key,
-  addresses,
-  services,
-}: {
-  readonly key: string;
-  readonly addresses: NetworkAddresses | undefined;
-  readonly services: readonly Service[];
-}): NetworkAddresses | undefined {
-  const asked = services.flatMap(({ endpoints }) => endpoints?.[key]?.ipv4Address ?? []);
+function withReserved(
+  addresses: NetworkAddresses | undefined,
+  asked: readonly string[],
+): NetworkAddresses | undefined {
   const reserved = [...new Set([...(addresses?.reserved ?? []), ...asked])].sort();
   if (addresses === undefined && reserved.length === 0) return undefined;
   return { ...addresses, ...(reserved.length === 0 ? {} : { reserved }) };

@@ -25,6 +25,7 @@ export type Loading = {
   /** What it takes of the budget. */
   readonly bytes: number;
   readonly expansion: number;
+  readonly ports: number;
 };
 
 const findingsMax = 2_000;
@@ -67,6 +68,7 @@ export async function loadRecorded(request: LoadRequest): Promise<Loading> {
     trees: trees.wishes,
     bytes: before.bytesLeft - budget.bytesLeft,
     expansion: before.expansionLeft - budget.expansionLeft,
+    ports: before.portsLeft - budget.portsLeft,
   };
 }
 
@@ -83,10 +85,12 @@ export function replay(
   loading: Loading,
   { budget, report }: LoadRequest,
 ): { readonly app: LoadedApp | undefined } | undefined {
-  const { app, bytes, expansion, findings } = loading;
-  if (budget.bytesLeft < bytes || budget.expansionLeft < expansion) return undefined;
+  const { app, bytes, expansion, ports, findings } = loading;
+  if (budget.bytesLeft < bytes || budget.expansionLeft < expansion || budget.portsLeft < ports)
+    return undefined;
   budget.bytesLeft -= bytes;
   budget.expansionLeft -= expansion;
+  budget.portsLeft -= ports;
   for (const { kind, at, message } of findings) report[kind](at, message);
   return { app };
 }

@@ -71,8 +71,13 @@ class ExtendsResolver {
     const { report } = this.#request.reader;
     const link = `${name} (${path})`;
     const rest = withoutExtends(node);
-    if (chain.includes(link) || chain.length >= chainMax) {
-      const circle = [...chain.slice(Math.max(0, chain.indexOf(link))), link].join(" -> ");
+    if (!chain.includes(link) && chain.length >= chainMax) {
+      const message = `services.${name}.extends: more than ${chainMax} services extend one another in a row`;
+      report.error(entry.keyAt, message);
+      return rest;
+    }
+    if (chain.includes(link)) {
+      const circle = [...chain.slice(chain.indexOf(link)), link].join(" -> ");
       report.error(entry.keyAt, `services.${name}.extends goes round in a circle: ${circle}`);
       return rest;
     }

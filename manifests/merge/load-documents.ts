@@ -65,7 +65,8 @@ export class DocumentReader {
     const parsed = await this.parse(path, at);
     return parsed?.map((root) => {
       const { budget } = this.files;
-      const filled = longForm(interpolate({ root, lookup, budget, report: this.report }));
+      const { report } = this;
+      const filled = longForm(interpolate({ root, lookup, budget, report }), { budget, report });
       // Neither step makes anything else of a mapping.
       return filled.kind === "mapping" ? filled : root;
     });

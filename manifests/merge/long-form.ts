@@ -1,28 +1,29 @@
 import type { Entry, Node, ScalarNode } from "../yaml/node.ts";
 import { longMount } from "./long-mounts.ts";
-import { longPorts } from "./long-ports.ts";
+import { longPorts, type PortLimits } from "./long-ports.ts";
 import { type PatternTree, patternTree } from "./path-pattern.ts";
 import { plainMapping } from "./plain-mapping.ts";
 
 /**
  * A document with every short form written out, so that documents can be merged and compared. What is not written as
- * Compose wants it stays as it is: it is reported later, where it stands.
+ * Compose wants it stays as it is: it is reported later, where it stands. More ports than the budget has left are reported,
+ * and left out.
  */
-export function longForm(root: Node): Node {
-  return rewrite(root, rewrites);
+export function longForm(root: Node, limits: PortLimits): Node {
+  return rewrite(root, rewrites, limits);
 }
 
-type Rewrite = (node: Node) => Node;
+type Rewrite = (node: Node, limits: PortLimits) => Node;
 
 /** Goes where a short form may stand, and leaves the rest untouched. */
-function rewrite(node: Node, at: PatternTree<Rewrite>): Node {
-  const own = at.value?.(node) ?? node;
+function rewrite(node: Node, at: PatternTree<Rewrite>, limits: PortLimits): Node {
+  const own = at.value?.(node, limits) ?? node;
   const result = own.mark === node.mark ? own : { ...own, ...(node.mark && { mark: node.mark }) };
   if (result.kind === "mapping") {
     let entries: Map<string, Entry> | undefined;
     for (const [key, entry] of result.entries) {
       const inner = at.step(key);
-      const value = inner === undefined ? entry.value : rewrite(entry.value, inner);
+      const value = inner === undefined ? entry.value : rewrite(entry.value, inner, limits);
       if (value === entry.value) continue;
       entries ??= new Map(result.entries);
       entries.set(key, { ...entry, value });
@@ -31,7 +32,7 @@ function rewrite(node: Node, at: PatternTree<Rewrite>): Node {
   }
   const inner = at.step(0);
   if (result.kind !== "sequence" || inner === undefined) return result;
-  const items = result.items.map((item) => rewrite(item, inner));
+  const items = result.items.map((item) => rewrite(item, inner, limits));
   return { ...result, items };
 }
 
@@ -51,7 +52,7 @@ const pairs: Rewrite = (node) => {
 };
 
 /** A list without the empty texts that unset variables leave. */
-const writtenList: Rewrite = (node) => {
+const writtenList = (node: Node): Node => {
   const all = list(node);
   if (all.kind !== "sequence") return all;
   const items = all.items.filter((item) => item.kind !== "scalar" || item.value !== "");
@@ -76,13 +77,13 @@ const started = names(({ at }) =>
   plainMapping(at, { condition: "service_started", required: true }),
 );
 
-const list: Rewrite = (node) =>
+const list = (node: Node): Node =>
   isText(node) ? { kind: "sequence", items: [node], at: node.at } : node;
 
 /** `x` -> `{KEY: x}` */
 const under =
-  (key: string): Rewrite =>
-  (node) =>
+  (key: string) =>
+  (node: Node): Node =>
     isText(node)
       ? {
           kind: "mapping",

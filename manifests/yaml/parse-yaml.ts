@@ -108,7 +108,12 @@ function composeDocuments(source: string, lines: LineCounter): readonly Document
     if (documents > documentsMax)
       throw new YamlProblem(parser.offset, `more than ${documentsMax} YAML documents`);
   }
-  tokens.push(...parser.end());
+  for (const token of parser.end()) {
+    tokens.push(token);
+    if (token.type === "document") documents += 1;
+  }
+  if (documents > documentsMax)
+    throw new YamlProblem(parser.offset, `more than ${documentsMax} YAML documents`);
   const composer = new Composer<ParsedNode>({
     schema: "failsafe",
     resolveKnownTags: false,

@@ -124,6 +124,33 @@ test("variables that make gigabytes of a small file end in an error", async (t) 
   );
 });
 
+test("ports that a small file has by the million end in an error", async (t) => {
+  const wide = (count: number) =>
+    Array.from(
+      { length: count },
+      (_, index) => `  s${index}: {image: x, ports: ["127.0.0.${index}:1-4096:1-4096"]}`,
+    ).join("\n");
+  t.true((await compileWith({ "app/compose.yaml": `services:\n${wide(16)}` })).ok);
+  const { errors } = await compileWith({ "app/compose.yaml": `services:\n${wide(255)}` });
+  t.deepEqual(errors, [
+    "app/compose.yaml:18:27: ranges of ports stand for more than 65536 ports in all: use shorter ones",
+  ]);
+});
+
+test("a long row of services that extend one another is not called a circle", async (t) => {
+  const lines = Array.from({ length: 33 }, (_, index) => `  s${index + 1}: {extends: s${index}}`);
+  const { errors } = await compileWith({
+    "app/compose.yaml": `services:\n  s0: {image: x}\n${lines.join("\n")}`,
+  });
+  t.true(
+    errors.includes(
+      "app/compose.yaml:3:8: services.s1.extends: more than 32 services extend one another in a row",
+    ),
+    errors.join("\n"),
+  );
+  t.false(errors.some((error) => error.includes("circle")));
+});
+
 async function compileWith(files: Readonly<Record<string, string>>) {
   const result = await compile(files);
   return { ok: result.ok, errors: result.ok ? [] : result.errors.map(formatDiagnostic) };

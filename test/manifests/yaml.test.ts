@@ -60,6 +60,11 @@ const limits: readonly (readonly [string, string, string])[] = [
   ["dashes", "- ".repeat(500_000), "f:1:200: nested more than 100 levels deep"],
   ["aliases of aliases", bomb, "f:6:18: more than 250000 values with all aliases written out"],
   ["aliases", `a: &a 1\nb: [${"*a,".repeat(20_000)}]`, "f:2:30005: more than 10000 aliases"],
+  [
+    "documents at the end",
+    `a: b${"\n---\na: b".repeat(16)}`,
+    "f:33:5: more than 16 YAML documents",
+  ],
   ["documents", "---\n".repeat(100_000), "f:18:4: more than 16 YAML documents"],
   [
     "bytes",
