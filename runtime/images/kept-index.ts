@@ -27,6 +27,8 @@ type Walk = {
   readonly pin: (digest: Digest) => void;
   readonly found: Set<Digest>;
   readonly missing: Descriptor[];
+  /** Entries by digest, with their size where all that they name is here: an index may name one as often as it likes. */
+  readonly seen: Map<Digest, number | undefined>;
 };
 
 /** Looks for all that an index names, down to the layers of its images. Reads documents, and of layers their sizes. */
@@ -34,7 +36,7 @@ export async function lookForIndex(
   root: IndexDocument,
   parts: Pick<Walk, "blobs" | "documents" | "pin">,
 ): Promise<KeptIndex> {
-  const walk: Walk = { ...parts, found: new Set(), missing: [] };
+  const walk: Walk = { ...parts, found: new Set(), missing: [], seen: new Map() };
   await walkIndex(walk, root, 0);
   const missing = listPlatforms(walk.missing);
   return { digest: root.digest, blobs: missing.length === 0 ? [...walk.found] : [], missing };
@@ -50,6 +52,15 @@ async function walkIndex(walk: Walk, root: IndexDocument, depth: number): Promis
 }
 
 async function findEntry(walk: Walk, entry: Descriptor, depth: number): Promise<boolean> {
+  const { digest, size } = entry;
+  if (walk.seen.has(digest)) return walk.seen.get(digest) === size;
+  walk.seen.set(digest, undefined);
+  const isHere = await findUnseen(walk, entry, depth);
+  if (isHere) walk.seen.set(digest, size);
+  return isHere;
+}
+
+async function findUnseen(walk: Walk, entry: Descriptor, depth: number): Promise<boolean> {
   walk.pin(entry.digest);
   const bytes =
     walk.documents.get(entry.digest) ??

@@ -122,3 +122,26 @@ registryTest("an index with one platform comes and goes whole", (t) =>
     }),
   ),
 );
+
+kernelTest("indexes that name each other over and over are looked through once", (t) =>
+  withRegistry((from) =>
+    withStore(async ({ store }) => {
+      const entries = (bytes: Buffer, mediaType: string) =>
+        Array.from({ length: 300 }, () => ({
+          ...describe(mediaType, bytes),
+          platform: { os: "linux", architecture },
+        }));
+      from.add("app", "part", own);
+      let [bytes, mediaType] = [own.manifest, ociManifest];
+      for (let depth = 0; depth < 3; depth += 1) {
+        const manifests = entries(bytes, mediaType);
+        [bytes, mediaType] = [json({ schemaVersion: 2, mediaType: ociIndex, manifests }), ociIndex];
+        from.addManifest(`app/${digestOf(bytes)}`, { bytes, mediaType });
+      }
+      from.addManifest("app/1", { bytes, mediaType });
+      // Three hundred to the third looks would take hours.
+      const pulled = await store.pull(`${from.host}/app:1`, { abort: soon() });
+      t.is(pulled.digest, own.digest);
+    }),
+  ),
+);
