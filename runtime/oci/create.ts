@@ -3,10 +3,10 @@ import { resolve } from "node:path";
 import { type CgroupHost, detectCgroups } from "../cgroups/cgroup-host.ts";
 import { isFrozen } from "../cgroups/container-cgroup.ts";
 import { helperPath } from "../helper/helper-path.ts";
-import { cgroupPath, cgroupPids, dirsOf, makeCgroup, removeCgroup } from "./cgroup-path.ts";
+import { cgroupPath, cgroupPids, dirsOf, makeCgroup } from "./cgroup-path.ts";
 import { type HookPlans, type OciState, planHooks } from "./hooks.ts";
 import { launch } from "./launch.ts";
-import { planNetDevices } from "./net-devices.ts";
+import { planNetDevices, returnNetDevices } from "./net-devices.ts";
 import { OciConfig, type OciProcess } from "./oci-config.ts";
 import { writeDeviceRules } from "./oci-devices.ts";
 import { type OciPlan, planOci } from "./oci-plan.ts";
@@ -15,6 +15,7 @@ import { resourceWrites } from "./oci-resources.ts";
 import { planSeccompAgent, type SeccompAgent } from "./oci-seccomp.ts";
 import { countPreserved, listenEnvironment } from "./preserved-descriptors.ts";
 import { readJson } from "./read-json.ts";
+import { killEverything, removeOwnCgroup } from "./signal.ts";
 import { type OciRecord, StateDirectory } from "./state-directory.ts";
 
 export type CreateRequest = {
@@ -83,17 +84,23 @@ export async function createContainer(
   const agent = seccomp == null ? undefined : planSeccompAgent(seccomp, state);
   directory.make(configFile);
   const supervisorDir = stays ? mkdtempSync("/run/berth-oci-") : undefined;
+  let full = record;
   try {
     directory.write(record);
     prepareCgroup(config, host, path);
     const hooks = planHooks(config, state);
     const started = await launchInit(request, directory, { made, hooks, agent, supervisorDir });
-    const full: OciRecord = { ...record, process: started };
-    directory.write(full);
-    if (request.pidFile !== undefined) writeFileSync(request.pidFile, `${started.pid}`);
+    full = { ...record, process: started };
+    try {
+      directory.write(full);
+      if (request.pidFile !== undefined) writeFileSync(request.pidFile, `${started.pid}`);
+    } catch (error) {
+      await returnNetDevices(made.netDevices, started, request.warn);
+      throw error;
+    }
     return { directory, record: full, config, supervisorDir };
   } catch (error) {
-    undo(directory, record, supervisorDir);
+    await undo(directory, full, { supervisorDir, warn: request.warn });
     throw error;
   }
 }
@@ -227,26 +234,22 @@ function launchInit(
   });
 }
 
-/** The init has been killed by its supervisor, if there was one. */
-function undo(
+/** Where the helper failed, the init has been killed by its supervisor. */
+async function undo(
   directory: StateDirectory,
   record: OciRecord,
-  supervisorDir: string | undefined,
-): void {
-  const dirs = record.cgroup;
-  // What others have there is theirs.
-  if (record.sharesCgroup !== true) {
-    for (const pid of cgroupPids(dirs)) killQuietly(pid);
-    removeCgroup(dirs);
+  {
+    supervisorDir,
+    warn,
+  }: { readonly supervisorDir: string | undefined } & Pick<CreateRequest, "warn">,
+): Promise<void> {
+  try {
+    await killEverything(record);
+    // What others have there is theirs.
+    if (record.sharesCgroup !== true) await removeOwnCgroup(record);
+  } catch (error) {
+    warn(reasonOf(error));
   }
   directory.remove();
   if (supervisorDir !== undefined) rmSync(supervisorDir, { recursive: true, force: true });
-}
-
-function killQuietly(pid: number): void {
-  try {
-    process.kill(pid, "SIGKILL");
-  } catch {
-    // It has ended by itself.
-  }
 }

@@ -1,6 +1,8 @@
 import { helperPath } from "../helper/helper-path.ts";
-import { Launcher } from "../helper/launcher.ts";
+import { Launcher, type ProcessIdentity } from "../helper/launcher.ts";
+import { isAlive } from "../helper/process-identity.ts";
 import { findLentLinks, type LentLink } from "../network/lent-links.ts";
+import { returnLinks } from "../program/lend-links.ts";
 import type { OciConfig } from "./oci-config.ts";
 import { planNamespaces } from "./oci-namespaces.ts";
 
@@ -38,6 +40,28 @@ export async function planNetDevices(config: OciConfig): Promise<readonly LentLi
       `cannot use linux.netDevices ${hostName} because the host has no network device of that name`,
     );
   });
+}
+
+/**
+ * Brings links back from a container that runs and is given up: with its end the kernel would remove virtual ones.
+ * `warn` is told of each that cannot come. Routes that an operator has added are lost.
+ */
+export async function returnNetDevices(
+  links: readonly LentLink[],
+  process: ProcessIdentity,
+  warn: (text: string) => void,
+): Promise<void> {
+  if (links.length === 0 || !isAlive(process)) return;
+  const launcher = new Launcher({ helperPath, log: silent });
+  try {
+    for (const program of returnLinks(links, process.pid)) {
+      await launcher.run(program).catch((error: unknown) => {
+        warn(error instanceof Error ? error.message : String(error));
+      });
+    }
+  } finally {
+    await launcher.close();
+  }
 }
 
 /** As the kernel's dev_valid_name. */

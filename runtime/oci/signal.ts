@@ -51,7 +51,7 @@ export async function deleteContainer(
   if (!force) requireStatus(record, directory, ["stopped"], "delete");
   await killEverything(record);
   if (record.sharesCgroup !== true || cgroupPids(record.cgroup).length === 0) {
-    await untilGone(() => removeCgroup(record.cgroup), `remove the cgroup ${record.cgroupPath}`);
+    await removeOwnCgroup(record);
   }
   const { hooks } = readJson(directory.configFile, OciConfig, "the configuration");
   directory.remove();
@@ -70,6 +70,11 @@ function killAll(record: OciRecord, number: number): void {
     return;
   }
   for (const pid of cgroupPids(record.cgroup)) sendTo(pid, number);
+}
+
+/** Processes that have just been killed may be counted for a moment more. Rejects when it stays. */
+export async function removeOwnCgroup(record: OciRecord): Promise<void> {
+  await untilGone(() => removeCgroup(record.cgroup), `remove the cgroup ${record.cgroupPath}`);
 }
 
 /** Ends every process of a container. A frozen process is woken, so that it can end. */

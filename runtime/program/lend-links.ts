@@ -20,16 +20,36 @@ export function lendLinks(program: Program, links: readonly LentLink[]): void {
   const there = program.slot();
   program.open(here, null, 0, "/proc/self/ns/net").childNamespace(there, "net");
   const undo = new Program();
-  for (const link of links.toReversed()) {
-    const about = link.hostName;
-    send(undo, moveBack(link), { about, namespace: there, target: here });
-    send(undo, setUpHere(link), { about });
-  }
+  bringBack(undo, links, { here, there });
   program.undo(undo.finish());
   for (const link of links) {
     const about = link.name === link.hostName ? link.hostName : `${link.hostName} as ${link.name}`;
     send(program, moveThere(link), { about, target: there });
     send(program, setUpThere(link), { about, namespace: there });
+  }
+}
+
+/** Host operations: what was lent comes back from the network namespace of a process, each link whatever becomes of others. */
+export function returnLinks(links: readonly LentLink[], pid: number): readonly Uint8Array[] {
+  return links.toReversed().map((link) => {
+    const program = new Program();
+    const here = program.slot();
+    const there = program.slot();
+    program.open(here, null, 0, "/proc/self/ns/net").open(there, null, 0, `/proc/${pid}/ns/net`);
+    bringBack(program, [link], { here, there });
+    return program.finish();
+  });
+}
+
+function bringBack(
+  program: Program,
+  links: readonly LentLink[],
+  { here, there }: { readonly here: Slot; readonly there: Slot },
+): void {
+  for (const link of links.toReversed()) {
+    const about = link.hostName;
+    send(program, moveBack(link), { about, namespace: there, target: here });
+    send(program, setUpHere(link), { about });
   }
 }
 

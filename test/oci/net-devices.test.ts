@@ -105,7 +105,12 @@ serialKernelTest(
   },
 );
 
-serialKernelTest("a start that fails gives the devices back as they were", async (t) => {
+/** `nd-a` and `nd-b` go into a container that cannot be created; resolves with what is said of that. */
+async function lentInVain(
+  t: ExecutionContext,
+  argument: string,
+  ...options: readonly string[]
+): Promise<string> {
   addPair(t);
   ip("link", "add", "nd-bridge", "type", "bridge");
   t.teardown(() => ip("link", "del", "nd-bridge"));
@@ -113,14 +118,14 @@ serialKernelTest("a start that fails gives the devices back as they were", async
   const before = [named(devices(), "nd-a"), named(devices(), "nd-b")];
   const bundle = new TestBundle(t);
   bundle.configure([], {
-    process: { args: ["/bin/missing"] },
+    process: { args: [argument, "sleep", "100"] },
     linux: {
       namespaces: spaces.map((type) => ({ type })),
       netDevices: { "nd-a": { name: "inner0" }, "nd-b": {} },
     },
   });
-  const ended = await bundle.berth("create", "--bundle", bundle.dir, bundle.id);
-  t.regex(ended.stderr, /cannot execute \/bin\/missing/);
+  const ended = await bundle.berth("create", "--bundle", bundle.dir, ...options, bundle.id);
+  t.is(ended.code, 1);
   const after = [named(devices(), "nd-a"), named(devices(), "nd-b")];
   for (const at of [0, 1]) {
     const [was, is] = [before[at], after[at]];
@@ -129,6 +134,17 @@ serialKernelTest("a start that fails gives the devices back as they were", async
   t.deepEqual(globals(named(after, "nd-a")), permanent);
   t.true(named(after, "nd-a").flags.includes("UP"));
   t.false(named(after, "nd-b").flags.includes("UP"));
+  t.deepEqual(bundle.cgroups(), []);
+  return ended.stderr;
+}
+
+serialKernelTest("a start that fails gives the devices back as they were", async (t) => {
+  t.regex(await lentInVain(t, "/bin/missing"), /cannot execute \/bin\/missing/);
+});
+
+serialKernelTest("so does one whose pid file cannot be written", async (t) => {
+  const said = await lentInVain(t, "/bin/probe", "--pid-file", "/dev/null/pid");
+  t.regex(said, /\/dev\/null\/pid/);
 });
 
 serialKernelTest("a name that the container's network has is refused, and undone", async (t) => {
