@@ -10,6 +10,7 @@ import type { Log, Runtime } from "../runtime/runtime.ts";
 import { startApi } from "./api/start-api.ts";
 import { berthVersion } from "./berth-version.ts";
 import { systemClock } from "./clock.ts";
+import { readContainerLabels } from "./container-labels.ts";
 import { createControl } from "./control/create-control.ts";
 import { removeEndedRuns } from "./control/ended-runs.ts";
 import { createMetricTargets } from "./control/metric-targets.ts";
@@ -31,6 +32,7 @@ import { loadSettings, type Settings } from "./settings/settings.ts";
 import { changedFields, type WatchedSettings, watchSettings } from "./settings/watched-settings.ts";
 import { openSource, SourceWatch } from "./source/agent-source.ts";
 import { SourceLoop } from "./source/source-loop.ts";
+import { runRevision } from "./store/rollout-store.ts";
 import { claimRoot } from "./store/root-owner.ts";
 import { createTreeStore } from "./trees/tree-store.ts";
 import { createHookReceiver, type HookReceiver } from "./webhook/hook-receiver.ts";
@@ -245,7 +247,8 @@ function openAgentRuntime({
     state: stores.stateDatabase,
     live: stores.liveDatabase,
     addressPool: settings.addressPool,
-    admitBind: (mount) => admitsBind(policy.current, mount),
+    admitBind: ({ labels, ...mount }) =>
+      readContainerLabels(labels)?.revision === runRevision || admitsBind(policy.current, mount),
     secretContent: (digest) => secrets.content(digest),
     metadataAddress: () => policy.current.metadataAddress,
     registries: settings.registries,

@@ -52,6 +52,24 @@ export function collectTexts(text: string, collected: readonly string[] = []): r
   return [...collected, text];
 }
 
+/** What an app, its service and its container can be called at once. */
+export function parseRunName(text: string): string {
+  if (!/^[a-z0-9][a-z0-9_-]{0,62}$/.test(text)) {
+    throw new InvalidArgumentError(
+      "up to 63 lower-case letters, digits, dashes and underscores are expected, no dash or underscore first",
+    );
+  }
+  return text;
+}
+
+/** Collects `-a stdin`, `-a stdout` and `-a stderr`. */
+export function collectStreams(text: string, collected: readonly string[] = []): readonly string[] {
+  const stream = text.toLowerCase();
+  if (!["stdin", "stdout", "stderr"].includes(stream))
+    throw new InvalidArgumentError("stdin, stdout or stderr is expected");
+  return [...collected, stream];
+}
+
 /** Collects `-e KEY=VALUE`; `-e KEY` takes the value of this process, as other tools do. */
 export function collectEnvironment(
   text: string,

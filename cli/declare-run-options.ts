@@ -5,17 +5,25 @@ import { collectEnvironment, collectLabels, collectTexts } from "./arguments.ts"
 type Declared = readonly [flags: string, summary: string];
 
 const many: readonly Declared[] = [
-  ["-p, --publish <port>", "[IP:]HOST:CONTAINER[/udp] (may be repeated)"],
+  [
+    "-p, --publish <port>",
+    "[[IP:]HOST:]CONTAINER[/udp]; without HOST a port that is free (may be repeated)",
+  ],
   ["--expose <port>", "a port for others of its network to know of (may be repeated)"],
   ["-v, --volume <mount>", "VOLUME:PATH[:ro], or a path of the host (may be repeated)"],
   [
     "--mount <fields>",
     "type=bind,source=PATH,target=PATH[,readonly] and the like (may be repeated)",
   ],
+  ["--volumes-from <name>", "NAME[:ro], what that container mounts, too (may be repeated)"],
   ["--tmpfs <path>", "PATH[:OPTIONS] in memory (may be repeated)"],
   ["--device <device>", "HOST[:CONTAINER[:rwm]], a device of the host (may be repeated)"],
   ["--env-file <file>", "variables, KEY=VALUE a line (may be repeated)"],
-  ["--network-alias <name>", "another name in its network (may be repeated)"],
+  [
+    "--network <name>",
+    "a network that is there, host, or none (default: its own); of several networks the first counts as its own (may be repeated)",
+  ],
+  ["--network-alias <name>", "another name in its first network (may be repeated)"],
   ["--add-host <entry>", "NAME:ADDRESS for its /etc/hosts (may be repeated)"],
   ["--dns <address>", "a name server (may be repeated)"],
   ["--dns-search <domain>", "a search domain (may be repeated)"],
@@ -43,8 +51,7 @@ const one: readonly Declared[] = [
   ["--cpuset-cpus <list>", "CPUs that it may run on, such as 0-1"],
   ["--pids-limit <number>", "limit of processes"],
   ["--oom-score-adj <number>", "how soon the kernel kills it for lack of memory"],
-  ["--network <name>", "a network that is there, host, or none (default: its own)"],
-  ["--ip <address>", "its address in that network"],
+  ["--ip <address>", "its address in the first network"],
   ["--mac-address <address>", "of its interface"],
   ["--pid <mode>", "host: it sees the host's processes"],
   ["--ipc <mode>", "host, private or shareable"],
@@ -65,6 +72,8 @@ const one: readonly Declared[] = [
 const flags: readonly Declared[] = [
   ["-i, --interactive", "keep its standard input open, and pass on this one"],
   ["-t, --tty", "give it a terminal"],
+  ["-P, --publish-all", "publish what it exposes at ports that are free"],
+  ["-q, --quiet", "no progress of a pull"],
   ["--read-only", "its root cannot be written"],
   ["--init", "a first process that reaps"],
   ["--privileged", "every capability and device, and nothing of the kernel hidden"],

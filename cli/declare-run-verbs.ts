@@ -1,4 +1,6 @@
 /** Containers that git does not have: run by hand, removed, and taken over by a commit. */
+import { Option } from "commander";
+import { collectStreams, parseRunName } from "./arguments.ts";
 import { declareRunOptions } from "./declare-run-options.ts";
 import { type Declare, running } from "./verb.ts";
 
@@ -10,9 +12,23 @@ export function declareRunVerbs(declare: Declare): void {
   )
     .option("-d, --detach", "print its name and leave it to itself")
     .option("--rm", "remove it, and its volumes without a name, once it has ended")
-    .option("--name <name>", "of its app and of itself (default: one that is made up)")
+    .option(
+      "--name <name>",
+      "of its app and of itself (default: one that is made up)",
+      parseRunName,
+    )
+    .option("--cidfile <file>", "write its id to a file, which must not be there")
+    .option(
+      "-a, --attach <stream>",
+      "stdin, stdout or stderr alone (may be repeated)",
+      collectStreams,
+    )
     .option("--restart <policy>", "no, on-failure[:N], always or unless-stopped", "no")
-    .option("--pull <when>", "missing, always or never", "missing");
+    .addOption(
+      new Option("--pull <when>", "whether its image is asked for again")
+        .choices(["missing", "always", "never"])
+        .default("missing"),
+    );
   declareRunOptions(run)
     .passThroughOptions()
     .action(running(async (...given) => (await import("./verbs/run.ts")).runRun(...given)));

@@ -17,14 +17,18 @@ import type {
   ExecRequest,
   RunStreamRequest,
 } from "../agent/api/requests.ts";
+import type { TransferStep } from "../agent/images/transfer-meter.ts";
 import { upgrade } from "./agent-client.ts";
 import { CliError } from "./cli-error.ts";
 import type { Context } from "./context.ts";
 import type { DetachKeys } from "./detach-keys.ts";
 
+/** `id` is that of a container that was run. */
+type Started = { readonly tty: boolean; readonly id?: string };
+
 export type ExecClient = {
   /** Resolves when the process runs; rejects with the agent's sentence when it cannot. */
-  readonly started: Promise<{ readonly tty: boolean }>;
+  readonly started: Promise<Started>;
   readonly exit: Promise<ExecExit>;
   /** Passes a stream on as standard input, no faster than the process takes it. */
   sendInput(source: NodeJS.ReadableStream, keys?: DetachKeys): void;
@@ -43,10 +47,12 @@ export async function openExec(options: {
   readonly request: ExecRequest | AttachRequest | CopyRequest | RunStreamRequest;
   readonly stdout: NodeJS.WritableStream;
   readonly stderr: NodeJS.WritableStream;
+  /** Hears of the image that a run waits for. */
+  readonly onProgress?: (step: TransferStep) => void;
 }): Promise<ExecClient> {
-  const { context, path, request, stdout, stderr } = options;
+  const { context, path, request, stdout, stderr, onProgress } = options;
   const connection = await upgrade(context, path, EXEC_PROTOCOL);
-  const started = Promise.withResolvers<{ readonly tty: boolean }>();
+  const started = Promise.withResolvers<Started>();
   const exit = Promise.withResolvers<ExecExit>();
   const fail = (error: Error): void => {
     started.reject(error);
@@ -63,7 +69,8 @@ export async function openExec(options: {
   };
   const handle = ({ type, payload }: Frame): void => {
     // The agent made these payloads from the types that are named here.
-    if (type === FRAME.started) started.resolve(JSON.parse(payload.toString()) as { tty: boolean });
+    if (type === FRAME.progress) onProgress?.(JSON.parse(payload.toString()) as TransferStep);
+    else if (type === FRAME.started) started.resolve(JSON.parse(payload.toString()) as Started);
     else if (type === FRAME.stdout) output(stdout, payload);
     else if (type === FRAME.stderr) output(stderr, payload);
     else if (type === FRAME.credit) window.give(payload.readUInt32LE(0));

@@ -1,5 +1,7 @@
 import { resolve } from "node:path";
 import { type ComposeValues, compact } from "../manifests/convert/conversion.ts";
+import type { BorrowedMount } from "./borrow-mounts.ts";
+import { runNetworks } from "./run-networks.ts";
 
 type Texts = readonly string[];
 type Pairs = Readonly<Record<string, string>>;
@@ -28,6 +30,7 @@ type ListKey =
   | "mount"
   | "tmpfs"
   | "device"
+  | "network"
   | "networkAlias"
   | "addHost"
   | "dns"
@@ -55,7 +58,6 @@ type TextKey =
   | "cpusetCpus"
   | "pidsLimit"
   | "oomScoreAdj"
-  | "network"
   | "ip"
   | "macAddress"
   | "pid"
@@ -79,12 +81,16 @@ export function runCompose(options: {
   readonly image: string;
   readonly command: Texts;
   readonly given: RunOptions;
+  /** Of other containers; what is mounted at the same place goes before. */
+  readonly borrowed: readonly BorrowedMount[];
 }): ComposeValues {
-  const { name, image, command, given } = options;
-  const volumes = [...(given.volume ?? []).map(absolute), ...(given.mount ?? []).map(longMount)];
+  const { name, image, command, given, borrowed } = options;
+  const own = [...(given.volume ?? []).map(absolute), ...(given.mount ?? []).map(longMount)];
+  const tmpfs = (given.tmpfs ?? []).map((text) => text.split(":")[0]);
+  const targets = new Set([...own.map(targetOf), ...tmpfs]);
+  const volumes = [...own, ...borrowed.filter(({ target }) => !targets.has(target))];
   const named = volumes.flatMap(volumeName);
-  const isMode = given.network !== undefined && isNetworkMode(given.network);
-  const isExternal = given.network !== undefined && !isMode;
+  const networks = runNetworks(given);
   return {
     name,
     services: {
@@ -93,7 +99,8 @@ export function runCompose(options: {
         container_name: name,
         command,
         ...processKeys(given),
-        ...networkKeys(given, isMode),
+        ...networkKeys(given),
+        ...networks.service,
         ...resourceKeys(given),
         volumes,
         tmpfs: given.tmpfs,
@@ -109,7 +116,7 @@ export function runCompose(options: {
     ...(named.length === 0
       ? {}
       : { volumes: Object.fromEntries(named.map((key) => [key, { name: key }])) }),
-    ...(isExternal ? { networks: { default: { name: given.network, external: true } } } : {}),
+    ...networks.file,
   };
 }
 
@@ -140,8 +147,7 @@ function processKeys(given: RunOptions): ComposeValues {
   };
 }
 
-function networkKeys(given: RunOptions, isMode: boolean): ComposeValues {
-  const own = compact({ aliases: given.networkAlias, ipv4_address: given.ip });
+function networkKeys(given: RunOptions): ComposeValues {
   return {
     ports: given.publish,
     expose: given.expose,
@@ -152,8 +158,6 @@ function networkKeys(given: RunOptions, isMode: boolean): ComposeValues {
     dns: given.dns,
     dns_search: given.dnsSearch,
     dns_opt: given.dnsOption,
-    network_mode: isMode ? given.network : undefined,
-    networks: Object.keys(own).length === 0 ? undefined : { default: own },
   };
 }
 
@@ -197,8 +201,11 @@ function ulimit(text: string): [string, unknown] {
   return [name, { soft: number(soft), hard: number(hard) }];
 }
 
-function isNetworkMode(network: string): boolean {
-  return ["host", "none"].includes(network) || /^container:|^service:/.test(network);
+/** Of `SOURCE:TARGET[:OPTIONS]`, `TARGET`, or the long form. */
+function targetOf(mount: string | ComposeValues): unknown {
+  if (typeof mount !== "string") return mount.target;
+  const [first = "", target] = mount.split(":");
+  return target ?? first;
 }
 
 function absolute(mount: string): string {

@@ -25,10 +25,14 @@ export type RuntimeOptions = {
   readonly imageTrust?: () => TrustPolicy;
   readonly imageMeters?: ImageMeters;
   /**
-   * Asked for every path of the host that a container mounts, links resolved, right before it is mounted. Undefined:
-   * every path is granted.
+   * Asked for every path of the host that a container mounts, links resolved, right before it is mounted; the labels are
+   * the container's. Undefined: every path is granted.
    */
-  readonly admitBind?: (mount: { readonly source: string; readonly readOnly: boolean }) => boolean;
+  readonly admitBind?: (mount: {
+    readonly source: string;
+    readonly readOnly: boolean;
+    readonly labels: Readonly<Record<string, string>>;
+  }) => boolean;
   /**
    * Whether containers reach 169.254.0.0/16, where clouds serve a host's credentials; name servers there are always
    * reached. Asked again in every round. Undefined: they do not.

@@ -25,7 +25,7 @@ export const FRAME = {
   signal: 5,
   /** The client leaves and the process goes on; empty. */
   detach: 6,
-  /** JSON `{pid, tty}`. */
+  /** JSON `{pid, tty}`, of a run `{id}` of its container too. */
   started: 16,
   stdout: 17,
   stderr: 18,
@@ -35,6 +35,8 @@ export const FRAME = {
   exit: 20,
   /** JSON `{error, kind, exitCode?}`, the code of a command that could not be executed; the last frame. */
   error: 21,
+  /** JSON `TransferStep`, of the image that a run waits for; before STARTED. */
+  progress: 22,
 } as const;
 
 export type FrameType = (typeof FRAME)[keyof typeof FRAME];

@@ -5,6 +5,8 @@ import type { ExecSpec } from "../../runtime/container-spec.ts";
 import { HelperError } from "../../runtime/helper/helper-error.ts";
 import type { ExitRecord, ProcessSession } from "../../runtime/runtime.ts";
 import type { Control } from "../control/control.ts";
+import type { RunWatch } from "../control/run-control.ts";
+import type { TransferStep } from "../images/transfer-meter.ts";
 import { describeError } from "./api-error.ts";
 import {
   EXEC_PROTOCOL,
@@ -30,6 +32,8 @@ type Opened = {
   readonly tty: boolean;
   /** Nothing follows STARTED. */
   readonly detach: boolean;
+  /** Of a container that was run. */
+  readonly id?: string;
 };
 
 /**
@@ -80,7 +84,12 @@ async function runSession(options: {
   const input = openExecInput(connection, options.head);
   const patience = AbortSignal.any([ended, AbortSignal.timeout(OPEN_TIMEOUT_MS)]);
   const frame = await whenAborted(input.first, patience);
-  const { session, tty, detach } = await openers[kind](control, frame, ended);
+  const onProgress = (progress: TransferStep): void => {
+    // A reader that is slower than the pull misses steps of it.
+    if (!connection.writableNeedDrain) connection.write(encodeJsonFrame(FRAME.progress, progress));
+  };
+  const watch = { abort: ended, onProgress };
+  const { session, tty, detach, id } = await openers[kind](control, frame, watch);
   if (ended.aborted) {
     session.close();
     return;
@@ -89,7 +98,7 @@ async function runSession(options: {
   const stop = AbortSignal.any([ended, failed.signal]);
   input.serve(session, (error) => failed.abort(error));
   try {
-    connection.write(encodeJsonFrame(FRAME.started, { pid: session.pid, tty }));
+    connection.write(encodeJsonFrame(FRAME.started, { pid: session.pid, tty, id }));
     if (detach) {
       connection.end(encodeJsonFrame(FRAME.exit, { code: 0, signal: null, oomKilled: false }));
       return;
@@ -165,14 +174,14 @@ async function openCopy(control: Control, frame: Frame): Promise<Opened> {
   return { session: await control.copy(name, spec), tty: false, detach: false };
 }
 
-async function openRun(control: Control, frame: Frame, abort: AbortSignal): Promise<Opened> {
+async function openRun(control: Control, frame: Frame, watch: RunWatch): Promise<Opened> {
   requireOpen(frame);
   const { stdin, terminal, ...request } = readJsonFrame(RunStreamRequest, frame);
   const owner = { stdin, ...(terminal === undefined ? {} : { terminal }) };
-  return { ...(await control.runAttached(request, owner, abort)), detach: false };
+  return { ...(await control.runAttached(request, owner, watch)), detach: false };
 }
 
-type Opener = (control: Control, frame: Frame, abort: AbortSignal) => Promise<Opened>;
+type Opener = (control: Control, frame: Frame, watch: RunWatch) => Promise<Opened>;
 
 const openers: Readonly<Record<SessionKind, Opener>> = {
   exec: openExec,

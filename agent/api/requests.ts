@@ -87,6 +87,7 @@ export const RunRequest = z.strictObject({
   compose: z.record(z.string(), z.unknown()),
   pull: z.enum(["missing", "always", "never"]).default("missing"),
   remove: z.boolean().default(false),
+  publishAll: z.boolean().default(false),
 });
 
 export const RunStreamRequest = RunRequest.extend({

@@ -1,19 +1,17 @@
-import { writeCompose } from "../../manifests/convert/conversion.ts";
 import type { App } from "../../manifests/desired-state.ts";
-import type { OwnerOptions, ProcessSession } from "../../runtime/runtime.ts";
+import type { OwnerOptions } from "../../runtime/runtime.ts";
 import type { ActualContainer } from "../observe.ts";
 import { wantedApp } from "../plan/wanted-state.ts";
 import type { Round } from "../reconcile.ts";
 import { hostProblems, portClashes } from "../rollout/preflight.ts";
 import { type EnforcedApp, runRevision } from "../store/rollout-store.ts";
-import type { RunSource } from "../store/run-store.ts";
 import type { StateStore } from "../store/state-store.ts";
-import { compileAlone } from "./compile-run.ts";
 import type { ControlContext } from "./control-context.ts";
 import { resolveContainer } from "./control-names.ts";
 import { startForOwner } from "./control-operate.ts";
 import { takeAway } from "./ended-runs.ts";
-import type { RunReport, RunRequest } from "./run-control.ts";
+import type { RunReport, RunRequest, RunSession, RunWatch } from "./run-control.ts";
+import { compileRun, publishExposed } from "./run-source.ts";
 import { untilRound } from "./until-round.ts";
 
 const takeAwayMs = 30_000;
@@ -21,11 +19,12 @@ const takeAwayMs = 30_000;
 export async function runByHand(
   context: ControlContext,
   request: RunRequest,
-  abort: AbortSignal,
+  watch: RunWatch,
 ): Promise<RunReport> {
   const { loop } = context;
+  const { abort } = watch;
   const { name } = request;
-  const { app, after } = await hold(context, request, { started: true, abort });
+  const { app, after } = await hold(context, request, { started: true, ...watch });
   const begun = await untilRound(loop, { after, abort }, (round) => beginningOf(round, name));
   if (begun.container !== undefined) return { name, id: begun.container.id };
   await takeAway(context, app.name, { volumes: request.remove, abort });
@@ -36,22 +35,24 @@ export async function runByHand(
 export async function runInFront(
   context: ControlContext,
   { request, owner }: { readonly request: RunRequest; readonly owner: OwnerOptions },
-  abort: AbortSignal,
-): Promise<{ readonly session: ProcessSession; readonly tty: boolean }> {
+  watch: RunWatch,
+): Promise<RunSession> {
   const { loop, beginning } = context;
+  const { abort } = watch;
   const { name } = request;
   beginning.add(name);
   try {
-    const { app, after } = await hold(context, request, { started: false, abort });
+    const { app, after } = await hold(context, request, { started: false, ...watch });
     try {
       const begun = await untilRound(loop, { after, abort }, (round) => beginningOf(round, name));
       if (begun.container === undefined)
         throw new Error(`cannot run ${name} because it cannot be made: ${begun.reason}`);
-      const { tty } = begun.container.status.spec;
+      const { id, status } = begun.container;
+      const { tty } = status.spec;
       const session = await startForOwner(context, begun.container.name, owner);
-      if (!request.remove) return { session, tty };
+      if (!request.remove) return { session, tty, id };
       const exit = session.exit.then((ended) => untilGone(context, app.name, abort, ended));
-      return { session: { ...session, exit }, tty };
+      return { session: { ...session, exit }, tty, id };
     } catch (error) {
       const patience = AbortSignal.timeout(takeAwayMs);
       await takeAway(context, app.name, { volumes: true, abort: patience });
@@ -87,23 +88,18 @@ export async function removeByHand(
 async function hold(
   context: ControlContext,
   request: RunRequest,
-  { started, abort }: { readonly started: boolean; readonly abort: AbortSignal },
+  { started, ...watch }: RunWatch & { readonly started: boolean },
 ): Promise<{ readonly app: App; readonly after: number }> {
   const { core, loop } = context;
   const { name } = request;
-  const compose = await withPresentVolumes(context, request.compose);
-  const app = await compileAlone({
-    directory: name,
-    text: writeCompose({ compose, notes: [] }),
-    host: core.settings().host,
-  });
-  requireEnd(app, request);
-  requireFreeName(context, app, name);
-  const enforced: EnforcedApp = {
-    app,
-    revision: runRevision,
-    images: await resolveImages(context, app, request.pull, abort),
-  };
+  const first = await compileRun(context, { name, source: request.compose });
+  requireEnd(first.app, request);
+  requireFreeName(context, first.app, name);
+  const images = await resolveImages(context, first.app, request.pull, watch);
+  const { app, compose } = request.publishAll
+    ? await publishExposed(context, first, images)
+    : first;
+  const enforced: EnforcedApp = { app, revision: runRevision, images };
   await requireHost(context, enforced);
   // It may have been taken while the image was pulled.
   requireFreeName(context, app, name);
@@ -164,21 +160,6 @@ function beginningOf(
   return { container: undefined, reason: standing.reason };
 }
 
-/** A volume that is there belongs to who made it. */
-async function withPresentVolumes(
-  { core }: ControlContext,
-  compose: RunSource,
-): Promise<RunSource> {
-  const { volumes } = compose;
-  if (typeof volumes !== "object" || volumes === null) return compose;
-  const present = new Set((await core.view.observe()).volumes.map(({ name }) => name));
-  const named = Object.entries(volumes).map(([key, value]) => [
-    key,
-    present.has(key) ? { name: key, external: true } : value,
-  ]);
-  return { ...compose, volumes: Object.fromEntries(named) };
-}
-
 function requireEnd({ services }: App, { remove, name }: RunRequest): void {
   if (!remove || services.every(({ restart }) => restart.condition === "no")) return;
   throw new Error(
@@ -204,7 +185,7 @@ async function resolveImages(
   { core }: ControlContext,
   app: App,
   pull: RunRequest["pull"],
-  abort: AbortSignal,
+  watch: RunWatch,
 ): Promise<Record<string, string>> {
   const { images } = core.runtime;
   const digests: Record<string, string> = {};
@@ -212,7 +193,7 @@ async function resolveImages(
     const found = pull === "always" ? undefined : images.find(image);
     if (found === undefined && pull === "never")
       throw new Error(`cannot run ${image} because it is not here: pull or load it first`);
-    digests[name] = (found ?? (await images.pull(image, { abort }))).digest;
+    digests[name] = (found ?? (await images.pull(image, watch))).digest;
   }
   return digests;
 }
@@ -220,9 +201,21 @@ async function resolveImages(
 /** As for a commit: whatever would fail is found before anything is made. */
 async function requireHost({ core }: ControlContext, enforced: EnforcedApp): Promise<void> {
   const wanted = wantedApp(enforced);
+  const actual = await core.view.observe();
+  const present = actual.networks.map(({ name }) => name);
+  const missing = wanted.externalNetworks.filter((name) => !present.includes(name));
+  if (missing.length > 0) {
+    throw new Error(
+      `cannot join the network ${missing.join(" and ")} because there ${there(present)}: leave --network out for one of its own, or let an app make it, whose network has the name APP_default`,
+    );
+  }
   const problems = [
     ...portClashes(wanted, core.enforcement.wanted().apps),
-    ...(await hostProblems(wanted, await core.view.observe(), core.host)),
+    ...(await hostProblems(wanted, actual, core.host)),
   ];
   if (problems.length > 0) throw new Error(problems.join("; "));
+}
+
+function there(names: readonly string[]): string {
+  return names.length === 0 ? "is no network" : `are only ${names.toSorted().join(", ")}`;
 }

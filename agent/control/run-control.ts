@@ -1,4 +1,5 @@
 import type { OwnerOptions, ProcessSession } from "../../runtime/runtime.ts";
+import type { TransferStep } from "../images/transfer-meter.ts";
 import type { RunSource } from "../store/run-store.ts";
 
 export type RunRequest = {
@@ -10,6 +11,21 @@ export type RunRequest = {
   readonly pull: "missing" | "always" | "never";
   /** Once it has ended it is removed, with the volumes that have no name. */
   readonly remove: boolean;
+  /** Every port that the image or the service exposes is published at a port of the host that is free. */
+  readonly publishAll: boolean;
+};
+
+/** `onProgress` hears of the pull of an image that is not here. */
+export type RunWatch = {
+  readonly abort: AbortSignal;
+  readonly onProgress: (progress: TransferStep) => void;
+};
+
+export type RunSession = {
+  readonly session: ProcessSession;
+  readonly tty: boolean;
+  /** Of the container. */
+  readonly id: string;
 };
 
 export type RunReport = { readonly name: string; readonly id: string };
@@ -32,16 +48,12 @@ export type RunControl = {
    * Runs a container that git does not have. Resolves once its program has been exec'ed; rejects, and leaves nothing, when
    * the request is wrong, the name or a port is taken, or the program cannot be started.
    */
-  run(request: RunRequest, abort: AbortSignal): Promise<RunReport>;
+  run(request: RunRequest, options: RunWatch): Promise<RunReport>;
   /**
    * The same in front of somebody: attached from before its first instruction. The end of the session is that of the
    * container, and of its removal where `request.remove` asks for one.
    */
-  runAttached(
-    request: RunRequest,
-    owner: OwnerOptions,
-    abort: AbortSignal,
-  ): Promise<{ readonly session: ProcessSession; readonly tty: boolean }>;
+  runAttached(request: RunRequest, owner: OwnerOptions, options: RunWatch): Promise<RunSession>;
   /**
    * Ends and removes a container that was run by hand. `force`: also one that runs; `volumes`: also its volumes that have
    * no name.

@@ -178,7 +178,7 @@ function hostSource(
   readonly makesSource?: true;
 } {
   const source = resolveExisting(mount.source);
-  if (!context.admitBind({ source, readOnly: mount.readOnly })) {
+  if (!context.admitBind({ source, readOnly: mount.readOnly, labels: spec.labels })) {
     throw new Error(
       `cannot start ${spec.name} because its bind source ${mount.source} leads to ${source}, which the policy of this host does not allow: allow it there, or mount another directory`,
     );

@@ -127,7 +127,8 @@ export function createSampleControl(changes: Partial<Control> = {}): {
     },
     runAttached: async (request, owner) => {
       await note("runAttached", request.name, owner);
-      return { session: startSession({ ...attachedCommand, stdin: owner.stdin }), tty: false };
+      const session = startSession({ ...attachedCommand, stdin: owner.stdin });
+      return { session, tty: false, id: "1f".repeat(32) };
     },
     attach: async (name, options) => {
       await note("attach", name, options);

@@ -17,6 +17,7 @@ export type ImageRecipe = {
     readonly WorkingDir?: string;
     readonly StopSignal?: string;
     readonly Labels?: Readonly<Record<string, string>>;
+    readonly ExposedPorts?: Readonly<Record<string, object>>;
     /** Times in nanoseconds, as Docker writes them. */
     readonly Healthcheck?: Readonly<Record<string, readonly string[] | number>>;
   };
