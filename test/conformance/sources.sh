@@ -49,12 +49,16 @@ make_busybox_root() {
   chmod 1777 "$root/tmp"
 }
 
-# A root with Debian's shell and linker, of the packages that this machine has.
+# A root with Debian's shell and linker, of the packages that this machine has; those of a foreign architecture have the same names.
 make_debian_root() {
-  local root=$1 path
+  local root=$1 path architecture package packages=()
+  architecture=$(dpkg --print-architecture)
+  for package in dash libc-bin libc6 grep libpcre2-8-0 coreutils libselinux1 libacl1 libattr1 libgmp10; do
+    packages+=("$package:$architecture")
+  done
   mkdir -p "$root"/{usr/bin,usr/sbin,usr/lib,usr/lib64,proc,sys,dev,tmp,etc,var,root}
   for path in /bin /sbin /lib /lib64; do [ ! -L "$path" ] || cp -a "$path" "$root/"; done
-  dpkg -L dash libc-bin libc6 grep libpcre2-8-0 coreutils libselinux1 libacl1 libattr1 libgmp10 |
+  dpkg -L "${packages[@]}" |
     grep -vE '^/usr/share|^diverted|^package' | while read -r path; do
     if [ -L "$path" ] || [ ! -d "$path" ]; then echo "$path"; fi
   done | tar -cf - -T - 2>/dev/null | tar -xf - -C "$root" --keep-directory-symlink
