@@ -2,6 +2,7 @@ import type { HistoryEntry, Image, ImageRemoval } from "../../runtime/images/ima
 import { findImage, requireImage } from "../images/find-image.ts";
 import { removalEvent } from "../images/image-events.ts";
 import { neededImages, serviceNaming } from "../images/needed-images.ts";
+import { describeError } from "../log.ts";
 import { StepError } from "../plan/step-error.ts";
 import type { ControlContext } from "./control-context.ts";
 import { resolveContainer } from "./control-names.ts";
@@ -71,8 +72,12 @@ async function listImages({ core }: ControlContext): Promise<ImageReport[]> {
 type Arrival = Pick<ControlContext, "core" | "loop">;
 
 /** An app may have waited for it. */
-function arrived({ core, loop }: Arrival, image: Image, how: string): ImageReport {
-  const target = image.references[0] ?? image.digest;
+function arrived(
+  { core, loop }: Arrival,
+  image: Image,
+  how: string,
+  target = image.references[0] ?? image.digest,
+): ImageReport {
   const message = `${target} is here`;
   core.events.record({
     kind: `image.${how}`,
@@ -99,8 +104,20 @@ async function pullByHand(
   reference: string,
   options: Parameters<ImageControl["pull"]>[1],
 ): Promise<ImageReport> {
-  const image = await core.runtime.images.pull(reference, options);
-  return arrived({ core, loop }, image, "pulled");
+  const { clock, meters, events, runtime } = core;
+  const startedAtMs = clock.now();
+  try {
+    const image = await runtime.images.pull(reference, options);
+    meters.pull("pulled", clock.now() - startedAtMs);
+    return arrived({ core, loop }, image, "pulled", reference);
+  } catch (error) {
+    if (!options.abort.aborted) {
+      meters.pull("failed", clock.now() - startedAtMs);
+      const message = describeError(error);
+      events.record({ kind: "image.pull-failed", target: reference, message });
+    }
+    throw error;
+  }
 }
 
 async function loadByHand(
