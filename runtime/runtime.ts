@@ -75,9 +75,11 @@ export type KernelDrift = {
     | "interface-changed"
     | "limit-changed"
     | "file-changed"
-    /** `repair` cannot put these two right: the container has to be started anew. */
+    /** `repair` cannot put these right: the container has to be started anew. */
     | "mount-missing"
-    | "address-missing";
+    | "mount-changed"
+    | "address-missing"
+    | "address-changed";
   /** Id of the container that it concerns; undefined: several, or none. */
   readonly container?: string;
   readonly target: string;

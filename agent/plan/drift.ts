@@ -14,5 +14,12 @@ export function driftOutside(
 
 /** True for what is put right by starting the container anew: what its namespaces lost they get at a start only. */
 export function needsRestart({ kind }: KernelDrift): boolean {
-  return kind === "mount-missing" || kind === "address-missing";
+  return restarting.has(kind);
 }
+
+const restarting: ReadonlySet<KernelDrift["kind"]> = new Set([
+  "mount-missing",
+  "mount-changed",
+  "address-missing",
+  "address-changed",
+]);

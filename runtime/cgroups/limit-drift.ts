@@ -25,7 +25,7 @@ export function limitDrift(
   return keptWrites(host, path, spec.resources).flatMap((write): KernelDrift[] => {
     if (write.writeOnly === true) return [];
     const found = readText(write.path).trim();
-    if (found === "" || isSameLimit(found, write.value)) return [];
+    if (found === "" || isSameLimit(write.field, found, write.value)) return [];
     return [
       {
         kind: "limit-changed",
@@ -50,9 +50,11 @@ export function writeLimits(host: CgroupHost, path: string, spec: ContainerSpec)
   }
 }
 
-/** The kernel rounds memory down to pages. */
-function isSameLimit(found: string, wanted: string): boolean {
+/** The kernel rounds memory down to pages, whose size is a matter of the processor and its kernel. */
+function isSameLimit(field: string, found: string, wanted: string): boolean {
   if (found === wanted) return true;
-  const difference = Number(wanted) - Number(found);
-  return difference >= 0 && difference < 65_536 && Number(found) % 4096 === 0;
+  if (!field.includes("Bytes")) return false;
+  return pageSizes.some((bytes) => Number(found) === Number(wanted) - (Number(wanted) % bytes));
 }
+
+const pageSizes = [4_096, 16_384, 65_536];

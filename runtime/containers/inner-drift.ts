@@ -1,15 +1,22 @@
 import { readFileSync } from "node:fs";
-import type { ContainerSpec } from "../container-spec.ts";
 import { type WatchedFiles, watchedFiles } from "../helper/launcher.ts";
 import type { ContainerStatus, KernelDrift, ObserveOptions } from "../runtime.ts";
 import type { ContainerContext } from "./container-context.ts";
 import { FileMarks } from "./file-marks.ts";
 import { hasCapability } from "./has-capability.ts";
+import {
+  addressDrift,
+  mountDrift,
+  type NamespaceState,
+  type NamespaceTexts,
+  readNamespaceState,
+} from "./namespace-drift.ts";
 
 type Seen = {
   readonly pid: number;
-  /** Mount points of its first look, and so of its start. */
-  readonly mounts: ReadonlySet<string>;
+  /** As it was at its first look, and so at its start, or when its files were replaced last. */
+  readonly state: NamespaceState;
+  readonly reloadedAtMs: number | undefined;
   readonly lookedAtMs: number;
   readonly nextAtMs: number;
   readonly drift: readonly KernelDrift[];
@@ -17,13 +24,14 @@ type Seen = {
 };
 
 /**
- * What was changed by hand in the namespaces of running containers: mounts that are gone, addresses and interfaces that
- * are. Each is looked into once an interval, not all in one round, because that means to read three files of procfs.
+ * What was changed by hand in the namespaces of running containers: mounts, addresses and routes that are gone, were
+ * changed or added. Each is looked into once an interval, not all in one round, because that means to read three files of procfs.
  * What a container may do there itself is its own affair.
  */
 export class InnerDrift {
   readonly #seen = new Map<string, Seen>();
   readonly #marks: FileMarks;
+  #lent: ReadonlySet<string> = new Set();
 
   constructor(context: Pick<ContainerContext, "launcher" | "log">) {
     this.#marks = new FileMarks(context);
@@ -52,6 +60,7 @@ export class InnerDrift {
   ): readonly KernelDrift[] {
     const running = statuses.filter(({ state }) => state === "running");
     const ids = new Set(running.map(({ spec }) => spec.id));
+    this.#lent = lentNetworks(running);
     for (const id of this.#seen.keys()) {
       if (ids.has(id)) continue;
       this.#seen.delete(id);
@@ -65,10 +74,12 @@ export class InnerDrift {
     nowMs: number,
     asked: ObserveOptions["drift"],
   ): readonly KernelDrift[] {
-    const { spec, pid } = status;
-    if (pid === undefined) return [];
+    const { spec, pid, reloadedAtMs } = status;
     const before = this.#seen.get(spec.id);
-    const seen = before?.pid === pid ? before : undefined;
+    // Its mounts are being replaced.
+    if (pid === undefined || status.reload !== undefined) return [];
+    const isSame = before?.pid === pid && before.reloadedAtMs === reloadedAtMs;
+    const seen = isSame ? before : undefined;
     const isKnown = asked === "known" || (asked !== "everything" && !this.#isDue(status, nowMs));
     if (seen !== undefined && isKnown) return seen.drift;
     const nextAtMs = nowMs + (seen === undefined ? Math.random() : 1) * intervalMs;
@@ -76,16 +87,26 @@ export class InnerDrift {
       this.#seen.set(spec.id, { ...seen, lookedAtMs: nowMs, nextAtMs });
       return seen.drift;
     }
-    const text = readNamespaces(status);
+    const text = readNamespaces(status, this.#lent.has(spec.name));
     // It is ending.
     if (text.mountinfo === "") return [];
-    const found = readMounts(text.mountinfo);
-    const mounts = seen?.mounts ?? new Set(found.keys());
-    const drift = [...mountDrift(spec, mounts, found), ...addressDrift(status, text)];
+    const state = seen?.state ?? readNamespaceState(text);
+    const drift = [
+      ...mountDrift(spec, state.mounts, text),
+      ...addressDrift(status, state.routes, text),
+    ];
     const files =
       seen?.files ??
       watchedFiles(namespaceFiles(status).map((path) => ({ covers: "content", path })));
-    this.#seen.set(spec.id, { pid, mounts, lookedAtMs: nowMs, nextAtMs, drift, files });
+    this.#seen.set(spec.id, {
+      pid,
+      state,
+      reloadedAtMs,
+      lookedAtMs: nowMs,
+      nextAtMs,
+      drift,
+      files,
+    });
     this.#marks.wasRead(spec.id);
     return drift;
   }
@@ -101,12 +122,6 @@ export class InnerDrift {
 /** With the ten seconds after which the host is looked at when nothing happens: half a minute at most. */
 const intervalMs = 20_000;
 
-type NamespaceTexts = {
-  readonly mountinfo: string;
-  readonly addresses: string;
-  readonly routes: string;
-};
-
 /** Of procfs, in the order of `NamespaceTexts`; those of a network only where it is the container's own. */
 function namespaceFiles({ spec, addresses, pid }: ContainerStatus): readonly string[] {
   const isOwn = (spec.namespaces?.network ?? "private") === "private";
@@ -116,67 +131,21 @@ function namespaceFiles({ spec, addresses, pid }: ContainerStatus): readonly str
   return files.map((file) => `/proc/${pid}/${file}`);
 }
 
-/** Empty where the process has ended, and of a network that is not its own. */
-function readNamespaces(status: ContainerStatus): NamespaceTexts {
-  const [mountinfo = "", addresses = "", routes = ""] = namespaceFiles(status).map(readProc);
+function readNamespaces(status: ContainerStatus, isLent: boolean): NamespaceTexts {
+  const [mountinfo = "", ...network] = namespaceFiles(status).map(readProc);
+  const [addresses = "", routes = ""] = isLent ? [] : network;
   return { mountinfo, addresses, routes };
 }
 
-/** proc_pid_mountinfo(5): mount point -> whether what it shows was deleted. */
-function readMounts(text: string): ReadonlyMap<string, boolean> {
-  const mounts = new Map<string, boolean>();
-  for (const line of text.split("\n")) {
-    const [, , , root = "", point] = line.split(" ", 5);
-    if (point !== undefined) mounts.set(point, root.endsWith("//deleted"));
-  }
-  return mounts;
-}
-
-function mountDrift(
-  spec: ContainerSpec,
-  known: ReadonlySet<string>,
-  found: ReadonlyMap<string, boolean>,
-): readonly KernelDrift[] {
-  if (hasCapability(spec, "SYS_ADMIN")) return [];
-  // What the host mounts and unmounts there comes and goes.
-  const propagated = spec.mounts
-    .filter((mount) => mount.type === "bind" && (mount.propagation ?? "private") !== "private")
-    .map(({ target }) => `${target}/`);
-  // A file of the host that is bound is often replaced by renaming, and a subpath is the volume's users' affair.
-  const whole = spec.mounts.flatMap((mount) =>
-    mount.type === "volume" && mount.subpath === undefined ? [mount.target] : [],
+/** Names of containers in whose network another may change what it likes. */
+function lentNetworks(running: readonly ContainerStatus[]): ReadonlySet<string> {
+  return new Set(
+    running.flatMap(({ spec }) => {
+      const network = spec.namespaces?.network;
+      const isGuest = typeof network === "object" && hasCapability(spec, "NET_ADMIN");
+      return isGuest ? [network.container] : [];
+    }),
   );
-  const lasting = new Set([...whole, "/etc/hosts", "/etc/hostname", "/etc/resolv.conf"]);
-  return [...known].flatMap((point): KernelDrift[] => {
-    const isDeleted = found.get(point);
-    if (isDeleted === false || (isDeleted && !lasting.has(point))) return [];
-    if (propagated.some((place) => point.startsWith(place))) return [];
-    const from = isDeleted === undefined ? "absent" : "deleted on the host";
-    const { id: container, name: target } = spec;
-    return [
-      { kind: "mount-missing", container, target, field: `mount ${point}`, from, to: "there" },
-    ];
-  });
-}
-
-function addressDrift(
-  { spec, addresses }: ContainerStatus,
-  text: NamespaceTexts,
-): readonly KernelDrift[] {
-  const local = text.addresses;
-  if (local === "") return [];
-  const wanted = Object.entries(addresses);
-  const routes = text.routes.split("\n").slice(1);
-  const interfaces = new Set(routes.map((line) => line.split("\t", 1)[0]).filter(Boolean));
-  const report = (field: string, from: string, to: string): KernelDrift => {
-    const { id: container, name: target } = spec;
-    return { kind: "address-missing", container, target, field, from, to };
-  };
-  const missing = wanted
-    .filter(([, address]) => !local.includes(`|-- ${address}\n`))
-    .map(([network, address]) => report(`networks.${network}`, "absent", address));
-  if (missing.length > 0 || interfaces.size >= wanted.length) return missing;
-  return [report("interfaces with a route", `${interfaces.size}`, `${wanted.length}`)];
 }
 
 function readProc(path: string): string {

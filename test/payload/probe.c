@@ -139,6 +139,16 @@ static int run_unmount(int argc, char **argv) {
   return umount2(argv[0], MNT_DETACH) < 0 ? failed(argv[0]) : 0;
 }
 
+static int run_cover(int argc, char **argv) {
+  (void)argc;
+  return mount("by-hand", argv[0], "tmpfs", 0, NULL) < 0 ? failed(argv[0]) : 0;
+}
+
+static int run_remount(int argc, char **argv) {
+  (void)argc;
+  return mount(NULL, argv[0], NULL, MS_REMOUNT | MS_BIND, NULL) < 0 ? failed(argv[0]) : 0;
+}
+
 static int run_mkdir(int argc, char **argv) {
   (void)argc;
   return mkdir(argv[0], 0755) < 0 ? failed(argv[0]) : 0;
@@ -452,6 +462,8 @@ static const struct verb verbs[] = {
     {"every", 2, run_every},
     {"remove", 1, run_remove},
     {"unmount", 1, run_unmount},
+    {"cover", 1, run_cover},
+    {"remount", 1, run_remount},
     {"mkdir", 1, run_mkdir},
     {"write", 2, run_write},
     {"ls", 1, run_ls},
