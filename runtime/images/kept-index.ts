@@ -66,7 +66,7 @@ async function findUnseen(walk: Walk, entry: Descriptor, depth: number): Promise
     walk.documents.get(entry.digest) ??
     (await walk.blobs.readWhole(entry.digest, DOCUMENT_BYTES_MAX));
   if (bytes === undefined || bytes.length !== entry.size) return false;
-  const document = parseManifestDocument(bytes, entry.mediaType);
+  const document = parseManifestDocument(bytes, entry.mediaType, "anything");
   if (document.kind === "index") {
     if (depth >= INDEX_DEPTH_MAX) return false;
     await walkIndex(walk, { bytes, digest: entry.digest, contentType: entry.mediaType }, depth + 1);

@@ -45,9 +45,14 @@ export type ManifestDocument =
 /**
  * Reads a manifest or an index. What it is follows from its own `mediaType` and from what announced it (the
  * Content-Type or a descriptor), which must agree: the same bytes read in two ways are CVE-2021-41190. The OCI image-spec
- * lets a document leave its type out: without an announcement, as from the store, its fields say it.
+ * lets a document leave its type out: without an announcement, as from the store, its fields say it. `of: "anything"`: also
+ * what is no image, such as the attestations that builders put beside one.
  */
-export function parseManifestDocument(bytes: Uint8Array, announced?: string): ManifestDocument {
+export function parseManifestDocument(
+  bytes: Uint8Array,
+  announced?: string,
+  of: "an image" | "anything" = "an image",
+): ManifestDocument {
   const document = parseJson(bytes, "the manifest");
   if (typeof document !== "object" || document === null || Array.isArray(document)) {
     throw refused("its manifest is not a JSON object");
@@ -61,6 +66,11 @@ export function parseManifestDocument(bytes: Uint8Array, announced?: string): Ma
     return { kind: "index", mediaType, index: checked(ImageIndex, document, "index") };
   }
   const manifest = checked(ImageManifest, document, "manifest");
+  if (of === "an image") refuseOtherContent(manifest);
+  return { kind: "manifest", mediaType, manifest };
+}
+
+function refuseOtherContent(manifest: ImageManifest): void {
   if (!configTypes.includes(manifest.config.mediaType)) {
     const type = printable(manifest.config.mediaType, 100);
     throw refused(`it is not a container image but an artifact of type ${type}`);
@@ -70,7 +80,6 @@ export function parseManifestDocument(bytes: Uint8Array, announced?: string): Ma
       throw refused(`it has a layer of the unknown type ${printable(layer.mediaType, 100)}`);
     }
   }
-  return { kind: "manifest", mediaType, manifest };
 }
 
 /** JSON of somebody else, bounded and strict UTF-8. */

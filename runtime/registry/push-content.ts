@@ -51,6 +51,7 @@ export async function pushContent(client: RegistryClient, order: PushOrder): Pro
     name,
     depth: 0,
     slots: new Slots(LAYERS_AT_ONCE),
+    sent: new Set(),
   });
 }
 
@@ -60,23 +61,29 @@ type Place = {
   readonly name: string;
   readonly depth: number;
   readonly slots: Slots;
+  /** Manifests that were sent: an index may name one as often as it likes. */
+  readonly sent: Set<Digest>;
 };
 
 async function pushManifest(
   client: RegistryClient,
   order: PushOrder,
-  { manifest, name, depth, slots }: Place,
+  { manifest, name, depth, slots, sent }: Place,
 ): Promise<void> {
-  const document = parseManifestDocument(manifest.bytes, manifest.contentType);
+  const of = depth === 0 ? "an image" : "anything";
+  const document = parseManifestDocument(manifest.bytes, manifest.contentType, of);
   if (document.kind === "index") {
     if (depth >= INDEX_DEPTH_MAX) throw tooDeep();
     for (const entry of document.index.manifests) {
+      if (sent.has(entry.digest)) continue;
+      sent.add(entry.digest);
       const child = await order.source.manifest(entry, order.abort);
       await pushManifest(client, order, {
         manifest: { contentType: entry.mediaType, ...child },
         name: entry.digest,
         depth: depth + 1,
         slots,
+        sent,
       });
     }
   } else {

@@ -7,7 +7,14 @@ import { registryTest, withDockerRegistry } from "./docker-registry.ts";
 import { architecture, describe, digestOf, json, ociIndex, ociManifest } from "./image-builder.ts";
 import { soon, withStore } from "./store-harness.ts";
 import { withRegistry } from "./test-registry.ts";
-import { foreign, indexDigest, loadIndex, own } from "./two-platforms.ts";
+import {
+  attestation,
+  attestedIndex,
+  foreign,
+  indexDigest,
+  loadIndex,
+  own,
+} from "./two-platforms.ts";
 
 const run = promisify(execFile);
 const skopeo = (...args: string[]) => run("skopeo", ["--insecure-policy", ...args]);
@@ -144,4 +151,22 @@ kernelTest("indexes that name each other over and over are looked through once",
       t.is(pulled.digest, own.digest);
     }),
   ),
+);
+
+registryTest("an index with attestations is loaded and pushed with them", (t) =>
+  withStore(async (bench) => {
+    const { root, store } = bench;
+    await withDockerRegistry(root, async (host) => {
+      await loadIndex(bench, [own, attestation], attestedIndex);
+      const digest = digestOf(attestedIndex);
+      const pushed = await store.push("example.com/many:1", `${host}/many:1`, { abort: soon() });
+      t.deepEqual(pushed, { digest, missingPlatforms: [] });
+      const layout = join(root, "layout");
+      const from = `docker://${host}/many:1`;
+      await skopeo("copy", "--all", "--src-tls-verify=false", from, `oci:${layout}:x`);
+      for (const each of [attestation.digest, ...attestation.blobs.keys()]) {
+        t.is(digestOf(readFileSync(join(layout, "blobs/sha256", each.slice(7)))), each);
+      }
+    });
+  }),
 );

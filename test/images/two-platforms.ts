@@ -20,6 +20,28 @@ export const own = buildImage([fileLayer("shared", "s"), fileLayer("own", "1")])
 export const foreign = buildImage([fileLayer("shared", "s"), fileLayer("foreign", "2")], {
   architecture: "mips",
 });
+type Part = Pick<BuiltImage, "digest" | "manifest" | "blobs">;
+
+const statement = json({ _type: "https://in-toto.io/Statement/v1" });
+const attestationConfig = json({
+  architecture: "unknown",
+  os: "unknown",
+  config: {},
+  rootfs: { type: "layers", diff_ids: [] },
+});
+const attestationManifest = json({
+  schemaVersion: 2,
+  mediaType: ociManifest,
+  config: describe("application/vnd.oci.image.config.v1+json", attestationConfig),
+  layers: [describe("application/vnd.in-toto+json", statement)],
+});
+/** As BuildKit puts it beside its images: no image, and no platform's. */
+export const attestation: Part = {
+  manifest: attestationManifest,
+  digest: digestOf(attestationManifest),
+  blobs: new Map([attestationConfig, statement].map((blob) => [digestOf(blob), blob])),
+};
+
 /** Of both. */
 const index = json({
   schemaVersion: 2,
@@ -30,10 +52,22 @@ const index = json({
   ],
 });
 export const indexDigest = digestOf(index);
+/** Of this machine's, with an attestation. */
+export const attestedIndex = json({
+  schemaVersion: 2,
+  mediaType: ociIndex,
+  manifests: [
+    { ...describe(ociManifest, own.manifest), platform: { os: "linux", architecture } },
+    {
+      ...describe(ociManifest, attestation.manifest),
+      platform: { os: "unknown", architecture: "unknown" },
+    },
+  ],
+});
 
 /** An oci-archive of the index with what these images are made of. */
-function archive(images: readonly BuiltImage[]): Buffer {
-  const blobs = new Map([[indexDigest, index]]);
+function archive(images: readonly Part[], index: Buffer): Buffer {
+  const blobs = new Map([[digestOf(index), index]]);
   for (const image of images) {
     blobs.set(image.digest, image.manifest);
     for (const [digest, bytes] of image.blobs) blobs.set(digest, bytes);
@@ -55,9 +89,10 @@ function file(path: string, content: Buffer): TarEntry {
 /** Loads the index with these of its images; its name is example.com/many:1. */
 export async function loadIndex(
   { root, store }: StoreBench,
-  images: readonly BuiltImage[],
+  images: readonly Part[],
+  of: Buffer = index,
 ): Promise<void> {
   const path = join(root, "many.tar");
-  writeFileSync(path, archive(images));
+  writeFileSync(path, archive(images, of));
   await store.load(path, { abort: soon() });
 }
