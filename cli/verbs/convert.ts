@@ -38,6 +38,8 @@ function hasServices({ compose }: Conversion): boolean {
 
 async function readInput(path: string): Promise<{ readonly name: string; readonly text: string }> {
   const found = await stat(path).catch(() => undefined);
+  if (found?.isDirectory())
+    throw new CliError(1, `cannot read ${path} because it is a directory: name the files in it`);
   if (!found?.isFile())
     throw new CliError(1, `cannot read ${path} because there is no such file: name a file`);
   if (found.size > fileBytesMax)

@@ -80,13 +80,11 @@ async function encrypt({ files, options }: Request): Promise<void> {
       const plain = new TextDecoder("utf-8", { fatal: true }).decode(bytes);
       const request = { format: sopsFormatOf(path), plain, recipients, now: () => new Date() };
       await replaceFile(path, await encryptSops(request).catch(named(path)));
-      printNote(`${path} is encrypted now, to ${recipients.length} recipients`);
+      printNote(`${path} is encrypted now, to ${countOf(recipients)}`);
     } else {
       await replaceFile(`${path}.age`, await encryptAge(bytes, recipients));
       await rm(path);
-      printNote(
-        `${path}.age takes the place of ${path}, encrypted to ${recipients.length} recipients`,
-      );
+      printNote(`${path}.age takes the place of ${path}, encrypted to ${countOf(recipients)}`);
     }
   }
 }
@@ -118,7 +116,7 @@ async function rekey({ files, options }: Request): Promise<void> {
     const recipients = await recipientsFor(path, options.recipient ?? []);
     const plain = await decryptFile(file, identities);
     await replaceFile(path, await encryptLike(file, plain, recipients).catch(named(path)));
-    printNote(`${path} is encrypted to ${recipients.length} recipients now`);
+    printNote(`${path} is encrypted to ${countOf(recipients)} now`);
   }
 }
 
@@ -161,4 +159,8 @@ function named(path: string): (cause: unknown) => never {
       cause,
     });
   };
+}
+
+function countOf(recipients: readonly string[]): string {
+  return recipients.length === 1 ? "1 recipient" : `${recipients.length} recipients`;
 }

@@ -221,11 +221,20 @@ const handled = new Set([
   ..."Requires Wants BindsTo After Restart Description WantedBy".split(" "),
 ]);
 
+/** What Compose has, and a unit does not say enough for. */
+const elsewhere = new Map([
+  [
+    "Secret",
+    "its content is in Podman's own store: encrypt it into the repository (berth secrets encrypt), and name the file under secrets",
+  ],
+]);
+
 function noteRest(unit: ReadonlyMap<string, UnitSection>, { note }: QuadletNames): void {
   for (const [section, keys] of unit) {
     for (const [key, values] of keys) {
       if (handled.has(key)) continue;
-      note(key, `${values.join(" ")}: [${section}] has no counterpart in Compose`);
+      const why = elsewhere.get(key) ?? `[${section}] has no counterpart in Compose`;
+      note(key, `${values.join(" ")}: ${why}`);
     }
   }
 }

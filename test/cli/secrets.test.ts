@@ -82,4 +82,7 @@ test("convert prints a Compose file, and names what is lost on stderr", async (t
     stderr,
     "not carried over: web.container: PodmanArgs: -x: [Container] has no counterpart in Compose\n",
   );
+  const directory = await runBerth(["convert", dir]);
+  t.is(directory.code, 1);
+  t.regex(directory.stderr, /is a directory: name the files in it/);
 });

@@ -40,6 +40,7 @@ HealthInterval=5s
 StopTimeout=20
 Label=a=b
 AutoUpdate=registry
+Secret=db-password
 PodmanArgs=--log-level=debug
 [Service]
 Restart=on-abnormal
@@ -85,6 +86,7 @@ WantedBy=default.target
     "web.container: After: redis.service is no container of this set",
     "web.container: Restart: on-abnormal: on-failure is the nearest there is",
     "web.container: AutoUpdate: registry: [Container] has no counterpart in Compose",
+    "web.container: Secret: db-password: its content is in Podman's own store: encrypt it into the repository (berth secrets encrypt), and name the file under secrets",
     "web.container: PodmanArgs: --log-level=debug: [Container] has no counterpart in Compose",
     "web.container: TimeoutStartSec: 900: [Service] has no counterpart in Compose",
     "back.network: DisableDNS: true: Compose has nothing like it",
