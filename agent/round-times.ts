@@ -37,10 +37,13 @@ export class RoundTimes {
 
   /** Milliseconds until another round is due, 0 or less: at once. `nextTryAtMs`: of the first app that failed. */
   dueInMs({ containers }: ActualState, nextTryAtMs: number | undefined): number {
-    const changesAtMs = containers.flatMap(judgedAnewAtMs).filter((atMs) => atMs > this.#freshAtMs);
+    const nowMs = this.#clock.now();
+    const changesAtMs = containers
+      .flatMap((container) => judgedAnewAtMs(container, nowMs))
+      .filter((atMs) => atMs > this.#freshAtMs);
     // One that was due already and was not tried waits for something else.
     const triesAtMs =
       nextTryAtMs !== undefined && nextTryAtMs > this.#begun.atMs ? [nextTryAtMs] : [];
-    return Math.min(this.#heldUntilMs, ...changesAtMs, ...triesAtMs) - this.#clock.now();
+    return Math.min(this.#heldUntilMs, ...changesAtMs, ...triesAtMs) - nowMs;
   }
 }

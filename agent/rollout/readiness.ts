@@ -20,10 +20,15 @@ export function settlesInMs({ health, status }: ActualContainer, nowMs: number):
 }
 
 /** When time alone changes what a running container counts as: it is up, it is past its restarts. */
-export function judgedAnewAtMs({ health, restarts, status }: ActualContainer): readonly number[] {
+export function judgedAnewAtMs(
+  { health, restarts, status }: ActualContainer,
+  nowMs: number,
+): readonly number[] {
   if (status.state !== "running") return [];
   const { startedAtMs } = status;
   const sinceMs = changedAtMs(status);
+  // The clock was set back since: it counts as up.
+  if (sinceMs !== undefined && sinceMs > nowMs) return [];
   const settlesAtMs = health === "none" && sinceMs !== undefined ? [sinceMs + settleMs] : [];
   const isRestarted = restarts.backoffMs > 0 && startedAtMs !== undefined;
   return isRestarted ? [...settlesAtMs, startedAtMs + healthyWhileMs] : settlesAtMs;

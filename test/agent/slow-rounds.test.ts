@@ -136,3 +136,15 @@ test("what a round that failed was asked to look at is looked at by the next one
     await host.clock.advance(20);
     t.true(host.takeCalls().some((call) => call.startsWith("repair")));
   }));
+
+test("after the clock was set back, no round is made for the moment at which a container seems to have started", (t) =>
+  withHost(async (host) => {
+    host.runtime.addImage("web:1");
+    await host.commit(desired("a", [app("shop", [web("1")])]));
+    await host.clock.advance(500);
+    host.clock.jump(-35_000);
+    await host.clock.advance(30_500);
+    const before = host.loop.roundsBegun;
+    await host.clock.advance(9_000);
+    t.is(host.loop.roundsBegun, before);
+  }));
