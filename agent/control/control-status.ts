@@ -53,7 +53,7 @@ export function readStatus({ core, loop, source, instance }: ControlContext): St
 export function isReady(context: ControlContext): boolean {
   const { wanted, running, apps } = readStatus(context);
   const isFollowed = wanted !== null && wanted === running;
-  return isFollowed && apps.filter(isOfGit).every(({ verdict }) => verdict === "healthy");
+  return isFollowed && appsOfGit(context.core, apps).every(({ verdict }) => verdict === "healthy");
 }
 
 export async function listContainers(
@@ -167,9 +167,9 @@ export async function syncNow(
   const after = loop.roundsBegun;
   loop.trigger("sync");
   const round = await untilRound(loop, { after, abort }, (ended) =>
-    isJudged(ended) ? ended : undefined,
+    isJudged(ended, appsOfGit(core, ended.apps)) ? ended : undefined,
   );
-  const { verdict, reason } = overall(round);
+  const { verdict, reason } = overall(appsOfGit(core, round.apps));
   const leftAlone = round.actual.containers
     .filter(({ name }) => {
       const wanted = core.enforcement.container(name);
@@ -181,26 +181,30 @@ export async function syncNow(
 }
 
 /** What is held of an app that still waits for its newest definition says nothing about that. */
-function isJudged({ apps, gates }: Round): boolean {
-  return apps.filter(isOfGit).every(({ name, verdict }) => {
+function isJudged({ gates }: Round, apps: Round["apps"]): boolean {
+  return apps.every(({ name, verdict }) => {
     const kind = gates.get(name)?.kind;
     if (kind === "window" || kind === "suspended") return true;
     return verdict !== "pending" && kind !== "waiting" && kind !== "order";
   });
 }
 
-function overall({ apps }: Round): { readonly verdict: Verdict; readonly reason: string } {
+function overall(apps: Round["apps"]): { readonly verdict: Verdict; readonly reason: string } {
   for (const verdict of ["failed", "rolled-back", "pending"] as const) {
-    const some = apps.filter((app) => isOfGit(app) && app.verdict === verdict);
+    const some = apps.filter((app) => app.verdict === verdict);
     if (some.length === 0) continue;
     return { verdict, reason: some.map(({ name, reason }) => `${name}: ${reason}`).join("; ") };
   }
   return { verdict: "healthy", reason: "" };
 }
 
-/** What operators run by hand says nothing about the revision. */
-function isOfGit({ revision }: { readonly revision: string }): boolean {
-  return revision !== runRevision;
+/** What operators run by hand says nothing about the revision, unless git wants to take it over. */
+function appsOfGit<App extends { readonly name: string; readonly revision: string }>(
+  { enforcement }: ControlContext["core"],
+  apps: readonly App[],
+): readonly App[] {
+  const wanted = new Set(enforcement.desired()?.apps.map(({ name }) => name));
+  return apps.filter(({ name, revision }) => revision !== runRevision || wanted.has(name));
 }
 
 function isUp(state: string): boolean {

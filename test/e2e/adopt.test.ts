@@ -160,3 +160,16 @@ function pause(ms: number): Promise<void> {
     setTimeout(resolve, ms);
   });
 }
+
+serialKernelTest("sync fails while a commit cannot take over what is run by hand", async (t) => {
+  await agent.ok("run", "-d", "--name", "other", image);
+  const before = await agent.container("other");
+  await agent.commit({ "other/compose.yaml": `services: {other: {image: "${image}"}}` });
+  const synced = await agent.berth("sync");
+  t.is(synced.code, 1);
+  t.regex(synced.stdout, /failed: other: cannot take over other, which was run by hand/);
+  t.is((await agent.container("other")).id, before.id);
+  await agent.commit({ "other/compose.yaml": null });
+  t.is((await agent.berth("sync")).code, 0);
+  await agent.ok("rm", "-f", "other");
+});
