@@ -34,11 +34,14 @@ export async function takeAway(
 ): Promise<void> {
   const held = core.enforcement.app(name);
   const nameless = held === undefined || !volumes ? [] : await namelessVolumes(core, held.app);
+  // Git may make an app of the same name at once: that is not waited for.
+  const before = (await core.view.observe()).containers.filter(({ app }) => app === name);
+  const leaving = new Set(before.map(({ id }) => id));
   core.enforcement.promote({ begun: [], renamed: [], removed: [name], nowMs: core.clock.now() });
   const after = loop.roundsBegun;
   loop.supersede(name);
   await untilRound(loop, { after, abort }, ({ actual }) =>
-    actual.containers.some((container) => container.app === name) ? undefined : true,
+    actual.containers.some(({ id }) => leaving.has(id)) ? undefined : true,
   );
   for (const volume of nameless) await core.runtime.removeVolume(volume);
 }
