@@ -241,8 +241,9 @@ export class ReconcileLoop {
     const { enforcement, newContainerId } = this.#core;
     const wanted = enforcement.wanted();
     const isWished = (app: string) => isFresh || promoted.includes(app) || this.#pacing.isDue(app);
+    const isSuspended = (app: string) => enforcement.isSuspended(app);
     const isInScope = (app: string) => {
-      if (enforcement.isSuspended(app)) return false;
+      if (isSuspended(app)) return false;
       if (this.#rollouts.isUnderWay(app)) {
         if (isWished(app)) this.#pacing.miss(app);
         return false;
@@ -250,7 +251,7 @@ export class ReconcileLoop {
       return isWished(app) && this.#pacing.mayTry(app);
     };
     const inScope = new Set(appsOf(wanted, actual).filter(isInScope));
-    const drift = driftOutside(actual, (app) => !inScope.has(app));
+    const drift = driftOutside(actual, (app) => !inScope.has(app), isSuspended);
     const whole = diffState(wanted, { ...actual, drift }, this.#core.clock.now());
     const { difference, blocked } = withinScope({
       difference: whole,

@@ -85,3 +85,20 @@ serialKernelTest(
     t.is((await agent.container("bound-web-1")).pid, pid);
   },
 );
+
+serialKernelTest(
+  "a deleted bridge of a suspended app stays away until it is resumed",
+  async (t) => {
+    await agent.deploy("alone", `services: { web: { image: "${image}" } }`);
+    const { bridge } = await agent.inspect<{ bridge: string }>("alone_default");
+    const isThere = async () => (await run("ip", ["-br", "link"])).stdout.includes(bridge);
+    t.true(await isThere());
+    await agent.ok("suspend", "alone");
+    await run("ip", ["link", "delete", bridge]);
+    await agent.ok("sync");
+    await agent.ok("sync");
+    t.false(await isThere());
+    await agent.ok("resume", "alone");
+    await eventually(async () => ((await isThere()) ? true : undefined), "the bridge", 15_000);
+  },
+);
