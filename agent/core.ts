@@ -110,7 +110,7 @@ export function createCore(options: CoreOptions): Core {
   const collector = createCollector(options, () => core);
   const tags = createTagWatcher(options, () => core);
   const puller = createPuller(options, () => core);
-  const view = createHostView({ runtime, state, live, healthcheckOf, index, health, supervisor });
+  const view = createHostView({ ...options, healthcheckOf, index, health, supervisor });
   const core: Core = {
     ...options,
     enforcement,

@@ -36,6 +36,7 @@ export async function takeDown(options: {
     restarts: () => ({ count: 0, backoffMs: 0 }),
     restartPending: () => false,
     lostAtBoot: new Set(),
+    startedEarly: () => false,
     byHand: new Map(),
     completed: new Map(),
   });

@@ -1,6 +1,8 @@
 import type { Healthcheck } from "../manifests/desired-state.ts";
 import type { Observation, ObserveOptions, Runtime } from "../runtime/runtime.ts";
+import type { Clock } from "./clock.ts";
 import type { ContainerIndex } from "./container-index.ts";
+import { EarlyStarts } from "./early-starts.ts";
 import type { HealthMonitor } from "./health/health-monitor.ts";
 import { type ActualState, actualState } from "./observe.ts";
 import type { RestartSupervisor } from "./restart/restart-supervisor.ts";
@@ -19,18 +21,22 @@ export function createHostView(options: {
   readonly index: ContainerIndex;
   readonly health: HealthMonitor;
   readonly supervisor: RestartSupervisor;
+  readonly clock: Clock;
 }): HostView {
-  const { runtime, state, live, index, health, supervisor } = options;
+  const { runtime, state, live, index, health, supervisor, clock } = options;
+  const early = new EarlyStarts();
   return {
     async observe(observe) {
       const observation = await runtime.observe(observe);
       // Before health is read: a container without a watch counts as one without a healthcheck.
       watchHealth(observation, options);
+      early.look(observation.containers, clock.now());
       const actual = actualState(observation, {
         health: (id) => health.health(id),
         restarts: (id) => supervisor.restarts(id),
         restartPending: (id) => supervisor.isPending(id),
         lostAtBoot: live.lost(),
+        startedEarly: (id) => early.has(id),
         byHand: new Map(state.byHandMarks().map((mark) => [mark.name, mark])),
         completed: state.completed(),
       });

@@ -27,6 +27,8 @@ export type ActualContainer = {
   readonly restartPending: boolean;
   /** It ran when the machine went down. */
   readonly lostAtBoot: boolean;
+  /** The clock was set back after its start: it counts as up. */
+  readonly startedEarly: boolean;
 };
 
 export type ActualNetwork = NetworkStatus & { readonly app: string };
@@ -49,6 +51,7 @@ export type Memory = {
   readonly restarts: (containerId: string) => RestartRecord;
   readonly restartPending: (containerId: string) => boolean;
   readonly lostAtBoot: ReadonlySet<string>;
+  readonly startedEarly: (containerId: string) => boolean;
   readonly byHand: ReadonlyMap<string, ByHandMark>;
   readonly completed: ReadonlyMap<string, string>;
 };
@@ -69,6 +72,7 @@ export function actualState(observation: Observation, memory: Memory): ActualSta
       restarts: memory.restarts(id),
       restartPending: memory.restartPending(id),
       lostAtBoot: memory.lostAtBoot.has(id),
+      startedEarly: memory.startedEarly(id),
     });
   }
   const networks: ActualNetwork[] = [];

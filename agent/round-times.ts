@@ -38,9 +38,9 @@ export class RoundTimes {
   /** Milliseconds until another round is due, 0 or less: at once. `nextTryAtMs`: of the first app that failed. */
   dueInMs({ containers }: ActualState, nextTryAtMs: number | undefined): number {
     const nowMs = this.#clock.now();
-    const changesAtMs = containers
-      .flatMap((container) => judgedAnewAtMs(container, nowMs))
-      .filter((atMs) => atMs > this.#freshAtMs);
+    // After the clock was set back the last round lies ahead, and has seen nothing of what comes.
+    const seenAtMs = Math.min(this.#freshAtMs, nowMs);
+    const changesAtMs = containers.flatMap(judgedAnewAtMs).filter((atMs) => atMs > seenAtMs);
     // One that was due already and was not tried waits for something else.
     const triesAtMs =
       nextTryAtMs !== undefined && nextTryAtMs > this.#begun.atMs ? [nextTryAtMs] : [];

@@ -12,23 +12,26 @@ export function changedAtMs({ startedAtMs, reloadedAtMs }: ContainerStatus): num
 }
 
 /** Milliseconds until a running container without a healthcheck counts as up; 0: it does, or health decides. */
-export function settlesInMs({ health, status }: ActualContainer, nowMs: number): number {
-  if (status.state !== "running" || health !== "none") return 0;
+export function settlesInMs(
+  { health, status, startedEarly }: ActualContainer,
+  nowMs: number,
+): number {
+  if (status.state !== "running" || health !== "none" || startedEarly) return 0;
   const upMs = nowMs - (changedAtMs(status) ?? 0);
-  // Below 0 after the clock was set back.
+  // Below 0 when the clock was set back this moment.
   return upMs < 0 ? 0 : Math.max(0, settleMs - upMs);
 }
 
 /** When time alone changes what a running container counts as: it is up, it is past its restarts. */
-export function judgedAnewAtMs(
-  { health, restarts, status }: ActualContainer,
-  nowMs: number,
-): readonly number[] {
-  if (status.state !== "running") return [];
+export function judgedAnewAtMs({
+  health,
+  restarts,
+  status,
+  startedEarly,
+}: ActualContainer): readonly number[] {
+  if (status.state !== "running" || startedEarly) return [];
   const { startedAtMs } = status;
   const sinceMs = changedAtMs(status);
-  // The clock was set back since: it counts as up.
-  if (sinceMs !== undefined && sinceMs > nowMs) return [];
   const settlesAtMs = health === "none" && sinceMs !== undefined ? [sinceMs + settleMs] : [];
   const isRestarted = restarts.backoffMs > 0 && startedAtMs !== undefined;
   return isRestarted ? [...settlesAtMs, startedAtMs + healthyWhileMs] : settlesAtMs;

@@ -172,11 +172,11 @@ function replicaState(options: {
 }
 
 function runningState(name: string, container: ActualContainer, nowMs: number): ReplicaState {
-  const { health, restarts, status } = container;
+  const { health, restarts, status, startedEarly } = container;
   if (health === "unhealthy") return { kind: "failed", reason: `${name} is unhealthy` };
   const upMs = nowMs - (status.startedAtMs ?? nowMs);
-  // Below 0 after the clock was set back.
-  if (restarts.backoffMs > 0 && upMs >= 0 && upMs < healthyWhileMs) {
+  const isPastRestarts = startedEarly || upMs < 0 || upMs >= healthyWhileMs;
+  if (restarts.backoffMs > 0 && !isPastRestarts) {
     const reason = `${name} was restarted ${restarts.count} times`;
     return { kind: restarts.count >= crashLoopRestarts ? "failed" : "pending", reason };
   }

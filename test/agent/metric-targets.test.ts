@@ -49,6 +49,7 @@ function container(
     restarts: { count: 0, backoffMs: 0 },
     restartPending: false,
     lostAtBoot: false,
+    startedEarly: false,
     ...changes,
     status: { ...status, ...ofStatus },
   };

@@ -148,3 +148,21 @@ test("after the clock was set back, no round is made for the moment at which a c
     await host.clock.advance(9_000);
     t.is(host.loop.roundsBegun, before);
   }));
+
+test("a container that counts as up does so also when the clock that was set back comes by its start again", (t) =>
+  withHost(async (host) => {
+    host.runtime.addImage("web:1");
+    await host.commit(desired("a", [app("shop", [web("1")])]));
+    await host.clock.advance(5_000);
+    host.clock.jump(-35_000);
+    await host.clock.advance(29_000);
+    for (let n = 0; n < 8; n += 1) {
+      await host.clock.advance(250);
+      host.core.wake("a look");
+      await host.clock.advance(1);
+      t.deepEqual(
+        host.loop.last?.apps.map(({ verdict }) => verdict),
+        ["healthy"],
+      );
+    }
+  }));
