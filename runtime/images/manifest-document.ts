@@ -120,7 +120,7 @@ function agreedType(own: unknown, announced: string | undefined): string {
   }
   const type = own ?? outer;
   if (type !== undefined && known.includes(type)) return type;
-  const named = type === undefined ? "no media type" : `the media type ${printable(type, 100)}`;
+  const named = type ? `the media type ${printable(type, 100)}` : "no media type";
   throw refused(`its manifest has ${named}`);
 }
 

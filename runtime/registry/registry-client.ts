@@ -193,8 +193,8 @@ export class RegistryClient {
         kind: "stalled",
       });
     }
-    const contentType = answer.header("content-type");
-    return { bytes, digest, ...(contentType === undefined ? {} : { contentType }) };
+    // A registry has to announce what it sends: what it leaves open is not guessed.
+    return { bytes, digest, contentType: answer.header("content-type") ?? "" };
   }
 
   async #referrersFrom(
