@@ -1,5 +1,5 @@
 import { type LoadedApp, type LoadRequest, loadApp } from "./load-app.ts";
-import { hasSameVariables, type Loading, loadRecorded, replay } from "./recorded-app.ts";
+import { hasSameVariables, type Loading, loadRecorded, replay, sourceKey } from "./recorded-app.ts";
 import { askAgain } from "./recorded-trees.ts";
 
 /**
@@ -57,5 +57,5 @@ export class KeptApps {
 const keptBytesMax = 1024 * 1024;
 
 function keyOf({ source, host }: Pick<LoadRequest, "source" | "host">): string {
-  return JSON.stringify([{ ...source, variables: undefined }, host.name, [...host.labels]]);
+  return JSON.stringify([sourceKey(source), host.name, [...host.labels]]);
 }

@@ -72,6 +72,11 @@ export async function loadRecorded(request: LoadRequest): Promise<Loading> {
   };
 }
 
+/** All that a source says apart from its variables, which are compared as far as they were asked for. */
+export function sourceKey(source: LoadRequest["source"]): string {
+  return JSON.stringify({ ...source, variables: undefined });
+}
+
 /** True when the source's variables are those that the loading asked for. */
 export function hasSameVariables(
   { answers }: Loading,

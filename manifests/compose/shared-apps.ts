@@ -1,5 +1,5 @@
 import type { LoadedApp, LoadRequest } from "./load-app.ts";
-import { hasSameVariables, type Loading, loadRecorded, replay } from "./recorded-app.ts";
+import { hasSameVariables, type Loading, loadRecorded, replay, sourceKey } from "./recorded-app.ts";
 
 /**
  * Loads the apps of one revision for one host after the other. An app that no answer would make another one is loaded
@@ -11,7 +11,7 @@ export class SharedApps {
 
   /** As `loadApp`. */
   async load(request: LoadRequest): Promise<LoadedApp | undefined> {
-    const key = JSON.stringify({ ...request.source, variables: undefined });
+    const key = sourceKey(request.source);
     const known = this.#known.get(key) ?? [];
     const same = known.find((each) => !each.isOfHost && hasSameVariables(each, request));
     const again = same === undefined ? undefined : replay(same, request);

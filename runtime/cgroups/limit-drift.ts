@@ -3,6 +3,7 @@ import type { ContainerSpec } from "../container-spec.ts";
 import type { KernelDrift } from "../runtime.ts";
 import type { CgroupHost } from "./cgroup-host.ts";
 import { keptWrites } from "./cgroup-limits.ts";
+import type { CgroupWrite } from "./cgroup-write.ts";
 import { readText } from "./container-cgroup.ts";
 
 /** Files of the limits that the kernel lets be read. */
@@ -11,9 +12,7 @@ export function limitFiles(
   path: string,
   { resources }: Pick<ContainerSpec, "resources">,
 ): readonly string[] {
-  return keptWrites(host, path, resources)
-    .filter(({ writeOnly }) => writeOnly !== true)
-    .map((write) => write.path);
+  return readableWrites(host, path, resources).map((write) => write.path);
 }
 
 /** Limits in the kernel that are not what the container asked for. */
@@ -22,8 +21,7 @@ export function limitDrift(
   path: string,
   spec: Pick<ContainerSpec, "resources" | "id" | "name">,
 ): readonly KernelDrift[] {
-  return keptWrites(host, path, spec.resources).flatMap((write): KernelDrift[] => {
-    if (write.writeOnly === true) return [];
+  return readableWrites(host, path, spec.resources).flatMap((write): KernelDrift[] => {
     const found = readText(write.path).trim();
     if (found === "" || isSameLimit(write.field, found, write.value)) return [];
     return [
@@ -37,6 +35,10 @@ export function limitDrift(
       },
     ];
   });
+}
+
+function readableWrites(...of: Parameters<typeof keptWrites>): readonly CgroupWrite[] {
+  return keptWrites(...of).filter(({ writeOnly }) => writeOnly !== true);
 }
 
 /** Puts back what `limitDrift` compares. */
